@@ -1,0 +1,101 @@
+//! The ways out of a region: through a link slot, through the jump cache, or back to the host.
+
+use super::lower::Lower;
+use super::{JUMP_CACHE_ENTRIES, LinkSite, x86_64};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::{I32, I64};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value as Clif};
+use philae_ir::state::PC;
+use philae_ir::{CpuState, ExitReason, Pc, Value};
+use std::mem::{offset_of, size_of};
+
+const EXIT_REASON: i32 = offset_of!(CpuState, ctl.exit_reason) as i32;
+const EXIT_ARGUMENT: i32 = offset_of!(CpuState, ctl.exit_argument) as i32;
+const JUMP_CACHE: i32 = offset_of!(CpuState, ctl.jump_cache) as i32;
+const POLL: i32 = offset_of!(CpuState, ctl.poll) as i32;
+
+impl Lower<'_, '_> {
+    /// [`philae_ir::Op::PollPending`].
+    pub(super) fn poll_pending(&mut self) -> Clif {
+        let state = self.state;
+        let poll = self.b.ins().load(I32, MemFlagsData::trusted(), state, POLL);
+        self.compare_with(IntCC::NotEqual, poll, 0)
+    }
+
+    /// Leaves the region; the places are in the state already.
+    pub(super) fn exit(&mut self, reason: ExitReason, pc: Pc, argument: Value) {
+        match pc {
+            Pc::Const(pc) if reason.is_jump() => self.linked_exit(LinkSite { pc, reason }),
+            Pc::Dynamic(pc) if reason.is_jump() => {
+                let pc = self.value(pc);
+                self.looked_up_exit(reason, pc);
+            }
+            Pc::Const(pc) => {
+                let pc = self.iconst(I64, pc);
+                self.reported_exit(reason, pc, argument);
+            }
+            Pc::Dynamic(pc) => {
+                let pc = self.value(pc);
+                self.reported_exit(reason, pc, argument);
+            }
+        }
+    }
+
+    fn linked_exit(&mut self, site: LinkSite) {
+        let slot = (self.links)(site);
+        let slot = self.address(slot as u64);
+        let target = self.b.ins().load(I64, MemFlagsData::trusted(), slot, 0);
+        self.tail_jump(target, slot);
+    }
+
+    /// Looks `pc` up in the jump cache; see [`super::jump_cache_index`] for the place.
+    fn looked_up_exit(&mut self, reason: ExitReason, pc: Clif) {
+        const { assert!(size_of::<super::JumpCacheEntry>() == 16) };
+        let state = self.state;
+        let cache = self.b.ins().load(I64, MemFlagsData::trusted(), state, JUMP_CACHE);
+        let (up, down) = (self.iconst(I64, 2), self.iconst(I64, 10));
+        let (low, high) = (self.b.ins().ishl(pc, up), self.b.ins().ushr(pc, down));
+        let mixed = self.b.ins().bxor(low, high);
+        let mask = self.iconst(I64, (JUMP_CACHE_ENTRIES as u64 - 1) << 4);
+        let offset = self.b.ins().band(mixed, mask);
+        let entry = self.b.ins().iadd(cache, offset);
+        let cached = self.b.ins().load(I64, MemFlagsData::trusted(), entry, 0);
+        let found = self.b.ins().icmp(IntCC::Equal, cached, pc);
+        let (hit, miss) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(miss);
+        self.b.ins().brif(found, hit, &[], miss, &[]);
+        self.b.seal_block(hit);
+        self.b.seal_block(miss);
+        self.b.switch_to_block(hit);
+        let target = self.b.ins().load(I64, MemFlagsData::trusted(), entry, 8);
+        let link = self.link_placeholder();
+        self.tail_jump(target, link);
+        self.b.switch_to_block(miss);
+        self.reported_exit(reason, pc, Value::NONE);
+    }
+
+    fn reported_exit(&mut self, reason: ExitReason, pc: Clif, argument: Value) {
+        let state = self.state;
+        let flags = MemFlagsData::trusted();
+        self.b.ins().store(flags, pc, state, CpuState::offset(PC) as i32);
+        let number = self.iconst(I32, u64::from(reason as u32));
+        self.b.ins().store(flags, number, state, EXIT_REASON);
+        if argument != Value::NONE {
+            let argument = self.value(argument);
+            self.b.ins().store(flags, argument, state, EXIT_ARGUMENT);
+        }
+        let leave = self.address(x86_64::leave_address());
+        let link = self.link_placeholder();
+        self.tail_jump(leave, link);
+    }
+
+    /// The link argument of jumps that do not go through a link slot, where it means nothing.
+    fn link_placeholder(&self) -> Clif {
+        self.state
+    }
+
+    fn tail_jump(&mut self, target: Clif, link: Clif) {
+        let (signature, state) = (self.signatures.region, self.state);
+        self.b.ins().return_call_indirect(signature, target, &[state, link]);
+    }
+}

@@ -1,0 +1,252 @@
+//! Rules for floating point. The host computes; where its NaNs may not be the guest's, a NaN result is tested for
+//! and made again by the evaluator, in a cold block.
+
+use super::clif_type;
+use super::lower::Lower;
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::types::{F32, F64, F64X2, I16, I32, I64, I64X2};
+use cranelift_codegen::ir::{BlockArg, InstBuilder, Opcode, Type, Value as Clif};
+use philae_ir::{FloatCond, Inst, NanRule, Op, Rounding, Ty};
+
+impl Lower<'_, '_> {
+    /// The rule for an operation whose type is a scalar float.
+    pub(super) fn scalar_float(&mut self, inst: &Inst) -> Option<Clif> {
+        match inst.op {
+            Op::Fpromote => {
+                let a = self.value(inst.args[0]);
+                Some(self.b.ins().fpromote(F64, a))
+            }
+            Op::Fdemote => {
+                let a = self.value(inst.args[0]);
+                Some(self.b.ins().fdemote(F32, a))
+            }
+            Op::SintToF | Op::UintToF => self.int_to_float(inst),
+            Op::Bitcast => Some(self.convert(inst)),
+            Op::Select => Some(self.select(inst)),
+            _ => self.float(inst),
+        }
+    }
+
+    /// The rules that scalars and vectors share.
+    pub(super) fn float(&mut self, inst: &Inst) -> Option<Clif> {
+        let result = match inst.op {
+            Op::Fneg => {
+                let a = self.arg(inst, 0);
+                self.b.ins().fneg(a)
+            }
+            Op::Fabs => {
+                let a = self.arg(inst, 0);
+                self.b.ins().fabs(a)
+            }
+            Op::Fcmp => {
+                let (a, b) = (self.arg(inst, 0), self.arg(inst, 1));
+                self.b.ins().fcmp(float_cc(FloatCond::from_aux(inst.aux)), a, b)
+            }
+            Op::Fround => {
+                let a = self.arg(inst, 0);
+                self.round(a, Rounding::from_aux(inst.aux))?
+            }
+            Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv | Op::Fsqrt | Op::FmulAdd => self.arithmetic(inst)?,
+            Op::Fmin | Op::Fmax | Op::FminNum | Op::FmaxNum => self.arithmetic(inst)?,
+            _ => return None,
+        };
+        Some(result)
+    }
+
+    /// Arithmetic that can make NaNs.
+    fn arithmetic(&mut self, inst: &Inst) -> Option<Clif> {
+        let a = self.arg(inst, 0);
+        let b = if inst.op == Op::Fsqrt { a } else { self.arg(inst, 1) };
+        let result = match inst.op {
+            Op::Fadd => self.b.ins().fadd(a, b),
+            Op::Fsub => self.b.ins().fsub(a, b),
+            Op::Fmul => self.b.ins().fmul(a, b),
+            Op::Fdiv => self.b.ins().fdiv(a, b),
+            Op::Fsqrt => self.b.ins().sqrt(a),
+            Op::Fmin | Op::FminNum => self.b.ins().fmin(a, b),
+            Op::Fmax | Op::FmaxNum => self.b.ins().fmax(a, b),
+            _ if self.features.fma => {
+                let c = self.arg(inst, 2);
+                self.b.ins().fma(a, b, c)
+            }
+            _ => return None,
+        };
+        let exact = self.makes_x86_nans(inst, a) && NanRule::from_aux(inst.aux) == NanRule::X86;
+        Some(if exact { result } else { self.repair_nan(inst, result) })
+    }
+
+    /// Whether the host instruction makes the NaN that its architecture says for operands in this order. Cranelift
+    /// exchanges the operands of a commutative operation if the first comes from memory.
+    fn makes_x86_nans(&self, inst: &Inst, a: Clif) -> bool {
+        match inst.op {
+            Op::Fsub | Op::Fdiv | Op::Fsqrt => true,
+            Op::Fadd | Op::Fmul => !self.may_come_from_memory(a),
+            _ => false,
+        }
+    }
+
+    /// Only an access in the same block can become an operand in memory; constants are in memory.
+    fn may_come_from_memory(&self, value: Clif) -> bool {
+        let made_by = self.opcode_here(value);
+        matches!(made_by, Some(Opcode::Load | Opcode::Bitcast | Opcode::F32const | Opcode::F64const | Opcode::Vconst))
+    }
+
+    /// `result`, or what the evaluator makes where it is a NaN.
+    fn repair_nan(&mut self, inst: &Inst, result: Clif) -> Clif {
+        let ty = self.type_of(result);
+        let unordered = self.b.ins().fcmp(FloatCC::Unordered, result, result);
+        let is_nan = if ty.is_vector() { self.b.ins().vany_true(unordered) } else { unordered };
+        let (nan, join) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(nan);
+        let repaired = self.b.append_block_param(join, ty);
+        self.b.ins().brif(is_nan, nan, &[], join, &[BlockArg::Value(result)]);
+        self.b.seal_block(nan);
+        self.b.switch_to_block(nan);
+        let exact = self.evaluate(inst);
+        let exact = self.cast(exact, ty);
+        self.b.ins().jump(join, &[BlockArg::Value(exact)]);
+        self.b.seal_block(join);
+        self.b.switch_to_block(join);
+        repaired
+    }
+
+    /// To an integral value; NaNs are quieted and kept.
+    fn round(&mut self, a: Clif, rounding: Rounding) -> Option<Clif> {
+        if !self.features.rounding {
+            return None;
+        }
+        Some(match rounding {
+            Rounding::Nearest => self.b.ins().nearest(a),
+            Rounding::Floor => self.b.ins().floor(a),
+            Rounding::Ceil => self.b.ins().ceil(a),
+            Rounding::Zero => self.b.ins().trunc(a),
+            Rounding::Away => {
+                // The largest value below a half, with a's sign: exact halves reach the next integer by rounding.
+                let ty = self.type_of(a);
+                let (lane, half, sign) = match ty.lane_type() {
+                    F32 => (Ty::F32, u128::from(0.5f32.next_down().to_bits()), 1u128 << 31),
+                    _ => (Ty::F64, u128::from(0.5f64.next_down().to_bits()), 1u128 << 63),
+                };
+                let (half, sign) = (self.splat_constant(lane, ty, half), self.splat_constant(lane, ty, sign));
+                let sign = self.b.ins().band(a, sign);
+                let half = self.b.ins().bor(half, sign);
+                let sum = self.b.ins().fadd(a, half);
+                self.b.ins().trunc(sum)
+            }
+        })
+    }
+
+    /// A constant in all lanes of `ty`, which may be a scalar.
+    fn splat_constant(&mut self, lane: Ty, ty: Type, bits: u128) -> Clif {
+        if !ty.is_vector() {
+            return self.constant(lane, bits);
+        }
+        let all = (0..128 / lane.bits()).fold(0, |all, index| all | bits << (index * lane.bits()));
+        let all = self.vector_constant(all);
+        self.cast(all, ty)
+    }
+
+    /// [`Op::FtoSint`] and [`Op::FtoUint`] to a scalar.
+    pub(super) fn float_to_int(&mut self, inst: &Inst) -> Option<Clif> {
+        let a = self.value(inst.args[0]);
+        let ty = clif_type(inst.ty);
+        if ty.bits() > 64 || !self.type_of(a).is_float() {
+            return None;
+        }
+        let rounded = self.rounded(a, inst)?;
+        Some(self.saturating_convert(inst.op, rounded, ty))
+    }
+
+    fn rounded(&mut self, a: Clif, inst: &Inst) -> Option<Clif> {
+        match Rounding::from_aux(inst.aux) {
+            Rounding::Zero => Some(a),
+            rounding => self.round(a, rounding),
+        }
+    }
+
+    fn saturating_convert(&mut self, op: Op, a: Clif, ty: Type) -> Clif {
+        let signed = op == Op::FtoSint;
+        if ty.bits() >= 32 {
+            return if signed { self.b.ins().fcvt_to_sint_sat(ty, a) } else { self.b.ins().fcvt_to_uint_sat(ty, a) };
+        }
+        let wide = self.saturating_convert(op, a, I32);
+        let bits = ty.bits();
+        let clamped = if signed {
+            let (min, max) = (u64::MAX << (bits - 1), (1 << (bits - 1)) - 1);
+            let raised = self.limit(IntCC::SignedGreaterThan, wide, min);
+            self.limit(IntCC::SignedLessThan, raised, max)
+        } else {
+            self.limit(IntCC::UnsignedLessThan, wide, (1 << bits) - 1)
+        };
+        self.b.ins().ireduce(ty, clamped)
+    }
+
+    /// `value` if it is on the right side of `bound`, else the bound.
+    fn limit(&mut self, keep_if: IntCC, value: Clif, bound: u64) -> Clif {
+        let bound = self.iconst(I32, bound);
+        let keep = self.b.ins().icmp(keep_if, value, bound);
+        self.b.ins().select(keep, value, bound)
+    }
+
+    fn int_to_float(&mut self, inst: &Inst) -> Option<Clif> {
+        let a = self.value(inst.args[0]);
+        let from = self.type_of(a);
+        if from.bits() > 64 {
+            return None;
+        }
+        let ty = clif_type(inst.ty);
+        Some(if inst.op == Op::SintToF {
+            let a = if from.bits() < I32.bits() { self.b.ins().sextend(I32, a) } else { a };
+            self.b.ins().fcvt_from_sint(ty, a)
+        } else {
+            let a = if from.bits() <= I16.bits() { self.zero_extend(a, I32) } else { a };
+            self.b.ins().fcvt_from_uint(ty, a)
+        })
+    }
+
+    /// Conversions between vectors of integers and floats of the same width.
+    pub(super) fn vector_conversion(&mut self, inst: &Inst) -> Option<Clif> {
+        let to_int = matches!(inst.op, Op::FtoSint | Op::FtoUint);
+        let (from, ty) = match inst.ty {
+            Ty::I32X4 => (Ty::F32X4, inst.ty),
+            Ty::I64X2 => (Ty::F64X2, inst.ty),
+            Ty::F32X4 => (Ty::I32X4, inst.ty),
+            Ty::F64X2 => (Ty::I64X2, inst.ty),
+            _ => return None,
+        };
+        let a = self.vector_arg(inst, 0, from);
+        let a = if to_int { self.rounded(a, inst)? } else { a };
+        let clif = clif_type(ty);
+        if ty.lane().bits() == 32 {
+            return Some(match inst.op {
+                Op::FtoSint => self.b.ins().fcvt_to_sint_sat(clif, a),
+                Op::FtoUint => self.b.ins().fcvt_to_uint_sat(clif, a),
+                Op::SintToF => self.b.ins().fcvt_from_sint(clif, a),
+                _ => self.b.ins().fcvt_from_uint(clif, a),
+            });
+        }
+        let lanes = [0, 1].map(|lane| {
+            let one = self.b.ins().extractlane(a, lane);
+            match inst.op {
+                Op::FtoSint | Op::FtoUint => self.saturating_convert(inst.op, one, I64),
+                Op::SintToF => self.b.ins().fcvt_from_sint(F64, one),
+                _ => self.b.ins().fcvt_from_uint(F64, one),
+            }
+        });
+        let shape = if to_int { I64X2 } else { F64X2 };
+        let low = self.b.ins().scalar_to_vector(shape, lanes[0]);
+        Some(self.b.ins().insertlane(low, lanes[1], 1))
+    }
+}
+
+fn float_cc(cond: FloatCond) -> FloatCC {
+    match cond {
+        FloatCond::Eq => FloatCC::Equal,
+        FloatCond::Lt => FloatCC::LessThan,
+        FloatCond::Le => FloatCC::LessThanOrEqual,
+        FloatCond::Gt => FloatCC::GreaterThan,
+        FloatCond::Ge => FloatCC::GreaterThanOrEqual,
+        FloatCond::Un => FloatCC::Unordered,
+        FloatCond::Ne => FloatCC::NotEqual,
+    }
+}

@@ -1,0 +1,663 @@
+//! From a region's blocks to CLIF: control flow, the values of places, and which rule lowers an instruction.
+//!
+//! Within a block a place's value is held in whatever type it was written; where blocks meet it is a variable of
+//! the place's own type. Every pure operation without a rule of its own goes through [`super::outcall`].
+
+use super::places::{Layout, PlaceId, PlaceSet, Plan};
+use super::x86_64::Features;
+use super::{CompileError, LinkSite, LinkSlot, clif_type};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::{self, F32, F32X4, F64, F64X2, I8, I8X16, I32, I32X4, I64, I64X2, I128};
+use cranelift_codegen::ir::{
+    self, Endianness, InstBuilder, MemFlagsData, Opcode, SigRef, TrapCode, Type, Value as Clif, ValueDef,
+};
+use cranelift_codegen::isa::TargetIsa;
+use cranelift_frontend::{FunctionBuilder, Variable};
+use philae_ir::{BlockId, Inst, Op, Region, Terminator, Ty, Value};
+use std::collections::HashMap;
+
+/// The most trap codes that one function can tell apart.
+const MAX_FAULT_CODES: usize = 249;
+
+/// What a block holds of a place.
+#[derive(Clone, Copy, Default)]
+struct Held {
+    /// A value of any type whose bits, zero-extended, are the place's.
+    narrow: Option<Clif>,
+    /// The value in the place's type.
+    whole: Option<Clif>,
+    /// For the flags: what they will be computed from.
+    flags: Option<Value>,
+    /// Differs from the variable.
+    changed: bool,
+}
+
+/// The functions that regions call and jump to, imported once for each function.
+pub(super) struct Signatures {
+    /// What a region is: (state, link).
+    pub(super) region: SigRef,
+    /// Calls of helpers, by the number of their operands.
+    pub(super) helpers: [SigRef; 4],
+    /// Calls of the evaluator.
+    pub(super) evaluator: SigRef,
+}
+
+/// A region being lowered.
+pub(super) struct Lower<'a, 'b> {
+    pub(super) region: &'a Region,
+    pub(super) plan: &'a Plan,
+    pub(super) b: FunctionBuilder<'b>,
+    pub(super) features: Features,
+    pub(super) links: &'a mut dyn FnMut(LinkSite) -> *const LinkSlot,
+    pub(super) state: Clif,
+    pub(super) signatures: Signatures,
+    /// The guest pc of each trap code, from code 1.
+    pub(super) fault_pcs: Vec<u64>,
+    fault_codes: HashMap<u64, TrapCode>,
+    fault_pc: u64,
+    /// For each block, the guest pc it starts in.
+    block_pcs: Vec<Option<u64>>,
+    values: Vec<Option<Clif>>,
+    /// For values that are flags: where they come from, if not from their own instruction.
+    flag_sources: HashMap<Value, Value>,
+    pub(super) uses: Vec<u32>,
+    /// 32-bit values known zero-extended.
+    wide: HashMap<Clif, Clif>,
+    /// Differences computed in this block.
+    pub(super) differences: HashMap<(Clif, Clif), Clif>,
+    /// Flags computed in this block.
+    pub(super) nibbles: HashMap<Value, Clif>,
+    blocks: Vec<Option<ir::Block>>,
+    variables: Vec<Option<Variable>>,
+    held: Vec<Held>,
+    touched: Vec<PlaceId>,
+    dirty: PlaceSet,
+}
+
+impl<'a, 'b> Lower<'a, 'b> {
+    /// Starts in a builder whose function has the region's signature.
+    pub(super) fn new(
+        region: &'a Region,
+        plan: &'a Plan,
+        mut b: FunctionBuilder<'b>,
+        features: Features,
+        links: &'a mut dyn FnMut(LinkSite) -> *const LinkSlot,
+    ) -> Self {
+        let entry = b.create_block();
+        b.append_block_params_for_function_params(entry);
+        b.switch_to_block(entry);
+        b.seal_block(entry);
+        let state = b.block_params(entry)[0];
+        let signatures = super::outcall::signatures(&mut b);
+        let mut uses = vec![0; region.insts.len()];
+        for &block in &plan.order {
+            let block = region.block(block);
+            let operands = block.insts.iter().flat_map(|&value| region.inst(value).operands());
+            operands.chain(block.end.operands()).for_each(|value| uses[value.index()] += 1);
+        }
+        Lower {
+            region,
+            plan,
+            b,
+            features,
+            links,
+            state,
+            signatures,
+            fault_pcs: Vec::new(),
+            fault_codes: HashMap::new(),
+            fault_pc: region.pc,
+            block_pcs: vec![None; region.blocks.len()],
+            values: vec![None; region.insts.len()],
+            flag_sources: HashMap::new(),
+            uses,
+            wide: HashMap::new(),
+            differences: HashMap::new(),
+            nibbles: HashMap::new(),
+            blocks: vec![None; region.blocks.len()],
+            variables: vec![None; plan.places.len()],
+            held: vec![Held::default(); plan.places.len()],
+            touched: Vec::new(),
+            dirty: PlaceSet::default(),
+        }
+    }
+
+    /// Lowers the whole region; returns the guest pc of each trap code, from code 1.
+    pub(super) fn run(mut self, isa: &dyn TargetIsa) -> Result<Vec<u64>, CompileError> {
+        let plan = self.plan;
+        for &block in &plan.order {
+            self.blocks[block.index()] = Some(self.b.create_block());
+        }
+        self.load_live_places();
+        let first = self.clif_block(BlockId::ENTRY);
+        self.b.ins().jump(first, &[]);
+        self.block_pcs[0] = Some(self.region.pc);
+        // A block is sealed when all edges to it exist: where it starts, or at the last edge back to it.
+        let mut edges_left = plan.predecessors.clone();
+        let mut started = vec![false; self.region.blocks.len()];
+        for &id in &plan.order {
+            started[id.index()] = true;
+            if edges_left[id.index()] == 0 {
+                let block = self.clif_block(id);
+                self.b.seal_block(block);
+            }
+            self.block(id)?;
+            for to in self.region.block(id).end.successors() {
+                edges_left[to.index()] -= 1;
+                self.block_pcs[to.index()].get_or_insert(self.fault_pc);
+                if edges_left[to.index()] == 0 && started[to.index()] {
+                    let to = self.clif_block(to);
+                    self.b.seal_block(to);
+                }
+            }
+        }
+        self.b.finalize(isa.frontend_config());
+        Ok(self.fault_pcs)
+    }
+
+    /// Gives every place that crosses a block border a variable, and those needed at the entry their values.
+    fn load_live_places(&mut self) {
+        let plan = self.plan;
+        let mut crossing = PlaceSet::default();
+        plan.order.iter().for_each(|block| crossing.union(&plan.live_in[block.index()]));
+        for place in crossing.iter() {
+            let ty = plan.places[place].ty;
+            let variable = self.b.declare_var(ty);
+            self.variables[place] = Some(variable);
+            if plan.live_in[BlockId::ENTRY.index()].contains(place) {
+                let value =
+                    if plan.is_guest(place) { self.load_place(place) } else { self.zero(ty) };
+                self.b.def_var(variable, value);
+            }
+        }
+    }
+
+    fn load_place(&mut self, place: PlaceId) -> Clif {
+        let place = self.plan.places[place];
+        let state = self.state;
+        self.b.ins().load(place.ty, MemFlagsData::trusted(), state, place.offset)
+    }
+
+    fn clif_block(&self, block: BlockId) -> ir::Block {
+        self.blocks[block.index()].expect("a reachable block")
+    }
+
+    fn block(&mut self, id: BlockId) -> Result<(), CompileError> {
+        let block = self.region.block(id);
+        let clif = self.clif_block(id);
+        self.b.switch_to_block(clif);
+        if let Terminator::Exit { reason, .. } = block.end
+            && !reason.is_jump()
+            && reason != philae_ir::ExitReason::Syscall
+            && id != BlockId::ENTRY
+        {
+            self.b.set_cold_block(clif);
+        }
+        self.dirty = self.plan.dirty_in[id.index()];
+        self.fault_pc = self.block_pcs[id.index()].unwrap_or(self.region.pc);
+        self.forget_block();
+        for &value in &block.insts {
+            self.inst(value)?;
+        }
+        self.terminator(id);
+        Ok(())
+    }
+
+    fn forget_block(&mut self) {
+        for place in self.touched.drain(..) {
+            self.held[place] = Held::default();
+        }
+        self.differences.clear();
+        self.nibbles.clear();
+    }
+
+    fn terminator(&mut self, id: BlockId) {
+        match self.region.block(id).end {
+            Terminator::Open => unreachable!("an open block in a verified region"),
+            Terminator::Jump(to) => {
+                self.publish(id);
+                let to = self.clif_block(to);
+                self.b.ins().jump(to, &[]);
+            }
+            Terminator::Branch { cond, then, other } => {
+                self.publish(id);
+                let (then, other) = (self.clif_block(then), self.clif_block(other));
+                self.branch(cond, then, other);
+            }
+            Terminator::Exit { reason, pc, argument } => {
+                let dirty = self.dirty;
+                self.store_places(&dirty);
+                self.exit(reason, pc, argument);
+            }
+        }
+    }
+
+    /// Gives the variables what the block changed and its successors need.
+    fn publish(&mut self, id: BlockId) {
+        let mut live = PlaceSet::default();
+        let successors = self.region.block(id).end.successors();
+        successors.for_each(|to| live.union(&self.plan.live_in[to.index()]));
+        for place in self.touched.clone() {
+            if self.held[place].changed && live.contains(place) {
+                let value = self.whole(place);
+                let variable = self.variables[place].expect("a place that is live across blocks has a variable");
+                self.b.def_var(variable, value);
+            }
+        }
+    }
+
+    /// Writes those of the dirty places that outlive the region to the state.
+    fn store_places(&mut self, dirty: &PlaceSet) {
+        for place in self.plan.to_store(dirty).iter() {
+            let value = self.whole(place);
+            let (state, offset) = (self.state, self.plan.places[place].offset);
+            self.b.ins().store(MemFlagsData::trusted(), value, state, offset);
+        }
+    }
+
+    fn hold(&mut self, place: PlaceId, held: Held) {
+        self.touched.push(place);
+        self.held[place] = held;
+    }
+
+    /// The value of a place in its own type.
+    fn whole(&mut self, place: PlaceId) -> Clif {
+        let held = self.held[place];
+        if let Some(value) = held.whole {
+            return value;
+        }
+        let value = if let Some(flags) = held.flags {
+            self.flag_bits(flags)
+        } else if let Some(narrow) = held.narrow {
+            self.zero_extend(narrow, self.plan.places[place].ty)
+        } else {
+            let variable = self.variables[place].expect("a place that is read is live");
+            self.b.use_var(variable)
+        };
+        self.hold(place, Held { whole: Some(value), ..held });
+        value
+    }
+
+    fn write_place(&mut self, place: PlaceId, value: Clif) {
+        let whole = (self.type_of(value) == self.plan.places[place].ty).then_some(value);
+        self.hold(place, Held { narrow: Some(value), whole, flags: None, changed: true });
+    }
+
+    /// The low part of a place as type `ty`.
+    fn read_place(&mut self, place: PlaceId, ty: Type) -> Clif {
+        if let Some(narrow) = self.held[place].narrow {
+            let held = self.type_of(narrow);
+            if held == ty {
+                return narrow;
+            }
+            if held.is_int() && ty.is_int() && held.bits() > ty.bits() {
+                return self.b.ins().ireduce(ty, narrow);
+            }
+        }
+        let whole = self.whole(place);
+        self.low_part(whole, ty)
+    }
+
+    fn get(&mut self, value: Value, inst: &Inst) {
+        let places = self.plan.slot(inst.slot());
+        if inst.ty == Ty::Flags {
+            match self.held[places.first].flags {
+                Some(source) => _ = self.flag_sources.insert(value, source),
+                None => self.values[value.index()] = Some(self.whole(places.first)),
+            }
+            return;
+        }
+        let ty = clif_type(inst.ty);
+        let low = |this: &mut Self, ty| this.read_place(places.first, ty);
+        let result = match places.layout {
+            Layout::Halves if ty.bits() > 64 => {
+                let (lo, hi) = (low(self, I64), self.read_place(places.first + 1, I64));
+                self.concat(ty, lo, hi)
+            }
+            Layout::Whole | Layout::Halves | Layout::Low64 | Layout::Low32 => low(self, ty),
+        };
+        self.values[value.index()] = Some(result);
+    }
+
+    fn set(&mut self, inst: &Inst) {
+        let places = self.plan.slot(inst.slot());
+        if inst.ty == Ty::Flags {
+            let flags = self.flag_source(inst.args[0]);
+            let held = match self.values[flags.index()] {
+                Some(bits) => Held { narrow: Some(bits), whole: Some(bits), flags: None, changed: true },
+                None => Held { narrow: None, whole: None, flags: Some(flags), changed: true },
+            };
+            self.hold(places.first, held);
+            return;
+        }
+        let value = self.value(inst.args[0]);
+        let mut rest = places.first + 1;
+        if places.layout == Layout::Halves && inst.ty.bits() > 64 {
+            let (lo, hi) = self.split(value);
+            self.write_place(places.first, lo);
+            self.write_place(rest, hi);
+            rest += 1;
+        } else {
+            self.write_place(places.first, value);
+        }
+        for place in rest..places.first + places.count {
+            let zero = self.zero(self.plan.places[place].ty);
+            self.write_place(place, zero);
+        }
+    }
+
+    fn set_low(&mut self, inst: &Inst) {
+        let places = self.plan.slot(inst.slot());
+        let value = self.value(inst.args[0]);
+        let ty = self.plan.places[places.first].ty;
+        let value_type = self.type_of(value);
+        if value_type.bits() > ty.bits() {
+            let (lo, hi) = self.split(value);
+            self.write_place(places.first, lo);
+            self.write_place(places.first + 1, hi);
+        } else if value_type.bits() == ty.bits() {
+            self.write_place(places.first, value);
+        } else {
+            let old = self.whole(places.first);
+            let merged = self.replace_low(old, value);
+            self.write_place(places.first, merged);
+        }
+    }
+
+    fn inst(&mut self, value: Value) -> Result<(), CompileError> {
+        let inst = self.region.inst(value);
+        if self.plan.syncs(inst) {
+            let dirty = self.dirty;
+            self.store_places(&dirty);
+        }
+        self.plan.step_dirty(inst, &mut self.dirty);
+        match inst.op {
+            Op::Get => self.get(value, inst),
+            Op::Set => self.set(inst),
+            Op::SetLow => self.set_low(inst),
+            Op::Insn => self.fault_pc = inst.imm,
+            Op::PollPending => self.values[value.index()] = Some(self.poll_pending()),
+            Op::Load | Op::LoadZext | Op::LoadSext | Op::AtomicLoad | Op::AtomicRmw | Op::AtomicCas => {
+                let flags = self.guest_memory()?;
+                self.values[value.index()] = Some(self.load(inst, flags));
+            }
+            Op::Store | Op::AtomicStore => {
+                let flags = self.guest_memory()?;
+                self.store(inst, flags);
+            }
+            Op::Fence => self.fence(inst),
+            Op::Call => self.values[value.index()] = Some(self.call_helper(inst)),
+            Op::FlagsAdd | Op::FlagsAdc | Op::FlagsSub | Op::FlagsSbc | Op::FlagsLogic | Op::FlagsFcmp => (),
+            Op::FlagsWithC | Op::FlagsWithV | Op::FlagsFromBits => (),
+            Op::Select if inst.ty == Ty::Flags => (),
+            // The branch at the end of the block computes it.
+            Op::FlagsTest if self.uses[value.index()] == 1 && self.ends_in(value) => (),
+            _ => {
+                let result = self.pure(inst).unwrap_or_else(|| self.evaluate(inst));
+                self.values[value.index()] = Some(result);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `value` is the last instruction of its block and the condition of its branch.
+    fn ends_in(&self, value: Value) -> bool {
+        let block = self.b.current_block();
+        self.plan.order.iter().any(|&id| {
+            self.blocks[id.index()] == block
+                && matches!(self.region.block(id).end, Terminator::Branch { cond, .. } if cond == value)
+        })
+    }
+
+    /// The rule for a pure operation, or `None` where this host has none.
+    fn pure(&mut self, inst: &Inst) -> Option<Clif> {
+        match inst.op {
+            Op::Const => Some(self.constant(inst.ty, u128::from(inst.imm))),
+            Op::WideConst => Some(self.constant(inst.ty, self.region.consts[inst.imm as usize])),
+            Op::FlagsTest | Op::FlagsToBits => Some(self.flags_result(inst)),
+            _ if inst.ty.is_vector() => self.vector(inst),
+            _ => self.scalar(inst),
+        }
+    }
+
+    /// The CLIF value of `value`, which is not flags.
+    pub(super) fn value(&self, value: Value) -> Clif {
+        self.values[value.index()].unwrap_or_else(|| panic!("{value:?} has no value"))
+    }
+
+    /// The CLIF value of `value` if it has one: flags have one when they came out of memory.
+    pub(super) fn known_value(&self, value: Value) -> Option<Clif> {
+        self.values[value.index()]
+    }
+
+    /// The flags that `value` stands for: itself, or those that a slot held.
+    pub(super) fn flag_source(&self, value: Value) -> Value {
+        self.flag_sources.get(&value).copied().unwrap_or(value)
+    }
+
+    /// Operand `index` of `inst`, vectors in its shape.
+    pub(super) fn arg(&mut self, inst: &Inst, index: usize) -> Clif {
+        let value = self.value(inst.args[index]);
+        if self.type_of(value).is_vector() && inst.ty.is_vector() {
+            self.cast(value, clif_type(inst.ty))
+        } else {
+            value
+        }
+    }
+
+    /// Operand `index` of `inst`, a vector, in a shape.
+    pub(super) fn vector_arg(&mut self, inst: &Inst, index: usize, shape: Ty) -> Clif {
+        let value = self.value(inst.args[index]);
+        self.cast(value, clif_type(shape))
+    }
+
+    /// The type of a CLIF value.
+    pub(super) fn type_of(&self, value: Clif) -> Type {
+        self.b.func.dfg.value_type(value)
+    }
+
+    /// What makes a value, if it is an instruction of the current CLIF block.
+    pub(super) fn opcode_here(&self, value: Clif) -> Option<Opcode> {
+        match self.b.func.dfg.value_def(value) {
+            ValueDef::Result(inst, _) if self.b.func.layout.inst_block(inst) == self.b.current_block() => {
+                Some(self.b.func.dfg.insts[inst].opcode())
+            }
+            _ => None,
+        }
+    }
+
+    /// The flags of accesses to guest memory by the current guest instruction.
+    fn guest_memory(&mut self) -> Result<MemFlagsData, CompileError> {
+        let code = match self.fault_codes.get(&self.fault_pc) {
+            Some(&code) => code,
+            None if self.fault_pcs.len() == MAX_FAULT_CODES => return Err(CompileError::TooManyFaults),
+            None => {
+                self.fault_pcs.push(self.fault_pc);
+                let code = TrapCode::unwrap_user(self.fault_pcs.len() as u8);
+                self.fault_codes.insert(self.fault_pc, code);
+                code
+            }
+        };
+        Ok(MemFlagsData::new().with_trap_code(Some(code)))
+    }
+
+    /// Remembers that `wide` is `narrow` zero-extended to 64 bits.
+    pub(super) fn remember_wide(&mut self, narrow: Clif, wide: Clif) {
+        self.wide.insert(narrow, wide);
+    }
+
+    /// A constant of a value type.
+    pub(super) fn constant(&mut self, ty: Ty, bits: u128) -> Clif {
+        let ty = clif_type(ty.value());
+        match ty {
+            F32 => self.b.ins().f32const(ir::immediates::Ieee32::with_bits(bits as u32)),
+            F64 => self.b.ins().f64const(ir::immediates::Ieee64::with_bits(bits as u64)),
+            I128 => {
+                let (lo, hi) = (self.iconst(I64, bits as u64), self.iconst(I64, (bits >> 64) as u64));
+                self.b.ins().iconcat(lo, hi)
+            }
+            I8X16 => self.vector_constant(bits),
+            _ => self.iconst(ty, bits as u64),
+        }
+    }
+
+    /// A vector constant, as `I8X16`.
+    pub(super) fn vector_constant(&mut self, bits: u128) -> Clif {
+        let constant = self.b.func.dfg.constants.insert(bits.to_le_bytes().to_vec().into());
+        self.b.ins().vconst(I8X16, constant)
+    }
+
+    /// An integer constant of up to 64 bits.
+    pub(super) fn iconst(&mut self, ty: Type, bits: u64) -> Clif {
+        let mask = u64::MAX >> (64 - ty.bits());
+        self.b.ins().iconst(ty, (bits & mask) as i64)
+    }
+
+    /// An address that outlives the code.
+    pub(super) fn address(&mut self, address: u64) -> Clif {
+        self.b.ins().iconst(I64, address as i64)
+    }
+
+    /// All bits clear.
+    pub(super) fn zero(&mut self, ty: Type) -> Clif {
+        match ty {
+            F32 => self.constant(Ty::F32, 0),
+            F64 => self.constant(Ty::F64, 0),
+            I128 => self.constant(Ty::I128, 0),
+            _ if ty.is_vector() => {
+                let zero = self.vector_constant(0);
+                self.cast(zero, ty)
+            }
+            _ => self.iconst(ty, 0),
+        }
+    }
+
+    /// The same bits in another type of the same width; not between vectors and `I128`.
+    pub(super) fn cast(&mut self, value: Clif, ty: Type) -> Clif {
+        if self.type_of(value) == ty {
+            return value;
+        }
+        self.b.ins().bitcast(ty, MemFlagsData::new().with_endianness(Endianness::Little), value)
+    }
+
+    /// A 128-bit value of two halves.
+    pub(super) fn concat(&mut self, ty: Type, lo: Clif, hi: Clif) -> Clif {
+        if ty == I128 {
+            return self.b.ins().iconcat(lo, hi);
+        }
+        let low = self.b.ins().scalar_to_vector(I64X2, lo);
+        self.b.ins().insertlane(low, hi, 1)
+    }
+
+    /// The two halves of a 128-bit value.
+    pub(super) fn split(&mut self, value: Clif) -> (Clif, Clif) {
+        if self.type_of(value) == I128 {
+            return self.b.ins().isplit(value);
+        }
+        let lanes = self.cast(value, I64X2);
+        (self.b.ins().extractlane(lanes, 0), self.b.ins().extractlane(lanes, 1))
+    }
+
+    /// The integer of the same width as a scalar.
+    pub(super) fn as_int(&mut self, value: Clif) -> Clif {
+        let ty = self.type_of(value);
+        self.cast(value, if ty.is_float() { Type::int(ty.bits() as u16).expect("a scalar") } else { ty })
+    }
+
+    /// `value`'s bits, zero-extended to the type `ty`, which is not narrower.
+    pub(super) fn zero_extend(&mut self, value: Clif, ty: Type) -> Clif {
+        let from = self.type_of(value);
+        if from == ty || from.is_vector() && ty.is_vector() {
+            return self.cast(value, ty);
+        }
+        if from.is_vector() || from == I128 {
+            let (lo, hi) = self.split(value);
+            return self.concat(ty, lo, hi);
+        }
+        if ty.is_vector() {
+            return self.scalar_to_vector(value, ty);
+        }
+        let bits = self.as_int(value);
+        let int = Type::int(ty.bits() as u16).expect("a scalar");
+        let extended = self.extend_int(bits, int);
+        self.cast(extended, ty)
+    }
+
+    fn extend_int(&mut self, value: Clif, ty: Type) -> Clif {
+        match self.wide.get(&value) {
+            _ if self.type_of(value) == ty => value,
+            Some(&wide) if ty == I64 => wide,
+            Some(_) | None => self.b.ins().uextend(ty, value),
+        }
+    }
+
+    /// A vector of a scalar with zeroes above.
+    fn scalar_to_vector(&mut self, value: Clif, ty: Type) -> Clif {
+        let value = match self.type_of(value) {
+            types::I8 | types::I16 => self.extend_int(value, I32),
+            _ => value,
+        };
+        let vector = self.type_of(value).by(128 / self.type_of(value).bits()).expect("a shape of scalars");
+        let vector = self.b.ins().scalar_to_vector(vector, value);
+        self.cast(vector, ty)
+    }
+
+    /// The low bits of `value` as a type that is not wider.
+    pub(super) fn low_part(&mut self, value: Clif, ty: Type) -> Clif {
+        let from = self.type_of(value);
+        if from.bits() == ty.bits() && from.is_vector() == ty.is_vector() {
+            return self.cast(value, ty);
+        }
+        if from.bits() < ty.bits() {
+            return self.zero_extend(value, ty);
+        }
+        if ty.bits() == 128 || from == I128 {
+            let (lo, hi) = self.split(value);
+            return if ty.bits() == 128 { self.concat(ty, lo, hi) } else { self.low_part(lo, ty) };
+        }
+        if from.is_vector() {
+            let shape = match ty {
+                F32 => F32X4,
+                F64 => F64X2,
+                I64 => I64X2,
+                _ => I32X4,
+            };
+            let lanes = self.cast(value, shape);
+            let lane = self.b.ins().extractlane(lanes, 0);
+            return self.low_part(lane, ty);
+        }
+        let bits = self.as_int(value);
+        if let Some(int) = Type::int(ty.bits() as u16).filter(|&int| int != self.type_of(bits)) {
+            let low = self.b.ins().ireduce(int, bits);
+            return self.cast(low, ty);
+        }
+        self.cast(bits, ty)
+    }
+
+    /// `old` with its low bits replaced by `value`, which is narrower.
+    fn replace_low(&mut self, old: Clif, value: Clif) -> Clif {
+        let (whole, part) = (self.type_of(old), self.type_of(value));
+        if whole.is_vector() {
+            let shape = part.by(128 / part.bits()).expect("a shape of scalars");
+            let lanes = self.cast(old, shape);
+            return self.b.ins().insertlane(lanes, value, 0);
+        }
+        let (old, value) = (self.as_int(old), self.as_int(value));
+        let int = self.type_of(old);
+        let mask = self.iconst(int, u64::MAX << part.bits());
+        let high = self.b.ins().band(old, mask);
+        let low = self.extend_int(value, int);
+        let merged = self.b.ins().bor(high, low);
+        self.cast(merged, whole)
+    }
+
+    /// A truth value that is never 0 or always 0, where known.
+    pub(super) fn bool_constant(&mut self, value: bool) -> Clif {
+        self.iconst(I8, u64::from(value))
+    }
+
+    /// Compares with a constant.
+    pub(super) fn compare_with(&mut self, cond: IntCC, value: Clif, bits: u64) -> Clif {
+        let constant = self.iconst(self.type_of(value), bits);
+        self.b.ins().icmp(cond, value, constant)
+    }
+}

@@ -1,0 +1,282 @@
+//! The Cranelift backend: a [`Region`] comes in, relocation-free machine code for this host goes out.
+//!
+//! One region is one function `(state: &mut CpuState, link)` of the `tail` calling convention. The bytes may be
+//! copied anywhere; execution starts at [`Code::entry`]. All code runs on one host frame, made by [`enter`]:
+//! regions jump to each other, never call, and leave by jumping to a stub that returns from [`enter`].
+//!
+//! * An exit to a constant pc jumps through a [`LinkSlot`], which holds [`resolver_address`] until its owner
+//!   stores the address of a translation (bytes + [`Code::entry`]) in it.
+//! * An exit to a computed pc looks into the thread's jump cache: [`JUMP_CACHE_ENTRIES`] entries of
+//!   [`JumpCacheEntry`] at `ctl.jump_cache`, indexed by [`jump_cache_index`].
+//! * When [`enter`] returns, the PC slot says where the guest goes on, `ctl.exit_reason` why it left,
+//!   `ctl.exit_argument` is the exit's argument, and `ctl.exit_link` the link slot it left through, or 0.
+//! * A host fault inside the bytes is at one of [`Code::faults`]; the signal handler continues at
+//!   [`fault_exit_address`] with the state's address in the first argument register, and [`enter`] returns.
+//!
+//! What must hold: the region verifies, and addresses given by the caller of [`Compiler::compile`] outlive the code.
+
+mod exits;
+mod flags;
+mod float;
+mod lower;
+mod memory;
+mod outcall;
+mod places;
+mod scalar;
+#[cfg(test)]
+mod tests;
+mod vector;
+mod x86_64;
+
+pub use x86_64::{enter, fault_exit_address, resolver_address};
+
+use cranelift_codegen::Context;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::{AbiParam, Function, Opcode, Signature, Type, types};
+use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use lower::Lower;
+use philae_ir::{ExitReason, Region, Ty};
+use places::Plan;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicU64;
+
+/// How true the registers in [`CpuState`] are when a memory access faults.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Exactness {
+    /// All guest slots hold what the guest machine's registers would.
+    Exact,
+    /// Only the pc (by [`Code::faults`]) is known; slots hold values from the region's entry or later.
+    Relaxed,
+}
+
+/// How to compile.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Options {
+    /// What must hold at a fault.
+    pub exactness: Exactness,
+}
+
+/// Where an exit to a constant pc jumps to. Read by translated code, written by whoever links.
+#[derive(Debug)]
+#[repr(C)]
+pub struct LinkSlot {
+    /// Host address of the target's entry, or [`resolver_address`] while it is not linked.
+    pub target: AtomicU64,
+    /// The guest address it stands for.
+    pub pc: u64,
+}
+
+impl LinkSlot {
+    /// A slot that is not linked.
+    pub fn new(pc: u64) -> LinkSlot {
+        LinkSlot { target: AtomicU64::new(resolver_address()), pc }
+    }
+}
+
+/// The exit that a link slot serves.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct LinkSite {
+    /// Where the guest goes on.
+    pub pc: u64,
+    /// [`ExitReason::Jump`], [`ExitReason::Call`] or [`ExitReason::Return`].
+    pub reason: ExitReason,
+}
+
+/// Entries of a jump cache.
+pub const JUMP_CACHE_ENTRIES: usize = 4096;
+
+/// One entry of a thread's jump cache.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub struct JumpCacheEntry {
+    /// The guest address.
+    pub pc: u64,
+    /// The host address of its translation's entry.
+    pub code: u64,
+}
+
+impl JumpCacheEntry {
+    /// An entry that no guest address matches: no frontend jumps to an address with all bits set.
+    pub const EMPTY: JumpCacheEntry = JumpCacheEntry { pc: u64::MAX, code: 0 };
+}
+
+/// The index of the only entry of a jump cache that may hold `pc`.
+pub fn jump_cache_index(pc: u64) -> usize {
+    (pc >> 2 ^ pc >> 14) as usize % JUMP_CACHE_ENTRIES
+}
+
+/// An access that may fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FaultSite {
+    /// Where the host instruction starts, in bytes from the start of the code.
+    pub offset: u32,
+    /// The guest instruction it belongs to.
+    pub pc: u64,
+}
+
+/// Machine code of one region.
+#[derive(Debug)]
+pub struct Code {
+    /// The code; may be copied to any address.
+    pub bytes: Vec<u8>,
+    /// Where links, jump caches and [`enter`] go to, in bytes from the start.
+    pub entry: usize,
+    /// The accesses that may fault, by rising offset.
+    pub faults: Vec<FaultSite>,
+}
+
+impl Code {
+    /// The guest pc of the access whose host instruction starts at `offset`.
+    pub fn fault_pc(&self, offset: u32) -> Option<u64> {
+        let index = self.faults.binary_search_by_key(&offset, |site| site.offset).ok()?;
+        Some(self.faults[index].pc)
+    }
+}
+
+/// Why a region was not compiled. It has to be executed by other means.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CompileError {
+    /// More guest instructions access memory than trap codes can tell apart.
+    TooManyFaults,
+    /// The machine code does not have the shape that frameless transitions need.
+    Frame,
+    /// Cranelift refused the function or panicked; its message.
+    Cranelift(String),
+}
+
+impl fmt::Display for CompileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CompileError::TooManyFaults => write!(f, "too many memory accesses for one region"),
+            CompileError::Frame => write!(f, "unexpected frame in the machine code"),
+            CompileError::Cranelift(message) => write!(f, "Cranelift: {message}"),
+        }
+    }
+}
+
+impl std::error::Error for CompileError {}
+
+/// A compiler of regions, to be reused: it keeps its memory from one region to the next.
+pub struct Compiler {
+    isa: OwnedTargetIsa,
+    features: x86_64::Features,
+    context: Context,
+    builder: FunctionBuilderContext,
+    control: ControlPlane,
+}
+
+impl Compiler {
+    /// A compiler for the processor that it runs on.
+    pub fn new() -> Compiler {
+        let (isa, features) = x86_64::host_isa();
+        Compiler {
+            isa,
+            features,
+            context: Context::new(),
+            builder: FunctionBuilderContext::new(),
+            control: ControlPlane::default(),
+        }
+    }
+
+    /// Compiles `region`. `links` gives the link slot of each exit to a constant pc; it is asked once for each exit
+    /// and may give the same slot for equal sites.
+    pub fn compile(
+        &mut self,
+        region: &Region,
+        options: Options,
+        links: &mut dyn FnMut(LinkSite) -> *const LinkSlot,
+    ) -> Result<Code, CompileError> {
+        // Cranelift panics for types that it has no rule for.
+        let result = catch_unwind(AssertUnwindSafe(|| self.compile_region(region, options, links)));
+        result.unwrap_or_else(|panic| {
+            self.builder = FunctionBuilderContext::new();
+            self.context = Context::new();
+            let message = panic.downcast_ref::<String>().cloned();
+            let message = message.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Err(CompileError::Cranelift(message.unwrap_or_default()))
+        })
+    }
+
+    /// The CLIF of the last region compiled, for dumps.
+    pub fn clif_text(&self) -> String {
+        self.context.func.display().to_string()
+    }
+
+    fn compile_region(
+        &mut self,
+        region: &Region,
+        options: Options,
+        links: &mut dyn FnMut(LinkSite) -> *const LinkSlot,
+    ) -> Result<Code, CompileError> {
+        let plan = Plan::new(region, options.exactness);
+        self.context.clear();
+        let mut signature = Signature::new(CallConv::Tail);
+        signature.params = vec![AbiParam::new(types::I64); 2];
+        self.context.func.signature = signature;
+        let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder);
+        let lowered = Lower::new(region, &plan, builder, self.features, links).run(&*self.isa);
+        let fault_pcs = match lowered {
+            Ok(fault_pcs) => fault_pcs,
+            Err(error) => {
+                self.builder = FunctionBuilderContext::new();
+                return Err(error);
+            }
+        };
+        let compiled = self.context.compile(&*self.isa, &mut self.control);
+        compiled.map_err(|error| CompileError::Cranelift(format!("{:?}", error.inner)))?;
+        let tail_jumps = tail_jumps(&self.context.func);
+        let compiled = self.context.compiled_code().expect("it was just compiled");
+        if !compiled.buffer.relocs().is_empty() {
+            return Err(CompileError::Cranelift("the code needs relocations".to_owned()));
+        }
+        let mut bytes = compiled.code_buffer().to_vec();
+        x86_64::drop_frames(&mut bytes, compiled.buffer.call_sites().map(|site| site.ret_addr), tail_jumps)?;
+        let mut faults = Vec::with_capacity(compiled.buffer.traps().len());
+        for trap in compiled.buffer.traps() {
+            let code = usize::from(trap.code.as_raw().get());
+            if let Some(&pc) = fault_pcs.get(code - 1) {
+                faults.push(FaultSite { offset: trap.offset, pc });
+            }
+        }
+        Ok(Code { bytes, entry: x86_64::ENTRY, faults })
+    }
+}
+
+impl Default for Compiler {
+    fn default() -> Self {
+        Compiler::new()
+    }
+}
+
+impl fmt::Debug for Compiler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compiler").field("features", &self.features).finish_non_exhaustive()
+    }
+}
+
+/// How many tail jumps a function has, once what cannot be reached is gone.
+fn tail_jumps(function: &Function) -> usize {
+    let ends = function.layout.blocks().filter_map(|block| function.layout.last_inst(block));
+    ends.filter(|&inst| function.dfg.insts[inst].opcode() == Opcode::ReturnCallIndirect).count()
+}
+
+/// The CLIF type of values of a type; vectors without a shape are bytes, flags are not values of their own.
+fn clif_type(ty: Ty) -> Type {
+    match ty {
+        Ty::I8 => types::I8,
+        Ty::I16 => types::I16,
+        Ty::I32 | Ty::Flags => types::I32,
+        Ty::I64 => types::I64,
+        Ty::I128 => types::I128,
+        Ty::F32 => types::F32,
+        Ty::F64 => types::F64,
+        Ty::V128 | Ty::I8X16 => types::I8X16,
+        Ty::I16X8 => types::I16X8,
+        Ty::I32X4 => types::I32X4,
+        Ty::I64X2 => types::I64X2,
+        Ty::F32X4 => types::F32X4,
+        Ty::F64X2 => types::F64X2,
+    }
+}

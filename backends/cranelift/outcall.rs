@@ -1,0 +1,122 @@
+//! Calls out of translated code: helpers of the guest, and the evaluator for operations without a rule here.
+//!
+//! Helpers are called by the C convention, operands and result as pairs of 64-bit words. The evaluator is called
+//! where calls are rare (NaNs, exotic shapes), by a convention that keeps every register, so that the values around
+//! the call stay where they are; operands and result travel in `ctl.scratch`.
+
+use super::lower::{Lower, Signatures};
+use super::{clif_type, x86_64};
+use cranelift_codegen::ir::types::{I64, I128};
+use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, Signature, Value as Clif};
+use cranelift_codegen::isa::CallConv;
+use cranelift_frontend::FunctionBuilder;
+use philae_ir::eval::eval_op;
+use philae_ir::ops::ImmKind;
+use philae_ir::{CpuState, Helper, Inst, Ty};
+use std::mem::offset_of;
+
+const SCRATCH: i32 = offset_of!(CpuState, ctl.scratch) as i32;
+
+/// Imports the signatures of everything that regions call.
+pub(super) fn signatures(b: &mut FunctionBuilder<'_>) -> Signatures {
+    let mut import = |convention, params: usize, results: usize| {
+        let mut signature = Signature::new(convention);
+        signature.params = vec![AbiParam::new(I64); params];
+        signature.returns = vec![AbiParam::new(I64); results];
+        b.import_signature(signature)
+    };
+    Signatures {
+        region: import(CallConv::Tail, 2, 0),
+        helpers: [0, 1, 2, 3].map(|operands| import(CallConv::SystemV, 2 + 2 * operands, 2)),
+        evaluator: import(CallConv::PreserveAll, 3, 0),
+    }
+}
+
+impl Lower<'_, '_> {
+    /// [`philae_ir::Op::Call`].
+    pub(super) fn call_helper(&mut self, inst: &Inst) -> Clif {
+        let helper: &'static Helper = self.region.helpers[inst.imm as usize];
+        let operands = usize::from(helper.operands);
+        let thunk = match operands {
+            0 => call0 as *const () as u64,
+            1 => call1 as *const () as u64,
+            2 => call2 as *const () as u64,
+            _ => call3 as *const () as u64,
+        };
+        let mut args = vec![self.state, self.address(std::ptr::from_ref(helper) as u64)];
+        for index in 0..operands {
+            let value = self.value(inst.args[index]);
+            let wide = self.zero_extend(value, I128);
+            let (lo, hi) = self.split(wide);
+            args.extend([lo, hi]);
+        }
+        let thunk = self.address(thunk);
+        let call = self.b.ins().call_indirect(self.signatures.helpers[operands], thunk, &args);
+        let (lo, hi) = (self.b.inst_results(call)[0], self.b.inst_results(call)[1]);
+        let ty = clif_type(helper.result);
+        if ty.bits() == 128 { self.concat(ty, lo, hi) } else { self.low_part(lo, ty) }
+    }
+
+    /// Any pure operation that does not take or make flags, by the evaluator.
+    pub(super) fn evaluate(&mut self, inst: &Inst) -> Clif {
+        let state = self.state;
+        let flags = MemFlagsData::trusted();
+        for (index, operand) in inst.operands().enumerate() {
+            let value = self.value(operand);
+            let value = if self.type_of(value).bits() < 64 { self.zero_extend(value, I64) } else { value };
+            let offset = SCRATCH + 16 * index as i32;
+            self.b.ins().store(flags, value, state, offset);
+            if self.type_of(value).bits() < 128 {
+                let zero = self.iconst(I64, 0);
+                self.b.ins().store(flags, zero, state, offset + 8);
+            }
+        }
+        let from = inst.operands().next().map_or(inst.ty, |operand| self.region.ty(operand));
+        let packed = u32::from_le_bytes([inst.op as u8, inst.ty as u8, from as u8, inst.aux]);
+        assert!(inst.op.info().imm != ImmKind::Const, "{:?} has a rule", inst.op);
+        let packed = self.iconst(I64, u64::from(packed));
+        let imm = self.iconst(I64, inst.imm);
+        let stub = self.address(x86_64::evaluator_address());
+        self.b.ins().call_indirect(self.signatures.evaluator, stub, &[state, packed, imm]);
+        let result = inst.result().expect("a pure operation makes a value");
+        self.b.ins().load(clif_type(result), flags, state, SCRATCH)
+    }
+}
+
+/// What the evaluator's stub calls: `packed` is operation, type, type of operand 0 and aux, a byte each.
+pub(super) unsafe extern "sysv64" fn evaluate_scratch(state: *mut CpuState, packed: u64, imm: u64) {
+    // SAFETY: translated code passes its own state, which nothing else refers to while it runs.
+    let scratch = unsafe { &mut (*state).ctl.scratch };
+    let [op, ty, from, aux, ..] = packed.to_le_bytes();
+    let (op, ty, from) = (philae_ir::ops::OPS[usize::from(op)].op, type_of(ty), type_of(from));
+    let bits = |words: [u64; 2]| u128::from(words[0]) | u128::from(words[1]) << 64;
+    let args = [bits(scratch[0]), bits(scratch[1]), bits(scratch[2])];
+    let result = eval_op(op, ty, from, aux, u128::from(imm), args);
+    scratch[0] = [result as u64, (result >> 64) as u64];
+}
+
+fn type_of(number: u8) -> Ty {
+    Ty::NAMES[usize::from(number)].0
+}
+
+macro_rules! thunks {
+    ($($name:ident($($lo:ident $hi:ident),*) [$($arg:expr),*];)*) => { $(
+        #[allow(improper_ctypes_definitions, reason = "u128 is two registers in this convention")]
+        unsafe extern "sysv64" fn $name(state: *mut CpuState, helper: &'static Helper, $($lo: u64, $hi: u64),*) -> u128 {
+            // SAFETY: translated code passes its own state, which nothing else refers to while it runs.
+            let state = unsafe { &mut *state };
+            (helper.function)(state, [$($arg),*])
+        }
+    )* };
+}
+
+thunks! {
+    call0() [0, 0, 0];
+    call1(a b) [wide(a, b), 0, 0];
+    call2(a b, c d) [wide(a, b), wide(c, d), 0];
+    call3(a b, c d, e f) [wide(a, b), wide(c, d), wide(e, f)];
+}
+
+fn wide(lo: u64, hi: u64) -> u128 {
+    u128::from(lo) | u128::from(hi) << 64
+}

@@ -1,0 +1,95 @@
+//! Regions built by hand, compiled and run on this processor: every operation against the evaluator, slots in every
+//! layout, exits, links and faults.
+
+mod flow;
+mod operations;
+
+use super::{Code, Compiler, Exactness, LinkSite, LinkSlot, Options, enter};
+use philae_ir::state::Arch;
+use philae_ir::{Builder, CpuState, ExitReason, Pc, Region, Value};
+
+const PC: u64 = 0x40_0000;
+
+/// Executable memory that is filled once, piece by piece.
+struct Arena {
+    memory: *mut u8,
+    used: usize,
+}
+
+const ARENA_SIZE: usize = 1 << 24;
+
+impl Arena {
+    fn new() -> Arena {
+        let protection = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: a new mapping at an address that the kernel chooses.
+        let memory = unsafe { libc::mmap(std::ptr::null_mut(), ARENA_SIZE, protection, flags, -1, 0) };
+        assert_ne!(memory, libc::MAP_FAILED);
+        Arena { memory: memory.cast(), used: 0 }
+    }
+
+    /// Copies code in; returns where it is to be entered.
+    fn add(&mut self, code: &Code) -> *const u8 {
+        assert!(self.used + code.bytes.len() <= ARENA_SIZE);
+        // SAFETY: the bytes fit behind those in use.
+        unsafe {
+            let to = self.memory.add(self.used);
+            to.copy_from_nonoverlapping(code.bytes.as_ptr(), code.bytes.len());
+            self.used += code.bytes.len().next_multiple_of(16);
+            to.add(code.entry)
+        }
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this arena's, and nothing runs in it when its test is over.
+        unsafe { libc::munmap(self.memory.cast(), ARENA_SIZE) };
+    }
+}
+
+const RELAXED: Options = Options { exactness: Exactness::Relaxed };
+
+fn compile(compiler: &mut Compiler, region: &Region) -> Code {
+    let mut links = |site: LinkSite| -> *const LinkSlot { panic!("no link expected to {site:?}") };
+    compiler
+        .compile(region, RELAXED, &mut links)
+        .unwrap_or_else(|error| panic!("{error}\n{region:#?}\n{}", compiler.clif_text()))
+}
+
+/// Runs code until it leaves; returns why.
+fn run(code: *const u8, cpu: &mut CpuState) -> ExitReason {
+    // SAFETY: the code comes out of the compiler and stays in the arena of the test.
+    unsafe { enter(code, cpu) };
+    ExitReason::from_number(cpu.ctl.exit_reason)
+}
+
+/// A region of the AArch64 guest whose blocks `body` makes.
+fn region(body: impl FnOnce(&mut Builder<'_>)) -> Region {
+    let mut region = Region::new(Arch::Aarch64, PC);
+    let mut builder = Builder::new(&mut region);
+    builder.insn(PC, 4);
+    body(&mut builder);
+    if !builder.is_closed() {
+        builder.exit(ExitReason::Syscall, Pc::Const(PC + 4), Value::NONE);
+    }
+    region
+}
+
+/// Random numbers, the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        // SplitMix64 (Steele, Lea, Flood 2014).
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+}

@@ -1,0 +1,1 @@
+//! Slots, exits, links, faults.

@@ -1,0 +1,274 @@
+//! What is particular to x86_64 hosts: the processor's features, the way into and out of translated code, and the
+//! removal of frames.
+//!
+//! Translated code runs with rdi = state and rsp = rbp = the frame that [`enter`] made, 16-byte aligned. Cranelift
+//! begins every function with `push rbp; mov rbp, rsp` and ends every tail jump with `mov rsp, rbp; pop rbp`.
+//! Skipping the first and dropping the second keeps the invariant from one region to the next, spills included.
+
+use super::CompileError;
+use super::outcall::evaluate_scratch;
+use cranelift_codegen::isa::{self, OwnedTargetIsa};
+use cranelift_codegen::settings::{self, Configurable, Flags};
+use philae_ir::CpuState;
+use philae_ir::ExitReason;
+use philae_ir::state::PC;
+use std::arch::naked_asm;
+use std::mem::offset_of;
+
+/// Parts of the instruction set that change what Cranelift can compile without calls to a library.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Features {
+    /// Rounding to integral values (SSE4.1).
+    pub(super) rounding: bool,
+    /// Fused multiply-add.
+    pub(super) fma: bool,
+}
+
+/// Cranelift's description of this processor.
+pub(super) fn host_isa() -> (OwnedTargetIsa, Features) {
+    let mut flags = settings::builder();
+    let verifier = if cfg!(debug_assertions) { "true" } else { "false" };
+    for (name, value) in [
+        ("opt_level", "none"),
+        ("regalloc_algorithm", "backtracking"),
+        ("enable_alias_analysis", "false"),
+        ("enable_verifier", verifier),
+        ("preserve_frame_pointers", "true"),
+        ("unwind_info", "false"),
+        ("enable_probestack", "false"),
+        ("enable_heap_access_spectre_mitigation", "false"),
+        ("enable_table_access_spectre_mitigation", "false"),
+    ] {
+        flags.set(name, value).expect("a Cranelift setting");
+    }
+    let mut builder = isa::lookup_by_name("x86_64").expect("Cranelift compiles for this host");
+    for (name, present) in detected() {
+        builder.set(name, if present { "true" } else { "false" }).expect("a Cranelift x64 setting");
+    }
+    let isa = builder.finish(Flags::new(flags)).expect("consistent Cranelift settings");
+    let features = Features {
+        rounding: is_x86_feature_detected!("sse4.1"),
+        fma: is_x86_feature_detected!("fma") && is_x86_feature_detected!("avx"),
+    };
+    (isa, features)
+}
+
+fn detected() -> [(&'static str, bool); 17] {
+    let avx = is_x86_feature_detected!("avx");
+    let avx512 = avx && is_x86_feature_detected!("avx512f");
+    [
+        ("has_sse3", is_x86_feature_detected!("sse3")),
+        ("has_ssse3", is_x86_feature_detected!("ssse3")),
+        ("has_cmpxchg16b", is_x86_feature_detected!("cmpxchg16b")),
+        ("has_sse41", is_x86_feature_detected!("sse4.1")),
+        ("has_sse42", is_x86_feature_detected!("sse4.2")),
+        ("has_avx", avx),
+        ("has_avx2", avx && is_x86_feature_detected!("avx2")),
+        ("has_fma", avx && is_x86_feature_detected!("fma")),
+        ("has_avx512f", avx512),
+        ("has_avx512vl", avx512 && is_x86_feature_detected!("avx512vl")),
+        ("has_avx512dq", avx512 && is_x86_feature_detected!("avx512dq")),
+        ("has_avx512bitalg", avx512 && is_x86_feature_detected!("avx512bitalg")),
+        ("has_avx512vbmi", avx512 && is_x86_feature_detected!("avx512vbmi")),
+        ("has_popcnt", is_x86_feature_detected!("popcnt")),
+        ("has_bmi1", is_x86_feature_detected!("bmi1")),
+        ("has_bmi2", is_x86_feature_detected!("bmi2")),
+        ("has_lzcnt", is_x86_feature_detected!("lzcnt")),
+    ]
+}
+
+/// `push rbp; mov rbp, rsp`.
+const FRAME_SETUP: [u8; 4] = [0x55, 0x48, 0x89, 0xe5];
+/// `mov rsp, rbp; pop rbp`.
+const FRAME_RESTORE: [u8; 4] = [0x48, 0x89, 0xec, 0x5d];
+/// A four-byte nop.
+const NOP: [u8; 4] = [0x0f, 0x1f, 0x40, 0x00];
+
+/// Where the code is entered without making a frame.
+pub(super) const ENTRY: usize = FRAME_SETUP.len();
+
+/// Drops the frame restoration before every tail jump. `call_ends` is where calls and tail jumps end, `tail_jumps`
+/// how many of the latter there must be.
+pub(super) fn drop_frames(
+    bytes: &mut [u8],
+    call_ends: impl Iterator<Item = u32>,
+    tail_jumps: usize,
+) -> Result<(), CompileError> {
+    if !bytes.starts_with(&FRAME_SETUP) {
+        return Err(CompileError::Frame);
+    }
+    let mut dropped = 0;
+    for end in call_ends {
+        let Some(start) = tail_jump_start(bytes, end as usize) else { continue };
+        bytes[start - FRAME_RESTORE.len()..start].copy_from_slice(&NOP);
+        dropped += 1;
+    }
+    if dropped == tail_jumps { Ok(()) } else { Err(CompileError::Frame) }
+}
+
+/// Where the indirect jump that ends at `end` starts, if that is one and a frame restoration precedes it.
+fn tail_jump_start(bytes: &[u8], end: usize) -> Option<usize> {
+    [2, 3].into_iter().filter_map(|length| end.checked_sub(length)).find(|&start| {
+        let register_jump = match bytes[start..end] {
+            [0xff, modrm] => modrm & 0xf8 == 0xe0,
+            [0x41, 0xff, modrm] => modrm & 0xf8 == 0xe0,
+            _ => false,
+        };
+        register_jump && bytes[..start].ends_with(&FRAME_RESTORE)
+    })
+}
+
+/// Runs translated code until it leaves; what it leaves behind is described at the head of the backend.
+///
+/// # Safety
+///
+/// `code` is the entry of translated code for the state's guest that stays executable, with everything it links
+/// to, until this returns, and `cpu.ctl.jump_cache` points to a jump cache of such code.
+pub unsafe fn enter(code: *const u8, cpu: &mut CpuState) {
+    // SAFETY: the caller vouches for the code; the trampoline keeps the ABI.
+    unsafe { enter_frame(cpu, code) }
+}
+
+/// Where a signal handler continues after a fault in translated code, with the state's address in rdi.
+pub fn fault_exit_address() -> u64 {
+    leave as *const () as u64
+}
+
+/// Where an exit that is not linked jumps to.
+pub fn resolver_address() -> u64 {
+    resolve as *const () as u64
+}
+
+/// Where translated code jumps to leave, with the state's address in rdi and its exit written to it.
+pub(super) fn leave_address() -> u64 {
+    leave as *const () as u64
+}
+
+const HOST_STACK: usize = offset_of!(CpuState, ctl.host_stack);
+const EXIT_LINK: usize = offset_of!(CpuState, ctl.exit_link);
+const EXIT_REASON: usize = offset_of!(CpuState, ctl.exit_reason);
+const LINK_PC: usize = offset_of!(super::LinkSlot, pc);
+
+/// Makes the one frame and jumps to `code`. Six pushes and a word of padding after the return address leave rsp
+/// 16-byte aligned, as Cranelift's frames do.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn enter_frame(state: *mut CpuState, code: *const u8) {
+    naked_asm!(
+        "push rbp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "sub rsp, 8",
+        "mov [rdi + {host_stack}], rsp",
+        "mov qword ptr [rdi + {exit_link}], 0",
+        "mov rbp, rsp",
+        "jmp rsi",
+        host_stack = const HOST_STACK,
+        exit_link = const EXIT_LINK,
+    )
+}
+
+/// Drops the frame, whatever lies above it, and returns from [`enter_frame`].
+#[unsafe(naked)]
+unsafe extern "sysv64" fn leave(state: *mut CpuState) {
+    naked_asm!(
+        "mov rsp, [rdi + {host_stack}]",
+        "add rsp, 8",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+        host_stack = const HOST_STACK,
+    )
+}
+
+/// Leaves through the link slot in rsi.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn resolve(state: *mut CpuState, link: *const super::LinkSlot) {
+    naked_asm!(
+        "mov [rdi + {exit_link}], rsi",
+        "mov rax, [rsi + {link_pc}]",
+        "mov [rdi + {pc}], rax",
+        "mov dword ptr [rdi + {exit_reason}], {jump}",
+        "jmp {leave}",
+        exit_link = const EXIT_LINK,
+        link_pc = const LINK_PC,
+        pc = const CpuState::offset(PC),
+        exit_reason = const EXIT_REASON,
+        jump = const ExitReason::Jump as u32,
+        leave = sym leave,
+    )
+}
+
+/// The address of the stub that calls the evaluator and keeps every register.
+pub(super) fn evaluator_address() -> u64 {
+    evaluator as *const () as u64
+}
+
+/// Calls [`evaluate_scratch`] with its own three arguments; saves what the C convention does not. Nine pushes after
+/// the return address leave the stack aligned.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn evaluator(state: *mut CpuState, packed: u64, imm: u64) {
+    naked_asm!(
+        "push rax",
+        "push rcx",
+        "push rdx",
+        "push rsi",
+        "push rdi",
+        "push r8",
+        "push r9",
+        "push r10",
+        "push r11",
+        "sub rsp, 256",
+        "movups [rsp], xmm0",
+        "movups [rsp + 16], xmm1",
+        "movups [rsp + 32], xmm2",
+        "movups [rsp + 48], xmm3",
+        "movups [rsp + 64], xmm4",
+        "movups [rsp + 80], xmm5",
+        "movups [rsp + 96], xmm6",
+        "movups [rsp + 112], xmm7",
+        "movups [rsp + 128], xmm8",
+        "movups [rsp + 144], xmm9",
+        "movups [rsp + 160], xmm10",
+        "movups [rsp + 176], xmm11",
+        "movups [rsp + 192], xmm12",
+        "movups [rsp + 208], xmm13",
+        "movups [rsp + 224], xmm14",
+        "movups [rsp + 240], xmm15",
+        "call {evaluate}",
+        "movups xmm0, [rsp]",
+        "movups xmm1, [rsp + 16]",
+        "movups xmm2, [rsp + 32]",
+        "movups xmm3, [rsp + 48]",
+        "movups xmm4, [rsp + 64]",
+        "movups xmm5, [rsp + 80]",
+        "movups xmm6, [rsp + 96]",
+        "movups xmm7, [rsp + 112]",
+        "movups xmm8, [rsp + 128]",
+        "movups xmm9, [rsp + 144]",
+        "movups xmm10, [rsp + 160]",
+        "movups xmm11, [rsp + 176]",
+        "movups xmm12, [rsp + 192]",
+        "movups xmm13, [rsp + 208]",
+        "movups xmm14, [rsp + 224]",
+        "movups xmm15, [rsp + 240]",
+        "add rsp, 256",
+        "pop r11",
+        "pop r10",
+        "pop r9",
+        "pop r8",
+        "pop rdi",
+        "pop rsi",
+        "pop rdx",
+        "pop rcx",
+        "pop rax",
+        "ret",
+        evaluate = sym evaluate_scratch,
+    )
+}

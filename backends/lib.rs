@@ -1,0 +1,18 @@
+//! Regions in, behaviour out: the interpreter, which is the oracle, and the compilers.
+//!
+//! Every backend ends in an [`Exit`]: translated code never calls the kernel, it leaves with a reason. Guest memory is
+//! touched directly; a fault leaves the guest's registers as they were before the instruction that faulted.
+
+pub mod cranelift;
+pub mod interp;
+
+use philae_ir::ExitReason;
+
+/// Why execution left a region; the guest goes on at the pc in its state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Exit {
+    /// Why.
+    pub reason: ExitReason,
+    /// The reason's argument: the address of a fault, a misaligned access or stale code; else 0.
+    pub argument: u64,
+}

@@ -1,0 +1,99 @@
+//! Branches.
+
+use super::flags::holds;
+use super::operand::{Lifted, reg, set_reg, x};
+use super::word::Word;
+use crate::lift::{Flow, Lift};
+use philae_ir::{FlowHint, IntCond, Ty};
+
+/// Where control goes after the instruction `w` at `pc`, as far as its bits tell.
+pub(super) fn flow(pc: u64, w: Word) -> Flow {
+    match w.bits(31, 24) {
+        0x14..=0x17 => Flow::Jump(target_26(pc, w)),
+        0x54 | 0x34 | 0x35 | 0xb4 | 0xb5 => Flow::Branch(target_19(pc, w)),
+        0x36 | 0x37 | 0xb6 | 0xb7 => Flow::Branch(target_14(pc, w)),
+        // BL; exception generation; branch to register.
+        0x94..=0x97 | 0xd4 | 0xd6 | 0xd7 => Flow::Leave,
+        // IC IVAU.
+        0xd5 if w.0 & !0x1f == 0xd50b_7520 => Flow::Leave,
+        _ => Flow::Next,
+    }
+}
+
+fn target_26(pc: u64, w: Word) -> u64 {
+    pc.wrapping_add((w.signed(25, 0) * 4) as u64)
+}
+
+fn target_19(pc: u64, w: Word) -> u64 {
+    pc.wrapping_add((w.signed(23, 5) * 4) as u64)
+}
+
+fn target_14(pc: u64, w: Word) -> u64 {
+    pc.wrapping_add((w.signed(18, 5) * 4) as u64)
+}
+
+/// B.
+pub(super) fn b(w: Word, l: &mut Lift<'_>) -> Lifted {
+    l.go(target_26(l.pc, w));
+    Ok(())
+}
+
+/// BL.
+pub(super) fn bl(w: Word, l: &mut Lift<'_>) -> Lifted {
+    link(l);
+    l.call(target_26(l.pc, w));
+    Ok(())
+}
+
+fn link(l: &mut Lift<'_>) {
+    let back = l.b.c64(l.next);
+    set_reg(l, Ty::I64, 30, back);
+}
+
+/// B.cond.
+pub(super) fn b_cond(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let holds = holds(l, w.bits(3, 0));
+    l.go_if(holds, target_19(l.pc, w));
+    Ok(())
+}
+
+/// CBZ, CBNZ.
+pub(super) fn compare_branch(w: Word, l: &mut Lift<'_>, cond: IntCond) -> Lifted {
+    let ty = w.sf();
+    let t = reg(l, ty, w.rt());
+    let taken = l.b.icmp_imm(ty, cond, t, 0);
+    l.go_if(taken, target_19(l.pc, w));
+    Ok(())
+}
+
+/// TBZ, TBNZ.
+pub(super) fn test_branch(w: Word, l: &mut Lift<'_>, cond: IntCond) -> Lifted {
+    let bit = w.bits(31, 31) << 5 | w.bits(23, 19);
+    let t = x(l, w.rt());
+    let tested = l.b.and_imm(Ty::I64, t, 1 << bit);
+    let taken = l.b.icmp_imm(Ty::I64, cond, tested, 0);
+    l.go_if(taken, target_14(l.pc, w));
+    Ok(())
+}
+
+/// BR.
+pub(super) fn br(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let target = x(l, w.rn());
+    l.go_indirect(target, FlowHint::Jump);
+    Ok(())
+}
+
+/// BLR.
+pub(super) fn blr(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let target = x(l, w.rn());
+    link(l);
+    l.go_indirect(target, FlowHint::Call);
+    Ok(())
+}
+
+/// RET.
+pub(super) fn ret(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let target = x(l, w.rn());
+    l.go_indirect(target, FlowHint::Return);
+    Ok(())
+}

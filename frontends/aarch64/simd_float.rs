@@ -1,0 +1,342 @@
+//! AdvSIMD floating point, lane by lane and pairwise, with the scalar forms of the same encodings.
+
+use super::float::{convert_to, power_of_two, round_to};
+use super::helpers;
+use super::operand::{Lifted, Sign, require, set_v, v};
+use super::simd::{Form, float, float_lanes, sources, splat, write, write_narrow, zero};
+use super::simd_arith::neighbours_of_sources;
+use super::simd_wide::element;
+use super::word::Word;
+use crate::lift::{Lift, LiftError};
+use philae_ir::{Builder, FloatCond, Helper, IntCond, NanRule, Op, Rounding, Ty, Value};
+
+/// Vd = op(Vn, Vm): FADD, FSUB, FMUL, FDIV, FMAX, FMIN, FMAXNM, FMINNM.
+pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
+    let (form, ty) = float(w)?;
+    let (n, m) = sources(w, l, ty);
+    let result = l.b.float2(op, ty, NanRule::Arm, n, m);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// FABD.
+pub(super) fn fabd(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (form, ty) = float(w)?;
+    let (n, m) = sources(w, l, ty);
+    let difference = l.b.float2(Op::Fsub, ty, NanRule::Arm, n, m);
+    let result = l.b.fabs(ty, difference);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// The bits of a float lane but its sign; of its infinity; of 2.0.
+fn lane_bits(ty: Ty) -> [u64; 3] {
+    let double = ty.lane() == Ty::F64;
+    let (magnitude, infinity) = if double { (u64::MAX >> 1, 0x7ff << 52) } else { (0x7fff_ffff, 0xff << 23) };
+    [magnitude, infinity, power_of_two(ty, 1)]
+}
+
+/// A mask of the lanes where one factor is zero and the other infinite.
+fn zero_times_infinity(b: &mut Builder<'_>, ty: Ty, n: Value, m: Value) -> Value {
+    let [magnitude, infinity, _] = lane_bits(ty);
+    let lanes = ty.as_int();
+    let magnitude = splat(b, lanes, magnitude);
+    let infinity = splat(b, lanes, infinity);
+    let zero = zero(b);
+    let [(n_zero, n_infinite), (m_zero, m_infinite)] = [n, m].map(|factor| {
+        let size = b.and(Ty::V128, factor, magnitude);
+        (b.icmp(lanes, IntCond::Eq, size, zero), b.icmp(lanes, IntCond::Eq, size, infinity))
+    });
+    let one = b.and(Ty::V128, n_zero, m_infinite);
+    let other = b.and(Ty::V128, n_infinite, m_zero);
+    b.or(Ty::V128, one, other)
+}
+
+/// FMULX of lanes: a product, but 0 × ∞ is 2 with the sign of the product.
+fn multiply_extended(b: &mut Builder<'_>, ty: Ty, n: Value, m: Value) -> Value {
+    let [magnitude, _, two] = lane_bits(ty);
+    let product = b.float2(Op::Fmul, ty, NanRule::Arm, n, m);
+    let special = zero_times_infinity(b, ty, n, m);
+    let signs = b.xor(Ty::V128, n, m);
+    let magnitude = splat(b, ty, magnitude);
+    let sign = b.and_not(Ty::V128, signs, magnitude);
+    let two = splat(b, ty, two);
+    let two = b.or(Ty::V128, two, sign);
+    b.bit_select(special, two, product)
+}
+
+/// FMULX.
+pub(super) fn fmulx(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (form, ty) = float_lanes(w)?;
+    let (n, m) = sources(w, l, ty);
+    let result = multiply_extended(&mut l.b, ty, n, m);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// FRECPS: 2 − n × m, rounded once; 0 × ∞ counts as 0.
+pub(super) fn frecps(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (form, ty) = float_lanes(w)?;
+    let (n, m) = sources(w, l, ty);
+    let [_, _, two] = lane_bits(ty);
+    let special = zero_times_infinity(&mut l.b, ty, n, m);
+    let two = splat(&mut l.b, ty, two);
+    let n = l.b.fneg(ty, n);
+    let step = l.b.fmul_add(ty, NanRule::Arm, n, m, two);
+    let result = l.b.bit_select(special, two, step);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// FRSQRTS.
+pub(super) fn frsqrts(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (form, ty) = float_lanes(w)?;
+    let (n, m) = sources(w, l, ty);
+    let helper = if ty == Ty::F64X2 { &helpers::RSQRT_STEP_DOUBLE } else { &helpers::RSQRT_STEP_SINGLE };
+    let result = l.b.call(helper, &[n, m]);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// FRECPE, FRSQRTE, FRECPX: helpers that take the lane width.
+pub(super) fn estimate(w: Word, l: &mut Lift<'_>, helper: &'static Helper) -> Lifted {
+    let (form, ty) = float_lanes(w)?;
+    let n = v(l, ty, w.rn());
+    let bits = l.b.c64(u64::from(ty.lane().bits()));
+    let result = l.b.call(helper, &[n, bits]);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// URECPE, URSQRTE.
+pub(super) fn unsigned_estimate(w: Word, l: &mut Lift<'_>, helper: &'static Helper) -> Lifted {
+    let n = v(l, Ty::V128, w.rn());
+    let result = l.b.call(helper, &[n]);
+    write(w, l, Form::of(w), Ty::I32X4, result);
+    Ok(())
+}
+
+/// Whether a fused product is added or subtracted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fused {
+    /// Vd + Vn × Vm.
+    Add,
+    /// Vd + (−Vn) × Vm.
+    Sub,
+}
+
+/// FMLA, FMLS (vector).
+pub(super) fn fused(w: Word, l: &mut Lift<'_>, kind: Fused) -> Lifted {
+    let (form, ty) = float(w)?;
+    let (n, m) = sources(w, l, ty);
+    accumulate(w, l, (form, ty), kind, [n, m]);
+    Ok(())
+}
+
+fn accumulate(w: Word, l: &mut Lift<'_>, (form, ty): (Form, Ty), kind: Fused, [n, m]: [Value; 2]) {
+    let n = if kind == Fused::Sub { l.b.fneg(ty, n) } else { n };
+    let d = v(l, ty, w.rd());
+    let result = l.b.fmul_add(ty, NanRule::Arm, n, m, d);
+    write(w, l, form, ty, result);
+}
+
+/// Form, type, and the operands Vn and the element of Vm in all lanes, or as a scalar.
+fn with_element(w: Word, l: &mut Lift<'_>) -> Result<(Form, Ty, [Value; 2]), LiftError> {
+    let (form, ty) = float(w)?;
+    // Doublewords have no L.
+    require(!(w.is_set(22) && w.is_set(21)))?;
+    let n = v(l, ty, w.rn());
+    let lanes = if w.is_set(22) { Ty::F64X2 } else { Ty::F32X4 };
+    let mut m = element(w, l, lanes);
+    if !ty.is_vector() {
+        m = l.b.extract_lane(lanes, m, 0);
+    }
+    Ok((form, ty, [n, m]))
+}
+
+/// FMLA, FMLS (by element).
+pub(super) fn fused_element(w: Word, l: &mut Lift<'_>, kind: Fused) -> Lifted {
+    let (form, ty, sources) = with_element(w, l)?;
+    accumulate(w, l, (form, ty), kind, sources);
+    Ok(())
+}
+
+/// FMUL (by element).
+pub(super) fn fmul_element(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (form, ty, [n, m]) = with_element(w, l)?;
+    let result = l.b.float2(Op::Fmul, ty, NanRule::Arm, n, m);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// FMULX (by element).
+pub(super) fn fmulx_element(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (form, lanes) = float_lanes(w)?;
+    require(!(w.is_set(22) && w.is_set(21)))?;
+    let n = v(l, lanes, w.rn());
+    let m = element(w, l, lanes);
+    let result = multiply_extended(&mut l.b, lanes, n, m);
+    write(w, l, form, lanes, result);
+    Ok(())
+}
+
+/// FCMEQ, FCMGE, FCMGT (register).
+pub(super) fn compare(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted {
+    let (form, ty) = float_lanes(w)?;
+    let (n, m) = sources(w, l, ty);
+    let result = l.b.fcmp(ty, cond, n, m);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// FCMGT, FCMGE, FCMEQ, FCMLE, FCMLT (zero).
+pub(super) fn compare_zero(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted {
+    let (form, ty) = float_lanes(w)?;
+    let n = v(l, ty, w.rn());
+    let zero = zero(&mut l.b);
+    let result = l.b.fcmp(ty, cond, n, zero);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// FACGE, FACGT.
+pub(super) fn compare_absolute(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted {
+    let (form, ty) = float_lanes(w)?;
+    let (n, m) = sources(w, l, ty);
+    let (n, m) = (l.b.fabs(ty, n), l.b.fabs(ty, m));
+    let result = l.b.fcmp(ty, cond, n, m);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// Vd = op(Vn): FABS, FNEG, FSQRT, FRINT*.
+pub(super) fn unary<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>, Ty, Value) -> Value) -> Lifted {
+    let (form, ty) = float(w)?;
+    let n = v(l, ty, w.rn());
+    let result = op(&mut l.b, ty, n);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// FSQRT.
+pub(super) fn fsqrt(w: Word, l: &mut Lift<'_>) -> Lifted {
+    unary(w, l, |b, ty, n| b.fsqrt(ty, NanRule::Arm, n))
+}
+
+/// FRINTN, FRINTP, FRINTM, FRINTZ, FRINTA, FRINTX, FRINTI.
+pub(super) fn round(w: Word, l: &mut Lift<'_>, rounding: Rounding) -> Lifted {
+    unary(w, l, |b, ty, n| b.fround(ty, rounding, n))
+}
+
+/// FCVTNS to FCVTZU, lane by lane.
+pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding) -> Lifted {
+    let (form, ty) = float(w)?;
+    let n = v(l, ty, w.rn());
+    let result = round_to(l, ty.as_int(), sign, rounding, n);
+    write(w, l, form, ty.as_int(), result);
+    Ok(())
+}
+
+/// SCVTF, UCVTF, lane by lane.
+pub(super) fn from_integer(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+    let (form, ty) = float(w)?;
+    let n = v(l, ty.as_int(), w.rn());
+    let result = convert_to(l, ty, sign, n);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// Form, float shape and fraction bits of a conversion from or to fixed point, in lanes of 32 or 64 bits.
+fn fixed(w: Word) -> Result<(Form, Ty, u32), LiftError> {
+    let (form, immh) = (Form::of(w), w.bits(22, 19));
+    require(immh >= 4 && !(form == Form::Half && immh >= 8))?;
+    let ty = if immh >= 8 { Ty::F64X2 } else { Ty::F32X4 };
+    Ok((form, ty, 2 * ty.lane().bits() - w.bits(22, 16)))
+}
+
+/// FCVTZS, FCVTZU (vector, fixed-point). Scaling is exact, or overflows to an infinity that saturates as well.
+pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+    let (form, ty, fraction) = fixed(w)?;
+    let n = v(l, ty, w.rn());
+    let scale = splat(&mut l.b, ty, power_of_two(ty, fraction as i32));
+    let scaled = l.b.float2(Op::Fmul, ty, NanRule::Arm, n, scale);
+    let result = round_to(l, ty.as_int(), sign, Rounding::Zero, scaled);
+    write(w, l, form, ty.as_int(), result);
+    Ok(())
+}
+
+/// SCVTF, UCVTF (vector, fixed-point).
+pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+    let (form, ty, fraction) = fixed(w)?;
+    let n = v(l, ty, w.rn());
+    let whole = convert_to(l, ty, sign, n);
+    let scale = splat(&mut l.b, ty, power_of_two(ty, -(fraction as i32)));
+    let result = l.b.float2(Op::Fmul, ty, NanRule::Arm, whole, scale);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// FCVTL, FCVTL2: bit 22 chooses single to double, else half to single.
+pub(super) fn fcvtl(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let mut n = v(l, Ty::V128, w.rn());
+    if w.is_set(30) {
+        let high = std::array::from_fn(|i| (i % 8 + 8) as u8);
+        n = l.b.shuffle(n, n, high);
+    }
+    let result =
+        if w.is_set(22) { l.b.fpromote(Ty::F64X2, n) } else { l.b.call(&helpers::HALVES_TO_SINGLES, &[n]) };
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
+}
+
+/// FCVTN, FCVTN2: bit 22 chooses double to single, else single to half.
+pub(super) fn fcvtn(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let n = v(l, Ty::V128, w.rn());
+    let result =
+        if w.is_set(22) { l.b.fdemote(Ty::F32X4, n) } else { l.b.call(&helpers::SINGLES_TO_HALVES, &[n]) };
+    write_narrow(w, l, result);
+    Ok(())
+}
+
+/// FCVTXN, FCVTXN2; the scalar too.
+pub(super) fn fcvtxn(w: Word, l: &mut Lift<'_>) -> Lifted {
+    require(w.is_set(22))?;
+    let n = v(l, Ty::V128, w.rn());
+    let result = l.b.call(&helpers::DEMOTE_TO_ODD, &[n]);
+    match Form::of(w) {
+        Form::Scalar => write(w, l, Form::Scalar, Ty::F32X4, result),
+        Form::Half | Form::Full => write_narrow(w, l, result),
+    }
+    Ok(())
+}
+
+/// FADDP, FMAXP, FMINP, FMAXNMP, FMINNMP (vector).
+pub(super) fn pairwise(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
+    let (form, ty) = float_lanes(w)?;
+    let (even, odd) = neighbours_of_sources(w, l, form, ty);
+    let result = l.b.float2(op, ty, NanRule::Arm, even, odd);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// FADDP, FMAXP, FMINP, FMAXNMP, FMINNMP (scalar).
+pub(super) fn pairwise_scalar(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
+    let (_, ty) = float_lanes(w)?;
+    let n = v(l, ty, w.rn());
+    let (first, second) = (l.b.extract_lane(ty, n, 0), l.b.extract_lane(ty, n, 1));
+    let result = l.b.float2(op, ty.lane(), NanRule::Arm, first, second);
+    set_v(l, ty.lane(), w.rd(), result);
+    Ok(())
+}
+
+/// FMAXV, FMINV, FMAXNMV, FMINNMV: four single lanes, by pairs (Arm ARM, Reduce).
+pub(super) fn across(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
+    require(w.is_set(30) && !w.is_set(22))?;
+    let n = v(l, Ty::F32X4, w.rn());
+    let lanes: [Value; 4] = std::array::from_fn(|i| l.b.extract_lane(Ty::F32X4, n, i as u32));
+    let low = l.b.float2(op, Ty::F32, NanRule::Arm, lanes[0], lanes[1]);
+    let high = l.b.float2(op, Ty::F32, NanRule::Arm, lanes[2], lanes[3]);
+    let result = l.b.float2(op, Ty::F32, NanRule::Arm, low, high);
+    set_v(l, Ty::F32, w.rd(), result);
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! AdvSIMD operations whose operands and results differ in width ("three different"), and products by element.
+
+use super::helpers;
+use super::operand::{Lifted, Sign, require, set_v, v};
+use super::simd::{BHS, HS, Form, Sizes, integer, lane_mask, sources, splat, write, write_narrow};
+use super::simd_arith::{Rounded, difference, double_multiply_high};
+use super::simd_shift::{Rounding, widen};
+use super::word::Word;
+use crate::lift::{Lift, LiftError};
+use philae_ir::{Builder, Ty, Value};
+
+/// The shape with lanes of the size in bits 23:22, and the one of twice that.
+fn shapes(w: Word, sizes: Sizes) -> Result<(Ty, Ty), LiftError> {
+    let size = w.bits(23, 22);
+    require(sizes.has(8 << size))?;
+    Ok((Ty::int_vector(8 << size), Ty::int_vector(16 << size)))
+}
+
+/// Vd = op(extended Vn, extended Vm): SADDL, SSUBL, SABDL, SMULL and the unsigned ones.
+pub(super) fn long<'a>(
+    w: Word,
+    l: &mut Lift<'a>,
+    sign: Sign,
+    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+) -> Lifted {
+    let (_, wide) = shapes(w, BHS)?;
+    let (n, m) = extended_sources(w, l, wide, sign);
+    let result = op(&mut l.b, wide, n, m);
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
+}
+
+fn extended_sources(w: Word, l: &mut Lift<'_>, wide: Ty, sign: Sign) -> (Value, Value) {
+    let (n, m) = sources(w, l, Ty::V128);
+    (widen(w, l, wide, sign, n), widen(w, l, wide, sign, m))
+}
+
+/// Vd = Vd + or − op(extended Vn, extended Vm): SMLAL, SMLSL, SABAL and the unsigned ones.
+pub(super) fn long_accumulate<'a>(
+    w: Word,
+    l: &mut Lift<'a>,
+    sign: Sign,
+    accumulate: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+) -> Lifted {
+    let (_, wide) = shapes(w, BHS)?;
+    let (n, m) = extended_sources(w, l, wide, sign);
+    let d = v(l, wide, w.rd());
+    let addend = op(&mut l.b, wide, n, m);
+    let result = accumulate(&mut l.b, wide, d, addend);
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
+}
+
+/// |n − m| of lanes already extended, whose difference cannot overflow.
+pub(super) fn wide_difference(b: &mut Builder<'_>, ty: Ty, n: Value, m: Value) -> Value {
+    if ty == Ty::I64X2 {
+        let difference = b.sub(ty, n, m);
+        return b.abs(ty, difference);
+    }
+    difference(b, ty, Sign::Signed, n, m)
+}
+
+/// SADDW, SSUBW and the unsigned ones: Vn is already wide.
+pub(super) fn wide<'a>(
+    w: Word,
+    l: &mut Lift<'a>,
+    sign: Sign,
+    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+) -> Lifted {
+    let (_, wide) = shapes(w, BHS)?;
+    let (n, m) = sources(w, l, Ty::V128);
+    let m = widen(w, l, wide, sign, m);
+    let result = op(&mut l.b, wide, n, m);
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
+}
+
+/// ADDHN, SUBHN, RADDHN, RSUBHN: the high halves of sums or differences.
+pub(super) fn high_narrow<'a>(
+    w: Word,
+    l: &mut Lift<'a>,
+    rounding: Rounding,
+    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+) -> Lifted {
+    let (ty, wide) = shapes(w, BHS)?;
+    let (n, m) = sources(w, l, Ty::V128);
+    let mut result = op(&mut l.b, wide, n, m);
+    let bits = ty.lane().bits();
+    if rounding == Rounding::Round {
+        let half = splat(&mut l.b, wide, 1 << (bits - 1));
+        result = l.b.add(wide, result, half);
+    }
+    let high = l.b.vlshr_imm(wide, result, bits);
+    let result = l.b.narrow(ty, high, high);
+    write_narrow(w, l, result);
+    Ok(())
+}
+
+/// What happens to a doubled product.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Accumulate {
+    /// It is the result.
+    No,
+    /// It is added to Vd, saturating.
+    Add,
+    /// It is subtracted from Vd, saturating.
+    Sub,
+}
+
+/// SQDMULL, SQDMLAL, SQDMLSL; scalars too.
+pub(super) fn sqdmull(w: Word, l: &mut Lift<'_>, accumulate: Accumulate) -> Lifted {
+    let (ty, _) = shapes(w, HS)?;
+    let (n, m) = sources(w, l, Ty::V128);
+    double_long(w, l, ty, accumulate, [n, m])
+}
+
+fn double_long(w: Word, l: &mut Lift<'_>, ty: Ty, accumulate: Accumulate, [n, m]: [Value; 2]) -> Lifted {
+    let wide = Ty::int_vector(2 * ty.lane().bits());
+    let form = if Form::of(w) == Form::Scalar { Form::Scalar } else { Form::Full };
+    // A scalar is lane 0; bit 30 is set in its encodings but says nothing.
+    let (n, m) = if form == Form::Scalar {
+        (l.b.widen_low_s(wide, n), l.b.widen_low_s(wide, m))
+    } else {
+        (widen(w, l, wide, Sign::Signed, n), widen(w, l, wide, Sign::Signed, m))
+    };
+    let product = l.b.mul(wide, n, m);
+    let doubled = l.b.add_sat_s(wide, product, product);
+    let result = match accumulate {
+        Accumulate::No => doubled,
+        Accumulate::Add => {
+            let d = v(l, wide, w.rd());
+            l.b.add_sat_s(wide, d, doubled)
+        }
+        Accumulate::Sub => {
+            let d = v(l, wide, w.rd());
+            l.b.sub_sat_s(wide, d, doubled)
+        }
+    };
+    write(w, l, form, wide, result);
+    Ok(())
+}
+
+/// PMULL, PMULL2 of bytes.
+pub(super) fn pmull_bytes(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (n, m) = chosen_halves(w, l);
+    let result = l.b.call(&helpers::POLY_MUL_LONG, &[n, m]);
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
+}
+
+/// PMULL, PMULL2 of doublewords.
+pub(super) fn pmull_doublewords(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (n, m) = chosen_halves(w, l);
+    let result = l.b.clmul_low(n, m);
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
+}
+
+/// The halves of Vn and Vm that Q chooses, at the bottom.
+fn chosen_halves(w: Word, l: &mut Lift<'_>) -> (Value, Value) {
+    let (n, m) = sources(w, l, Ty::V128);
+    if !w.is_set(30) {
+        return (n, m);
+    }
+    let high = std::array::from_fn(|i| (i % 8 + 8) as u8);
+    (l.b.shuffle(n, n, high), l.b.shuffle(m, m, high))
+}
+
+/// PMUL.
+pub(super) fn pmul(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (form, ty) = integer(w, super::simd::B)?;
+    let (n, m) = sources(w, l, ty);
+    let result = l.b.call(&helpers::POLY_MUL, &[n, m]);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// The lane of Vm that H, L and M (bits 11, 21, 20) choose, in all lanes. Halfwords leave Rm four bits.
+pub(super) fn element(w: Word, l: &mut Lift<'_>, ty: Ty) -> Value {
+    let (h, low, m) = (w.bits(11, 11), w.bits(21, 21), w.bits(20, 20));
+    let (index, register) = match ty.lane().bits() {
+        16 => (h << 2 | low << 1 | m, w.rm() & 15),
+        32 => (h << 1 | low, w.rm()),
+        _ => (h, w.rm()),
+    };
+    let whole = v(l, Ty::V128, register);
+    let mask = lane_mask(ty.lane().bytes() as usize, |_| index as usize);
+    l.b.shuffle(whole, whole, mask)
+}
+
+/// MUL, MLA, MLS, SQDMULH, SQRDMULH (by element): `op` takes Vd, Vn and the element.
+pub(super) fn by_element<'a>(
+    w: Word,
+    l: &mut Lift<'a>,
+    op: impl Fn(&mut Builder<'a>, Ty, [Value; 3]) -> Value,
+) -> Lifted {
+    let (form, ty) = integer(w, HS)?;
+    let n = v(l, ty, w.rn());
+    let m = element(w, l, ty);
+    let d = v(l, ty, w.rd());
+    let result = op(&mut l.b, ty, [d, n, m]);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// SQDMULH, SQRDMULH (by element).
+pub(super) fn sqdmulh_element(w: Word, l: &mut Lift<'_>, rounded: Rounded) -> Lifted {
+    by_element(w, l, |b, ty, [_, n, m]| double_multiply_high(b, ty, rounded, n, m))
+}
+
+/// SMULL, SMLAL, SMLSL and the unsigned ones (by element): `accumulate` takes Vd and the product.
+pub(super) fn long_by_element<'a>(
+    w: Word,
+    l: &mut Lift<'a>,
+    sign: Sign,
+    accumulate: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+) -> Lifted {
+    let (ty, wide) = shapes(w, HS)?;
+    let n = v(l, ty, w.rn());
+    let m = element(w, l, ty);
+    let (n, m) = (widen(w, l, wide, sign, n), widen(w, l, wide, sign, m));
+    let d = v(l, wide, w.rd());
+    let product = l.b.mul(wide, n, m);
+    let result = accumulate(&mut l.b, wide, d, product);
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
+}
+
+/// SQDMULL, SQDMLAL, SQDMLSL (by element); scalars too.
+pub(super) fn sqdmull_element(w: Word, l: &mut Lift<'_>, accumulate: Accumulate) -> Lifted {
+    let (ty, _) = shapes(w, HS)?;
+    let n = v(l, ty, w.rn());
+    let m = element(w, l, ty);
+    double_long(w, l, ty, accumulate, [n, m])
+}

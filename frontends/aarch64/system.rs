@@ -1,0 +1,178 @@
+//! System instructions: exceptions, barriers, cache maintenance, system registers.
+//!
+//! Registers of EL1 that Linux lets EL0 read (its documented "cpu-feature-registers") read as constants that
+//! announce what this frontend implements.
+
+use super::helpers;
+use super::operand::{Lifted, set_reg, x};
+use super::word::Word;
+use crate::lift::{Lift, LiftError};
+use philae_ir::state::NZCV;
+use philae_ir::state::aarch64::{FPCR, FPSR, TPIDR};
+use philae_ir::{Barrier, ExitReason, Ty, Value};
+
+/// Bytes in a cache line, and in the block that DC ZVA clears.
+const LINE: u64 = 64;
+/// CTR_EL0: 64-byte lines, PIPT, IDC = 1 (data caches need no cleaning), DIC = 0 (IC IVAU is needed).
+const CTR: u64 = 0x9444_c004;
+/// DCZID_EL0: DC ZVA is allowed, block size 2^4 words.
+const DCZID: u64 = 4;
+/// MIDR_EL1: Neoverse N1 r3p1, for programs that choose code by processor.
+const MIDR: u64 = 0x413f_d0c1;
+/// MPIDR_EL1 as Linux shows it to user code: RES1 alone.
+const MPIDR: u64 = 1 << 31;
+/// ID_AA64PFR0_EL1: EL0 and EL1 AArch64 only; FP and AdvSIMD without FP16.
+const PFR0: u64 = 0x11;
+/// ID_AA64ISAR0_EL1: CRC32 and the atomics of FEAT_LSE.
+const ISAR0: u64 = 2 << 20 | 1 << 16;
+/// ID_AA64ISAR1_EL1: LDAPR.
+const ISAR1: u64 = 1 << 20;
+/// FPCR bits that can be written: AHP, DN, FZ, RMode.
+const FPCR_MASK: u64 = 0x07c0_0000;
+/// FPSR bits that can be written: QC, IDC, IXC, UFC, OFC, DZC, IOC.
+const FPSR_MASK: u64 = 0x0800_009f;
+
+/// SVC.
+pub(super) fn svc(_w: Word, l: &mut Lift<'_>) -> Lifted {
+    l.leave(ExitReason::Syscall, l.next);
+    Ok(())
+}
+
+/// BRK.
+pub(super) fn brk(_w: Word, l: &mut Lift<'_>) -> Lifted {
+    l.leave(ExitReason::Breakpoint, l.pc);
+    Ok(())
+}
+
+/// HINT: NOP, YIELD, WFE, SEV, BTI, and pointer authentication, which does nothing where it is not announced.
+pub(super) fn hint(_w: Word, _l: &mut Lift<'_>) -> Lifted {
+    Ok(())
+}
+
+/// DMB, DSB.
+pub(super) fn barrier(w: Word, l: &mut Lift<'_>) -> Lifted {
+    l.b.fence(match w.bits(9, 8) {
+        1 => Barrier::Load,
+        2 => Barrier::Store,
+        _ => Barrier::Full,
+    });
+    Ok(())
+}
+
+/// ISB: translated code is already in program order.
+pub(super) fn isb(_w: Word, _l: &mut Lift<'_>) -> Lifted {
+    Ok(())
+}
+
+/// DC ZVA.
+pub(super) fn dc_zva(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let address = x(l, w.rt());
+    let block = l.b.and_imm(Ty::I64, address, !(LINE - 1));
+    let zero = l.b.wide_const(Ty::V128, 0);
+    for offset in (0..LINE as i64).step_by(16) {
+        l.b.store(Ty::V128, block, offset, zero);
+    }
+    Ok(())
+}
+
+/// DC CVAC, CVAU, CIVAC: no effect but the fault on an address that cannot be read.
+pub(super) fn dc_clean(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let address = x(l, w.rt());
+    l.b.load(Ty::I8, address, 0);
+    Ok(())
+}
+
+/// IC IVAU.
+pub(super) fn ic_ivau(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let address = x(l, w.rt());
+    l.leave_with(ExitReason::StaleCode, l.next, address);
+    Ok(())
+}
+
+/// op0, op1, CRn, CRm and op2 of a system register in one number, in this order.
+const fn register(op0: u32, op1: u32, crn: u32, crm: u32, op2: u32) -> u32 {
+    op0 << 14 | op1 << 11 | crn << 7 | crm << 3 | op2
+}
+
+const TPIDR_EL0: u32 = register(3, 3, 13, 0, 2);
+const TPIDRRO_EL0: u32 = register(3, 3, 13, 0, 3);
+const NZCV_REGISTER: u32 = register(3, 3, 4, 2, 0);
+const FPCR_REGISTER: u32 = register(3, 3, 4, 4, 0);
+const FPSR_REGISTER: u32 = register(3, 3, 4, 4, 1);
+const CTR_EL0: u32 = register(3, 3, 0, 0, 1);
+const DCZID_EL0: u32 = register(3, 3, 0, 0, 7);
+const CNTFRQ_EL0: u32 = register(3, 3, 14, 0, 0);
+const CNTVCT_EL0: u32 = register(3, 3, 14, 0, 2);
+const MIDR_EL1: u32 = register(3, 0, 0, 0, 0);
+const MPIDR_EL1: u32 = register(3, 0, 0, 0, 5);
+const REVIDR_EL1: u32 = register(3, 0, 0, 0, 6);
+const ID_AA64PFR0_EL1: u32 = register(3, 0, 0, 4, 0);
+const ID_AA64ISAR0_EL1: u32 = register(3, 0, 0, 6, 0);
+const ID_AA64ISAR1_EL1: u32 = register(3, 0, 0, 6, 1);
+/// ID registers that Linux emulates and that announce nothing: CRm 4 to 7.
+const ID_FIRST: u32 = register(3, 0, 0, 4, 0);
+const ID_LAST: u32 = register(3, 0, 0, 7, 7);
+
+/// The system register that an MRS or MSR names; op0 is 2 or 3.
+fn named(w: Word) -> u32 {
+    1 << 15 | w.bits(19, 5)
+}
+
+/// MRS.
+pub(super) fn mrs(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let value = match named(w) {
+        TPIDR_EL0 => l.b.get(Ty::I64, TPIDR),
+        TPIDRRO_EL0 | REVIDR_EL1 => l.b.c64(0),
+        NZCV_REGISTER => {
+            let flags = l.b.get(Ty::Flags, NZCV);
+            let bits = l.b.flags_to_bits(flags);
+            let wide = l.b.zext(Ty::I64, bits);
+            l.b.shl_imm(Ty::I64, wide, 28)
+        }
+        FPCR_REGISTER => word_slot(l, FPCR),
+        FPSR_REGISTER => word_slot(l, FPSR),
+        CTR_EL0 => l.b.c64(CTR),
+        DCZID_EL0 => l.b.c64(DCZID),
+        CNTFRQ_EL0 => l.b.c64(helpers::COUNTER_HZ),
+        CNTVCT_EL0 => l.b.call(&helpers::VIRTUAL_COUNT, &[]),
+        MIDR_EL1 => l.b.c64(MIDR),
+        MPIDR_EL1 => l.b.c64(MPIDR),
+        ID_AA64PFR0_EL1 => l.b.c64(PFR0),
+        ID_AA64ISAR0_EL1 => l.b.c64(ISAR0),
+        ID_AA64ISAR1_EL1 => l.b.c64(ISAR1),
+        ID_FIRST..=ID_LAST => l.b.c64(0),
+        _ => return Err(LiftError::Undefined),
+    };
+    set_reg(l, Ty::I64, w.rt(), value);
+    Ok(())
+}
+
+fn word_slot(l: &mut Lift<'_>, slot: philae_ir::Slot) -> Value {
+    let word = l.b.get(Ty::I32, slot);
+    l.b.zext(Ty::I64, word)
+}
+
+/// MSR (register).
+pub(super) fn msr(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let value = x(l, w.rt());
+    match named(w) {
+        TPIDR_EL0 => l.b.set(Ty::I64, TPIDR, value),
+        NZCV_REGISTER => {
+            let down = l.b.lshr_imm(Ty::I64, value, 28);
+            let bits = l.b.trunc(Ty::I32, down);
+            let bits = l.b.and_imm(Ty::I32, bits, 15);
+            let flags = l.b.flags_from_bits(bits);
+            super::flags::set(l, flags);
+        }
+        FPCR_REGISTER => set_word_slot(l, FPCR, FPCR_MASK, value),
+        FPSR_REGISTER => set_word_slot(l, FPSR, FPSR_MASK, value),
+        _ => return Err(LiftError::Undefined),
+    }
+    Ok(())
+}
+
+fn set_word_slot(l: &mut Lift<'_>, slot: philae_ir::Slot, mask: u64, value: Value) {
+    let word = l.b.trunc(Ty::I32, value);
+    let word = l.b.and_imm(Ty::I32, word, mask);
+    l.b.set(Ty::I32, slot, word);
+}

@@ -1,0 +1,71 @@
+//! Guest bytes in, regions out. Decoders stay behind this crate's doors.
+//!
+//! [`lift_region`] finds the instructions that belong to a region and has the guest's own folder append the
+//! meaning of each; what an instruction does is written there and nowhere else.
+
+#![forbid(unsafe_code)]
+
+pub mod aarch64;
+mod lift;
+pub mod x86_64;
+
+pub use lift::{Decoded, Flow, Guest, Lift, LiftError};
+
+use philae_ir::{Arch, Region};
+use std::ops::Range;
+
+/// Reads guest code: fills `buffer` with what can be fetched from an address on and says how many bytes that is.
+pub type Fetch<'a> = &'a mut dyn FnMut(u64, &mut [u8]) -> usize;
+
+/// Which instructions a region takes in.
+#[derive(Clone, Copy)]
+pub enum Shape<'a> {
+    /// One instruction.
+    Instruction,
+    /// From the entry to the first transfer of control, `limit` instructions at most.
+    Block {
+        /// The most instructions.
+        limit: usize,
+    },
+    /// What direct jumps and branches reach from the entry.
+    Graph {
+        /// The most instructions.
+        limit: usize,
+        /// Whether a block that starts at this address is worth taking in.
+        wanted: &'a dyn Fn(u64) -> bool,
+    },
+}
+
+/// What [`lift_region`] took in.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage {
+    /// How many guest instructions.
+    pub instructions: usize,
+    /// The bytes they occupy, sorted, merged.
+    pub ranges: Vec<Range<u64>>,
+}
+
+/// Lifts the region that `shape` describes at `pc`. The result always has exits: what cannot be decoded or is
+/// not implemented becomes an [`philae_ir::ExitReason::Undefined`] at its own address.
+pub fn lift_region(arch: Arch, pc: u64, shape: Shape<'_>, fetch: Fetch<'_>) -> (Region, Coverage) {
+    match arch {
+        Arch::Aarch64 => lift::lift::<aarch64::Aarch64>(pc, shape, fetch),
+        Arch::X86_64 => lift::lift::<x86_64::X86_64>(pc, shape, fetch),
+    }
+}
+
+/// How many bytes the instruction at the start of `bytes` has, or `None` if it is no instruction.
+pub fn instruction_length(arch: Arch, pc: u64, bytes: &[u8]) -> Option<u8> {
+    let length = match arch {
+        Arch::Aarch64 => decoded_length::<aarch64::Aarch64>(pc, bytes),
+        Arch::X86_64 => decoded_length::<x86_64::X86_64>(pc, bytes),
+    };
+    length.filter(|&length| usize::from(length) <= bytes.len())
+}
+
+fn decoded_length<G: Guest>(pc: u64, bytes: &[u8]) -> Option<u8> {
+    match G::decode(pc, bytes) {
+        Decoded::Insn { length, .. } => Some(length),
+        Decoded::Undefined | Decoded::Truncated => None,
+    }
+}

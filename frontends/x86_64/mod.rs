@@ -1,0 +1,62 @@
+//! The x86_64 guest: bytes in, operations out.
+//!
+//! iced-x86 decodes; its types stay in this folder. [`lift`] holds the table from mnemonics to bodies, the family
+//! files hold the bodies, and [`operand`] and [`flags`] the words that the bodies are written in.
+//! A body writes registers only after its last access that can fault.
+
+mod alu;
+mod atomic;
+mod bits;
+mod branch;
+mod extended;
+mod flags;
+mod lift;
+mod muldiv;
+mod operand;
+mod shift;
+mod sse_float;
+mod sse_int;
+mod stack;
+mod string;
+mod system;
+mod x87;
+mod x87_unit;
+
+use crate::lift::{Decoded, Flow, Guest, Lift, LiftError};
+use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, OpKind};
+use philae_ir::Arch;
+
+/// The x86_64 guest.
+#[derive(Clone, Copy, Debug)]
+pub struct X86_64;
+
+impl Guest for X86_64 {
+    type Insn = Instruction;
+    const ARCH: Arch = Arch::X86_64;
+    const MAX_LENGTH: usize = 15;
+
+    fn decode(pc: u64, bytes: &[u8]) -> Decoded<Instruction> {
+        let mut decoder = Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE);
+        let insn = decoder.decode();
+        if insn.is_invalid() {
+            let starved = decoder.last_error() == DecoderError::NoMoreBytes && bytes.len() < Self::MAX_LENGTH;
+            return if starved { Decoded::Truncated } else { Decoded::Undefined };
+        }
+        Decoded::Insn { insn, length: insn.len() as u8, flow: flow(&insn) }
+    }
+
+    fn lift(insn: &Instruction, lift: &mut Lift<'_>) -> Result<(), LiftError> {
+        lift::lift(insn, lift)
+    }
+}
+
+/// Where control goes. What iced calls a call includes SYSCALL; all of that leaves.
+fn flow(insn: &Instruction) -> Flow {
+    let near = insn.op0_kind() == OpKind::NearBranch64;
+    match insn.flow_control() {
+        FlowControl::Next => Flow::Next,
+        FlowControl::UnconditionalBranch if near => Flow::Jump(insn.near_branch64()),
+        FlowControl::ConditionalBranch if near => Flow::Branch(insn.near_branch64()),
+        _ => Flow::Leave,
+    }
+}

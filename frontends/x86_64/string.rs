@@ -1,0 +1,152 @@
+//! String operations. A repeated one is a loop inside the region whose every round leaves the state exact: a
+//! fault or an interruption in the middle resumes at the instruction itself.
+
+use super::operand::{Lifted, RAX, RCX, RDI, RSI, X86};
+use iced_x86::OpKind;
+use philae_ir::state::x86_64::DF;
+use philae_ir::{BlockId, Carry, Cond, IntCond, Slot, Ty, Value};
+
+/// What one round knows: the operand's type, that of addresses, and how far pointers move.
+#[derive(Clone, Copy)]
+struct Round {
+    ty: Ty,
+    address: Ty,
+    step: Value,
+}
+
+impl Round {
+    /// The pointer in a register, and that register moved on.
+    fn pointer(self, x: &mut X86, slot: Slot) -> (Value, Value) {
+        let register = x.get(self.address, slot);
+        let step = x.trunc_from(Ty::I64, self.address, self.step);
+        let moved = x.add(self.address, register, step);
+        (x.zext_from(self.address, Ty::I64, register), moved)
+    }
+
+    /// The source's address: its segment can be overridden.
+    fn source(self, x: &mut X86) -> (Value, Value) {
+        let (pointer, moved) = self.pointer(x, RSI);
+        match x.segment_base() {
+            None => (pointer, moved),
+            Some(slot) => {
+                let base = x.get(Ty::I64, slot);
+                (x.add(Ty::I64, base, pointer), moved)
+            }
+        }
+    }
+}
+
+/// What else ends a repetition.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// Nothing.
+    Counted,
+    /// REPE: ZF clear; REPNE: ZF set.
+    Compared,
+}
+
+/// Writes `body` once, or as a loop over RCX under a REP prefix.
+fn repeat(x: &mut X86, ty: Ty, until: Until, body: impl Fn(&mut X86, Round)) {
+    let address = address_size(x);
+    let direction = x.get(Ty::I8, DF);
+    let (up, down) = (x.c64(u64::from(ty.bytes())), x.c64(u64::from(ty.bytes()).wrapping_neg()));
+    let step = x.select(Ty::I64, direction, down, up);
+    let round = Round { ty, address, step };
+    if !x.insn.has_rep_prefix() && !x.insn.has_repne_prefix() {
+        return body(x, round);
+    }
+    let (head, work, done) = (x.new_block(), x.new_block(), x.new_block());
+    x.jump(head);
+    x.switch_to(head);
+    let count = x.get(address, RCX);
+    let finished = x.icmp_imm(address, IntCond::Eq, count, 0);
+    x.branch(finished, done, work);
+    x.switch_to(work);
+    body(x, round);
+    let less = x.add_imm(address, count, u64::MAX);
+    x.write_gpr(RCX, address, less);
+    if until == Until::Compared {
+        end_on_comparison(x, done);
+    }
+    x.lift.poll(x.lift.pc);
+    x.jump(head);
+    x.switch_to(done);
+}
+
+/// Goes to `done` unless ZF still is what the prefix asks for.
+fn end_on_comparison(x: &mut X86, done: BlockId) {
+    let again = x.new_block();
+    let wanted = if x.insn.has_repne_prefix() { Cond::Ne } else { Cond::Eq };
+    let flags = x.flags();
+    let goes_on = x.flags_test(flags, wanted);
+    x.branch(goes_on, again, done);
+    x.switch_to(again);
+}
+
+/// The width of the pointers and the counter.
+fn address_size(x: &X86) -> Ty {
+    let is_32 = |n| matches!(x.insn.op_kind(n), OpKind::MemorySegESI | OpKind::MemoryESEDI);
+    if is_32(0) || is_32(1) { Ty::I32 } else { Ty::I64 }
+}
+
+pub(super) fn movs(x: &mut X86, ty: Ty) -> Lifted {
+    repeat(x, ty, Until::Counted, |x, round| {
+        let (from, next_from) = round.source(x);
+        let (to, next_to) = round.pointer(x, RDI);
+        let value = x.load(round.ty, from, 0);
+        x.store(round.ty, to, 0, value);
+        x.write_gpr(RSI, round.address, next_from);
+        x.write_gpr(RDI, round.address, next_to);
+    });
+    Ok(())
+}
+
+pub(super) fn stos(x: &mut X86, ty: Ty) -> Lifted {
+    repeat(x, ty, Until::Counted, |x, round| {
+        let (to, next) = round.pointer(x, RDI);
+        let value = x.get(round.ty, RAX);
+        x.store(round.ty, to, 0, value);
+        x.write_gpr(RDI, round.address, next);
+    });
+    Ok(())
+}
+
+pub(super) fn lods(x: &mut X86, ty: Ty) -> Lifted {
+    repeat(x, ty, Until::Counted, |x, round| {
+        let (from, next) = round.source(x);
+        let value = x.load(round.ty, from, 0);
+        x.write_gpr(RAX, round.ty, value);
+        x.write_gpr(RSI, round.address, next);
+    });
+    Ok(())
+}
+
+pub(super) fn cmps(x: &mut X86, ty: Ty) -> Lifted {
+    repeat(x, ty, Until::Compared, |x, round| {
+        let (first, next_first) = round.source(x);
+        let (second, next_second) = round.pointer(x, RDI);
+        let a = x.load(round.ty, first, 0);
+        let b = x.load(round.ty, second, 0);
+        x.write_gpr(RSI, round.address, next_first);
+        x.write_gpr(RDI, round.address, next_second);
+        compare(x, round.ty, a, b);
+    });
+    Ok(())
+}
+
+pub(super) fn scas(x: &mut X86, ty: Ty) -> Lifted {
+    repeat(x, ty, Until::Compared, |x, round| {
+        let (at, next) = round.pointer(x, RDI);
+        let b = x.load(round.ty, at, 0);
+        let a = x.get(round.ty, RAX);
+        x.write_gpr(RDI, round.address, next);
+        compare(x, round.ty, a, b);
+    });
+    Ok(())
+}
+
+fn compare(x: &mut X86, ty: Ty, a: Value, b: Value) {
+    let result = x.sub(ty, a, b);
+    let flags = x.flags_sub(ty, Carry::Borrow, a, b);
+    x.arithmetic_flags(ty, flags, a, b, result);
+}

@@ -1,0 +1,199 @@
+//! execve of a guest: Philae executes itself with what the new program needs to know in a sealed descriptor, so
+//! nothing of it shows in the guest's arguments or environment.
+//!
+//! In: a request whose file has been found and opened. Out: nothing, the process is another one; or an error number
+//! for the guest if the host refuses.
+
+use crate::loader::describe;
+use crate::options::Options;
+use crate::start::Launch;
+use crate::thread::Thread;
+use philae_syscalls::{Errno, ExecRequest, ExecTarget, arch as abi, signal};
+use std::ffi::{CStr, CString, OsString};
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+/// The settings that a guest's children inherit, and the program that one of them becomes.
+#[derive(Debug, Default)]
+pub struct Handover {
+    fields: Vec<Vec<u8>>,
+    lists: Vec<Vec<CString>>,
+    program: i32,
+}
+
+/// The fields of a handover, in the order in which they travel.
+#[derive(Clone, Copy)]
+enum Field {
+    Sysroot,
+    Release,
+    LogFile,
+    Flags,
+    HostPath,
+    GuestPath,
+    ExecFn,
+    Count,
+}
+
+impl Handover {
+    fn of(options: &Options, request: &ExecRequest) -> Handover {
+        let mut handover = Handover { fields: vec![Vec::new(); Field::Count as usize], ..Handover::default() };
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.as_os_str().as_bytes().to_vec()).unwrap_or_default();
+        handover.set(Field::Sysroot, path(&options.sysroot));
+        handover.set(Field::Release, options.uname_release.clone().map(OsString::into_vec).unwrap_or_default());
+        handover.set(Field::LogFile, path(&options.log_file));
+        handover.set(Field::Flags, options.inherited_words().join("\n").into_bytes());
+        handover.set(Field::HostPath, request.host_path.to_bytes().to_vec());
+        handover.set(Field::GuestPath, request.exe.to_bytes().to_vec());
+        handover.set(Field::ExecFn, request.name.to_bytes().to_vec());
+        handover.lists = vec![request.argv.clone(), request.envp.clone()];
+        handover.program = request.file.as_raw_fd();
+        handover
+    }
+
+    fn set(&mut self, field: Field, bytes: Vec<u8>) {
+        self.fields[field as usize] = bytes;
+    }
+
+    fn field(&self, field: Field) -> OsString {
+        OsString::from_vec(self.fields[field as usize].clone())
+    }
+
+    /// Writes the handover into a descriptor that survives execve.
+    fn send(&self) -> std::io::Result<File> {
+        let mut bytes = Vec::new();
+        bytes.extend(self.program.to_le_bytes());
+        for field in &self.fields {
+            push_bytes(&mut bytes, field);
+        }
+        for list in &self.lists {
+            bytes.extend((list.len() as u32).to_le_bytes());
+            for string in list {
+                push_bytes(&mut bytes, string.to_bytes());
+            }
+        }
+        // SAFETY: the name is a string; the descriptor that comes back is ours alone.
+        let mut file = unsafe {
+            let fd = libc::memfd_create(c"philae".as_ptr(), 0);
+            if fd < 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            File::from_raw_fd(fd)
+        };
+        file.write_all(&bytes)?;
+        file.rewind()?;
+        Ok(file)
+    }
+
+    /// Reads what a parent has sent, and closes the descriptor.
+    pub fn receive(fd: i32) -> Result<Handover, String> {
+        // SAFETY: the parent has left this descriptor for us alone.
+        let mut file = unsafe { File::from_raw_fd(fd) };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|error| format!("descriptor {fd}: {}", describe(&error)))?;
+        Handover::parse(&bytes).ok_or_else(|| format!("descriptor {fd} is not what a parent Philae sends"))
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Handover> {
+        let mut rest = bytes;
+        let mut handover = Handover { program: take_u32(&mut rest)? as i32, ..Handover::default() };
+        for _ in 0..Field::Count as usize {
+            handover.fields.push(take_bytes(&mut rest)?.to_vec());
+        }
+        for _ in 0..2 {
+            let count = take_u32(&mut rest)?;
+            let strings = (0..count).map(|_| CString::new(take_bytes(&mut rest)?).ok());
+            handover.lists.push(strings.collect::<Option<Vec<_>>>()?);
+        }
+        rest.is_empty().then_some(handover)
+    }
+
+    /// Sets the inherited options and gives the program to start.
+    pub fn apply(mut self, options: &mut Options) -> Launch {
+        let path = |field: OsString| (!field.is_empty()).then(|| PathBuf::from(field));
+        options.inherit_words(&self.field(Field::Flags).to_string_lossy());
+        options.sysroot = path(self.field(Field::Sysroot));
+        options.uname_release = Some(self.field(Field::Release)).filter(|release| !release.is_empty());
+        options.log_file = path(self.field(Field::LogFile));
+        let string = |field: OsString| CString::new(field.into_vec()).unwrap_or_default();
+        let envp = self.lists.pop().unwrap_or_default();
+        let argv = self.lists.pop().unwrap_or_default();
+        Launch {
+            // SAFETY: the parent has left this descriptor for us alone.
+            file: unsafe { File::from_raw_fd(self.program) },
+            host_path: PathBuf::from(self.field(Field::HostPath)),
+            guest_path: string(self.field(Field::GuestPath)),
+            execfn: string(self.field(Field::ExecFn)),
+            argv,
+            envp,
+        }
+    }
+}
+
+fn push_bytes(to: &mut Vec<u8>, bytes: &[u8]) {
+    to.extend((bytes.len() as u32).to_le_bytes());
+    to.extend(bytes);
+}
+
+fn take_u32(rest: &mut &[u8]) -> Option<u32> {
+    let (head, tail) = rest.split_first_chunk::<4>()?;
+    *rest = tail;
+    Some(u32::from_le_bytes(*head))
+}
+
+fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = take_u32(rest)? as usize;
+    let (head, tail) = rest.split_at_checked(length)?;
+    *rest = tail;
+    Some(head)
+}
+
+/// Replaces the program of this process. Comes back only if the host refuses: the guest then sees the error.
+pub fn replace(thread: &mut Thread, request: ExecRequest) {
+    thread.report_counts();
+    let foreign = |arch| arch == thread.task.arch || arch != crate::host::ARCH;
+    signal::prepare_exec(&thread.task);
+    let error = match request.target {
+        ExecTarget::Guest(arch) if foreign(arch) => replace_by_guest(thread, &request),
+        ExecTarget::Guest(_) | ExecTarget::Host => replace_by_native(&request),
+    };
+    signal::attach_thread(&thread.task, &thread.cpu);
+    abi::set_result(thread.task.arch, &mut thread.cpu, error.as_result());
+}
+
+fn replace_by_guest(thread: &Thread, request: &ExecRequest) -> Errno {
+    let Some(own) = &thread.runtime.own_file else { return Errno::ENOENT };
+    let Ok(handover) = Handover::of(&thread.runtime.options, request).send() else { return Errno::ENOMEM };
+    let descriptor = handover.into_raw_fd();
+    let words = [c"philae".to_owned(), c"--resume".to_owned(), CString::new(descriptor.to_string()).unwrap_or_default()];
+    keep_across_exec(request.file.as_raw_fd(), 0);
+    let error = execute(own.as_raw_fd(), c"", &words, &request.envp, libc::AT_EMPTY_PATH);
+    keep_across_exec(request.file.as_raw_fd(), libc::FD_CLOEXEC);
+    // SAFETY: the descriptor is ours and nobody else has seen it.
+    unsafe { libc::close(descriptor) };
+    error
+}
+
+fn replace_by_native(request: &ExecRequest) -> Errno {
+    execute(libc::AT_FDCWD, &request.host_path, &request.argv, &request.envp, 0)
+}
+
+fn keep_across_exec(fd: i32, flags: i32) {
+    // SAFETY: the descriptor is ours.
+    unsafe { libc::fcntl(fd, libc::F_SETFD, flags) };
+}
+
+/// `execveat(2)`; comes back with the error.
+fn execute(directory: i32, path: &CStr, argv: &[CString], envp: &[CString], flags: i32) -> Errno {
+    let pointers = |strings: &[CString]| {
+        let mut all: Vec<_> = strings.iter().map(|string| string.as_ptr()).collect();
+        all.push(std::ptr::null());
+        all
+    };
+    let (argv, envp) = (pointers(argv), pointers(envp));
+    // SAFETY: the arrays end in null and their strings are alive.
+    unsafe { libc::syscall(libc::SYS_execveat, directory, path.as_ptr(), argv.as_ptr(), envp.as_ptr(), flags) };
+    Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::ENOEXEC))
+}

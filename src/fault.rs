@@ -1,0 +1,98 @@
+//! The host's signal handler: a fault of the guest, a bad guest pointer, a signal for the guest, or our bug.
+//!
+//! A fault in translated code or in the interpreter's accesses makes execution return with a Fault exit; a fault
+//! in a copy to or from the guest makes that copy fail; everything else that is not a fault is noted for delivery
+//! and makes translated code leave. What remains is a bug of Philae's, and ends it with what is known.
+
+use crate::cache;
+use crate::host::Context;
+use crate::jump_cache::EMPTY_JUMP_CACHE;
+use philae_backends::{cranelift, interp};
+use philae_ir::CpuState;
+use philae_syscalls::signal::{self, FaultContext, SigInfo};
+use std::cell::Cell;
+use std::io::Write;
+use std::sync::atomic::Ordering;
+
+/// The last fault of the guest on this thread.
+#[derive(Clone, Copy, Debug)]
+pub struct HostFault {
+    /// What the kernel said.
+    pub info: SigInfo,
+    /// What the processor said.
+    pub context: FaultContext,
+    /// Where in translated code it was, or 0 if in the interpreter.
+    pub host_pc: u64,
+}
+
+thread_local! {
+    // `const` and without destructors: safe to use in the handler.
+    static CPU: Cell<*const CpuState> = const { Cell::new(std::ptr::null()) };
+    static FAULT: Cell<Option<HostFault>> = const { Cell::new(None) };
+}
+
+/// Makes the calling thread the one that runs with `cpu`, which stays where it is until the thread ends.
+pub fn attach_thread(cpu: &CpuState) {
+    CPU.set(cpu);
+}
+
+/// Takes what the handler noted of the last fault.
+pub fn take() -> Option<HostFault> {
+    FAULT.take()
+}
+
+/// Where in translated code the fault was that has not been taken yet, if there is one.
+pub fn peek_host_pc() -> Option<u64> {
+    FAULT.get().map(|fault| fault.host_pc).filter(|&pc| pc != 0)
+}
+
+/// The SA_SIGINFO handler of every signal that Philae catches.
+pub extern "C" fn handler(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel calls this with the arguments of an SA_SIGINFO handler.
+    let (details, mut context) = unsafe { (SigInfo::from_host(info), Context::new(context)) };
+    let synchronous = matches!(number, libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE | libc::SIGILL | libc::SIGTRAP);
+    if synchronous && details.code() > 0 {
+        return fault(number, details, &mut context);
+    }
+    // SAFETY: as above; the context is the kernel's.
+    unsafe { signal::host_signal(info, context.as_ptr()) };
+    let cpu = CPU.get();
+    if !cpu.is_null() {
+        // SAFETY: `attach_thread` vouches for the pointer; the field is atomic.
+        unsafe { (*cpu).ctl.jump_cache.store(EMPTY_JUMP_CACHE.address(), Ordering::Release) };
+    }
+}
+
+fn fault(number: i32, info: SigInfo, context: &mut Context<'_>) {
+    let pc = context.pc();
+    if cache::contains(pc) {
+        FAULT.set(Some(HostFault { info, context: context.fault(), host_pc: pc }));
+        context.set_first_argument(CPU.get() as u64);
+        context.set_pc(cranelift::fault_exit_address());
+    } else if let Some(recovery) = interp::recovery(pc) {
+        FAULT.set(Some(HostFault { info, context: context.fault(), host_pc: 0 }));
+        context.set_pc(recovery);
+    } else if let Some(recovery) = philae_syscalls::recovery(pc) {
+        context.set_pc(recovery);
+    } else {
+        bug(number, info, pc);
+    }
+}
+
+/// Ends Philae for a fault in its own code.
+fn bug(number: i32, info: SigInfo, host_pc: u64) -> ! {
+    let cpu = CPU.get();
+    // SAFETY: `attach_thread` vouches for the pointer.
+    let guest_pc = if cpu.is_null() { 0 } else { unsafe { (*cpu).pc() } };
+    let mut line = [0u8; 200];
+    let mut rest = &mut line[..];
+    let address = info.address();
+    let _ = writeln!(
+        rest,
+        "philae: bug: signal {number} at host pc {host_pc:#x}, address {address:#x}, after guest pc {guest_pc:#x}"
+    );
+    let length = 200 - rest.len();
+    // SAFETY: the bytes are ours; write is async-signal-safe.
+    unsafe { libc::write(2, line.as_ptr().cast(), length) };
+    signal::die(number)
+}

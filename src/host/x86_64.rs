@@ -1,0 +1,51 @@
+//! An x86-64 host: what the signal handler reads and changes of the interrupted registers.
+
+use philae_ir::Arch;
+use philae_syscalls::signal::FaultContext;
+
+/// This machine.
+pub const ARCH: Arch = Arch::X86_64;
+
+/// The registers that a host signal interrupted.
+pub struct Context<'a>(&'a mut libc::ucontext_t);
+
+impl Context<'_> {
+    /// The registers behind a handler's third argument.
+    ///
+    /// # Safety
+    /// `context` is the third argument of a running SA_SIGINFO handler.
+    pub unsafe fn new<'a>(context: *mut libc::c_void) -> Context<'a> {
+        // SAFETY: the caller vouches for the pointer; the kernel made the struct for this handler alone.
+        Context(unsafe { &mut *context.cast() })
+    }
+
+    /// Where the host was interrupted.
+    pub fn pc(&self) -> u64 {
+        self.0.uc_mcontext.gregs[libc::REG_RIP as usize] as u64
+    }
+
+    /// Goes on at `pc`.
+    pub fn set_pc(&mut self, pc: u64) {
+        self.0.uc_mcontext.gregs[libc::REG_RIP as usize] = pc as i64;
+    }
+
+    /// Sets the register that carries a function's first argument.
+    pub fn set_first_argument(&mut self, value: u64) {
+        self.0.uc_mcontext.gregs[libc::REG_RDI as usize] = value as i64;
+    }
+
+    /// What the processor said of the fault.
+    pub fn fault(&self) -> FaultContext {
+        let register = |index: libc::c_int| self.0.uc_mcontext.gregs[index as usize] as u64;
+        FaultContext {
+            address: register(libc::REG_CR2),
+            trap: register(libc::REG_TRAPNO),
+            error: register(libc::REG_ERR),
+        }
+    }
+
+    /// The interrupted registers as they are, for the handlers of other crates.
+    pub fn as_ptr(&mut self) -> *mut libc::ucontext_t {
+        self.0
+    }
+}

@@ -1,0 +1,315 @@
+//! Floating point, bit for bit: the host's arithmetic gives numbers, [`NanRule`] gives NaNs.
+
+use super::vector::{extract, lanes1, lanes2};
+use crate::ops::{FloatCond, NanRule, Op, Rounding};
+use crate::ty::Ty;
+use std::ops::{Add, Div, Mul, Sub};
+
+/// binary32 or binary64; bits are zero-extended to 64.
+trait Float: Copy + PartialOrd + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> {
+    /// The sign bit.
+    const SIGN: u64;
+    /// The bits of +∞: NaNs are above, the sign aside.
+    const INFINITY: u64;
+    /// The top bit of the fraction, set in quiet NaNs.
+    const QUIET: u64;
+
+    fn of(bits: u64) -> Self;
+    fn bits(self) -> u64;
+    fn sqrt(self) -> Self;
+    fn mul_add(self, b: Self, c: Self) -> Self;
+    fn round(self, rounding: Rounding) -> Self;
+    fn to_signed(self) -> i128;
+    fn to_unsigned(self) -> u128;
+    fn from_signed(a: i128) -> Self;
+    fn from_unsigned(a: u128) -> Self;
+}
+
+macro_rules! float {
+    ($F:ident $U:ident $fraction:literal) => {
+        impl Float for $F {
+            const SIGN: u64 = 1 << ($U::BITS - 1);
+            const INFINITY: u64 = Self::SIGN - (1 << $fraction);
+            const QUIET: u64 = 1 << ($fraction - 1);
+
+            fn of(bits: u64) -> $F {
+                $F::from_bits(bits as $U)
+            }
+
+            fn bits(self) -> u64 {
+                u64::from(self.to_bits())
+            }
+
+            fn sqrt(self) -> $F {
+                $F::sqrt(self)
+            }
+
+            fn mul_add(self, b: $F, c: $F) -> $F {
+                $F::mul_add(self, b, c)
+            }
+
+            fn round(self, rounding: Rounding) -> $F {
+                match rounding {
+                    Rounding::Nearest => self.round_ties_even(),
+                    Rounding::Floor => self.floor(),
+                    Rounding::Ceil => self.ceil(),
+                    Rounding::Zero => self.trunc(),
+                    Rounding::Away => $F::round(self),
+                }
+            }
+
+            fn to_signed(self) -> i128 {
+                self as i128
+            }
+
+            fn to_unsigned(self) -> u128 {
+                self as u128
+            }
+
+            // Both halves of these fit 64 bits nearly always, and those conversions are an instruction.
+            fn from_signed(a: i128) -> $F {
+                i64::try_from(a).map_or(a as $F, |a| a as $F)
+            }
+
+            fn from_unsigned(a: u128) -> $F {
+                u64::try_from(a).map_or(a as $F, |a| a as $F)
+            }
+        }
+    };
+}
+
+float!(f32 u32 23);
+float!(f64 u64 52);
+
+/// Calls a function that is generic over [`Float`] for the lane type of `$ty`.
+macro_rules! by_lane {
+    ($ty:expr, $function:ident($($arg:expr),*)) => {
+        match $ty.lane() {
+            Ty::F32 => $function::<f32>($($arg),*),
+            Ty::F64 => $function::<f64>($($arg),*),
+            other => panic!("{other:?} is no floating-point type"),
+        }
+    };
+}
+
+/// The operations of which `aux` is a [`NanRule`], lane by lane.
+pub(super) fn arithmetic(op: Op, ty: Ty, aux: u8, args: [u128; 3]) -> u128 {
+    by_lane!(ty, arithmetic_lanes(op, ty, NanRule::from_aux(aux), args))
+}
+
+fn arithmetic_lanes<F: Float>(op: Op, ty: Ty, rule: NanRule, [a, b, c]: [u128; 3]) -> u128 {
+    match op {
+        Op::Fsqrt => lanes1(ty, a, |a| square_root::<F>(rule, a)),
+        Op::FmulAdd if ty.is_vector() => (0..ty.lanes()).fold(0, |all, index| {
+            let lane = |v| extract(ty, v, index) as u64;
+            all | u128::from(fused::<F>(rule, lane(a), lane(b), lane(c))) << (index * ty.lane().bits())
+        }),
+        Op::FmulAdd => u128::from(fused::<F>(rule, a as u64, b as u64, c as u64)),
+        _ => lanes2(ty, a, b, |a, b| binary::<F>(op, rule, a, b)),
+    }
+}
+
+fn binary<F: Float>(op: Op, rule: NanRule, a: u64, b: u64) -> u64 {
+    // Arm ARM, FPMinNum and FPMaxNum: a quiet NaN beside a number stands for the infinity that loses.
+    let (a, b) = match op {
+        Op::FminNum => without_quiet_nan::<F>(a, b, F::INFINITY),
+        Op::FmaxNum => without_quiet_nan::<F>(a, b, F::SIGN | F::INFINITY),
+        _ => (a, b),
+    };
+    if let Some(nan) = operand_nan::<F>(rule, &[a, b]) {
+        return nan;
+    }
+    let (x, y) = (F::of(a), F::of(b));
+    let zeroes = (a | b) & !F::SIGN == 0;
+    match op {
+        Op::Fadd => made(rule, x + y),
+        Op::Fsub => made(rule, x - y),
+        Op::Fmul => made(rule, x * y),
+        Op::Fdiv => made(rule, x / y),
+        Op::Fmin | Op::FminNum if zeroes => a | b,
+        Op::Fmax | Op::FmaxNum if zeroes => a & b,
+        Op::Fmin | Op::FminNum => (if x < y { x } else { y }).bits(),
+        Op::Fmax | Op::FmaxNum => (if x > y { x } else { y }).bits(),
+        other => panic!("{other:?} does not take two floats"),
+    }
+}
+
+fn square_root<F: Float>(rule: NanRule, a: u64) -> u64 {
+    operand_nan::<F>(rule, &[a]).unwrap_or_else(|| made(rule, F::of(a).sqrt()))
+}
+
+/// a × b + c, rounded once.
+fn fused<F: Float>(rule: NanRule, a: u64, b: u64, c: u64) -> u64 {
+    let nan = match rule {
+        // Arm ARM, FPMulAdd: the addend's NaN counts first, but ∞ × 0 beside a quiet one makes the default NaN.
+        NanRule::Arm if is_quiet::<F>(c) && is_invalid_product::<F>(a, b) => Some(default_nan::<F>(rule)),
+        NanRule::Arm | NanRule::ArmDefault => operand_nan::<F>(rule, &[c, a, b]),
+        NanRule::X86 => operand_nan::<F>(rule, &[a, b, c]),
+    };
+    nan.unwrap_or_else(|| made(rule, F::of(a).mul_add(F::of(b), F::of(c))))
+}
+
+fn is_invalid_product<F: Float>(a: u64, b: u64) -> bool {
+    let (a, b) = (a & !F::SIGN, b & !F::SIGN);
+    a == F::INFINITY && b == 0 || a == 0 && b == F::INFINITY
+}
+
+fn is_nan<F: Float>(a: u64) -> bool {
+    a & !F::SIGN > F::INFINITY
+}
+
+fn is_quiet<F: Float>(a: u64) -> bool {
+    is_nan::<F>(a) && a & F::QUIET != 0
+}
+
+fn default_nan<F: Float>(rule: NanRule) -> u64 {
+    let positive = F::INFINITY | F::QUIET;
+    match rule {
+        NanRule::Arm | NanRule::ArmDefault => positive,
+        NanRule::X86 => F::SIGN | positive,
+    }
+}
+
+/// The NaN that an operation makes because operands are NaNs, in the order in which they count.
+fn operand_nan<F: Float>(rule: NanRule, operands: &[u64]) -> Option<u64> {
+    let first = operands.iter().copied().find(|&a| is_nan::<F>(a))?;
+    let signalling = operands.iter().copied().find(|&a| is_nan::<F>(a) && !is_quiet::<F>(a));
+    Some(match rule {
+        NanRule::Arm => signalling.unwrap_or(first) | F::QUIET,
+        NanRule::ArmDefault => default_nan::<F>(rule),
+        NanRule::X86 => first | F::QUIET,
+    })
+}
+
+/// The bits of a result whose operands were numbers.
+fn made<F: Float>(rule: NanRule, result: F) -> u64 {
+    if is_nan::<F>(result.bits()) { default_nan::<F>(rule) } else { result.bits() }
+}
+
+fn without_quiet_nan<F: Float>(a: u64, b: u64, instead: u64) -> (u64, u64) {
+    if is_quiet::<F>(a) && !is_nan::<F>(b) {
+        (instead, b)
+    } else if is_quiet::<F>(b) && !is_nan::<F>(a) {
+        (a, instead)
+    } else {
+        (a, b)
+    }
+}
+
+/// `Fneg` and `Fabs`.
+pub(super) fn sign(op: Op, ty: Ty, a: u128) -> u128 {
+    let sign = 1 << (ty.lane().bits() - 1);
+    lanes1(ty, a, |a| if op == Op::Fneg { a ^ sign } else { a & !sign })
+}
+
+/// A comparison: a truth value for scalars, masks for vectors.
+pub(super) fn compare(ty: Ty, aux: u8, a: u128, b: u128) -> u128 {
+    by_lane!(ty, compare_lanes(ty, FloatCond::from_aux(aux), a, b))
+}
+
+fn compare_lanes<F: Float>(ty: Ty, cond: FloatCond, a: u128, b: u128) -> u128 {
+    let yes = if ty.is_vector() { u64::MAX } else { 1 };
+    lanes2(ty, a, b, |a, b| if holds(cond, F::of(a), F::of(b)) { yes } else { 0 })
+}
+
+fn holds<F: Float>(cond: FloatCond, a: F, b: F) -> bool {
+    match cond {
+        FloatCond::Eq => a == b,
+        FloatCond::Lt => a < b,
+        FloatCond::Le => a <= b,
+        FloatCond::Gt => a > b,
+        FloatCond::Ge => a >= b,
+        FloatCond::Un => a.partial_cmp(&b).is_none(),
+        FloatCond::Ne => a != b,
+    }
+}
+
+/// The NZCV that `relations` gives for the relation of a and b.
+pub(super) fn flags(ty: Ty, relations: u16, a: u128, b: u128) -> u128 {
+    let place = by_lane!(ty, relation(a as u64, b as u64));
+    u128::from(relations >> (4 * place) & 15)
+}
+
+/// 0 for less, 1 for equal, 2 for greater, 3 for unordered.
+fn relation<F: Float>(a: u64, b: u64) -> u32 {
+    F::of(a).partial_cmp(&F::of(b)).map_or(3, |order| (order as i8 + 1) as u32)
+}
+
+/// To integral values.
+pub(super) fn round(ty: Ty, aux: u8, a: u128) -> u128 {
+    by_lane!(ty, round_lanes(ty, Rounding::from_aux(aux), a))
+}
+
+fn round_lanes<F: Float>(ty: Ty, rounding: Rounding, a: u128) -> u128 {
+    lanes1(ty, a, |a| if is_nan::<F>(a) { a | F::QUIET } else { F::of(a).round(rounding).bits() })
+}
+
+/// binary32 to binary64, one or two of them.
+pub(super) fn promote(ty: Ty, a: u128) -> u128 {
+    let one = |index| u128::from(promote_one(extract(Ty::F32X4, a, index) as u32));
+    if ty.is_vector() { one(0) | one(1) << 64 } else { one(0) }
+}
+
+fn promote_one(a: u32) -> u64 {
+    if !is_nan::<f32>(u64::from(a)) {
+        return f64::from(f32::from_bits(a)).to_bits();
+    }
+    let (sign, fraction) = (u64::from(a >> 31), u64::from(a & 0x7f_ffff));
+    sign << 63 | f64::INFINITY.to_bits() | <f64 as Float>::QUIET | fraction << 29
+}
+
+/// binary64 to binary32, one or two of them.
+pub(super) fn demote(ty: Ty, a: u128) -> u128 {
+    let one = |index| u128::from(demote_one(extract(Ty::F64X2, a, index) as u64));
+    if ty.is_vector() { one(0) | one(1) << 32 } else { one(0) }
+}
+
+fn demote_one(a: u64) -> u32 {
+    if !is_nan::<f64>(a) {
+        return (f64::from_bits(a) as f32).to_bits();
+    }
+    let (sign, fraction) = ((a >> 63) as u32, (a >> 29) as u32 & 0x7f_ffff);
+    sign << 31 | f32::INFINITY.to_bits() | <f32 as Float>::QUIET as u32 | fraction
+}
+
+/// `FtoSint` and `FtoUint`, from a scalar of type `from` or from lanes as wide as those of `ty`.
+pub(super) fn to_int(op: Op, ty: Ty, from: Ty, aux: u8, a: u128) -> u128 {
+    let rounding = Rounding::from_aux(aux);
+    let (wide, bits) = (lane_type(ty, from) == Ty::F64, ty.lane().bits());
+    let one = |a: u64| {
+        if wide { to_int_one::<f64>(op, bits, rounding, a) } else { to_int_one::<f32>(op, bits, rounding, a) }
+    };
+    if ty.is_vector() { lanes1(ty, a, |a| one(a) as u64) } else { one(a as u64) }
+}
+
+fn to_int_one<F: Float>(op: Op, bits: u32, rounding: Rounding, a: u64) -> u128 {
+    let rounded = F::of(a).round(rounding);
+    let max = u128::MAX >> (128 - bits);
+    match op {
+        Op::FtoUint => rounded.to_unsigned().min(max),
+        _ => rounded.to_signed().clamp(!(max >> 1) as i128, (max >> 1) as i128) as u128 & max,
+    }
+}
+
+/// `SintToF` and `UintToF`, from a scalar of type `from` or from lanes as wide as those of `ty`.
+pub(super) fn from_int(op: Op, ty: Ty, from: Ty, a: u128) -> u128 {
+    by_lane!(ty, from_int_lanes(op, ty, from, a))
+}
+
+fn from_int_lanes<F: Float>(op: Op, ty: Ty, from: Ty, a: u128) -> u128 {
+    let bits = if ty.is_vector() { ty.lane().bits() } else { from.bits() };
+    let one = |a: u128| match op {
+        Op::UintToF => F::from_unsigned(a).bits(),
+        _ => F::from_signed(super::int::sign_extend(bits, a) as i128).bits(),
+    };
+    if ty.is_vector() { lanes1(ty, a, |a| one(u128::from(a))) } else { u128::from(one(a)) }
+}
+
+/// The type of the floats that are converted to `ty`.
+fn lane_type(ty: Ty, from: Ty) -> Ty {
+    match (ty.is_vector(), ty.lane().bits()) {
+        (false, _) => from,
+        (true, 32) => Ty::F32,
+        (true, _) => Ty::F64,
+    }
+}

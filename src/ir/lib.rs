@@ -1,0 +1,21 @@
+//! The vocabulary that every part of Philae shares: guest state, operations, regions.
+//!
+//! Frontends turn guest bytes into a [`Region`]; the passes in [`opt`] rewrite it in place; backends give it
+//! behaviour. This crate has no `unsafe`, knows no operating system and no decoder.
+
+#![forbid(unsafe_code)]
+
+pub mod eval;
+pub mod flow;
+pub mod ops;
+pub mod opt;
+pub mod region;
+pub mod state;
+pub mod text;
+pub mod ty;
+pub mod verify;
+
+pub use ops::{Barrier, Carry, Cond, Effect, FloatCond, FlowHint, IntCond, NanRule, Op, Ordering, RmwOp, Rounding};
+pub use region::{Block, BlockId, Builder, ExitReason, Helper, HelperEffect, Inst, Pc, Region, Terminator, Value};
+pub use state::{Arch, CpuState, Slot};
+pub use ty::Ty;

@@ -1,0 +1,57 @@
+//! What all threads of a guest process share, beside what its kernel keeps.
+
+use crate::cache::Cache;
+use crate::options::Options;
+use crate::trace::{Log, Stats};
+use philae_backends::cranelift::{Compiler, Exactness};
+use philae_ir::Arch;
+use std::fs::File;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The translator's side of a guest process.
+pub struct Runtime {
+    /// The guest.
+    pub arch: Arch,
+    /// The command line.
+    pub options: Options,
+    /// The code cache.
+    pub cache: Cache,
+    /// The optimising compiler.
+    pub compiler: Mutex<Compiler>,
+    /// Where traces go.
+    pub log: Log,
+    /// The counters.
+    pub stats: Stats,
+    /// Philae's own program file, for execve; `None` where it could not be opened.
+    pub own_file: Option<File>,
+    exact: AtomicBool,
+}
+
+impl Runtime {
+    /// A runtime that has translated nothing yet.
+    pub fn new(arch: Arch, options: Options, log: Log, own_file: Option<File>) -> std::io::Result<Runtime> {
+        Ok(Runtime {
+            arch,
+            options,
+            cache: Cache::new()?,
+            compiler: Mutex::new(Compiler::new()),
+            log,
+            stats: Stats::default(),
+            own_file,
+            exact: AtomicBool::new(false),
+        })
+    }
+
+    /// What compiled code owes a fault: everything once the guest can see its registers in a handler, the pc before.
+    pub fn exactness(&self) -> Exactness {
+        if self.exact.load(Ordering::Acquire) { Exactness::Exact } else { Exactness::Relaxed }
+    }
+
+    /// The guest has installed a handler for faults: code compiled without exact registers goes.
+    pub fn require_exactness(&self) {
+        if !self.exact.swap(true, Ordering::AcqRel) {
+            self.cache.discard_code();
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Guest threads and processes beginning and ending: host threads, fork, and the last words of a process.
+//!
+//! A guest thread is a host thread, a guest process a host process. Around fork the code cache's lock is held, so
+//! that the child finds the cache whole; the child has the forking thread alone.
+
+use crate::run::End;
+use crate::thread::Thread;
+use philae_syscalls::errno::Errno;
+use philae_syscalls::process::{self, Forked, NewProcess, NewThread, Remaining};
+use philae_syscalls::{arch as abi, signal};
+use philae_syscalls::host as kernel;
+use crate::host;
+use std::sync::mpsc;
+
+/// Philae's own descriptors are at this number or above.
+pub const OWN_DESCRIPTORS: i32 = 1000;
+/// The host stack of a guest thread: for Philae's own frames only, guest code has its own stack.
+const HOST_STACK: usize = 1 << 20;
+
+/// Starts a guest thread on a host thread of its own; its id is the parent's result.
+pub fn thread(parent: &mut Thread, mut new: NewThread) {
+    let runtime = parent.runtime.clone();
+    let (sender, receiver) = mpsc::sync_channel(1);
+    // The new host thread inherits the mask: no signal reaches it before it can note one.
+    let mask = kernel::set_mask(!0);
+    let started = std::thread::Builder::new().stack_size(HOST_STACK).spawn(move || {
+        let tid = process::start_thread(&mut new);
+        let _ = sender.send(tid);
+        let end = run_thread(Thread::new(runtime, new.task, new.cpu));
+        if end != Ended::Thread {
+            end.finish();
+        }
+    });
+    let result = match started.map(|_| receiver.recv()) {
+        Ok(Ok(tid)) => u64::from(tid),
+        _ => Errno::EAGAIN.as_result(),
+    };
+    kernel::set_mask(mask);
+    abi::set_result(parent.task.arch, &mut parent.cpu, result);
+}
+
+/// Starts a guest process; both come back, each with its result.
+pub fn process(thread: &mut Thread, new: &NewProcess) {
+    let runtime = thread.runtime.clone();
+    let mut frozen = runtime.cache.freeze();
+    if process::fork(&mut thread.task, &mut thread.cpu, new) == Forked::Child {
+        frozen.keep_thread(&thread.cpu.ctl);
+    }
+}
+
+/// What is left to do when a guest thread has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// The process goes on without it.
+    Thread,
+    /// The process ends with this status.
+    Process(i32),
+    /// The process ends by this signal.
+    Signal(i32),
+}
+
+impl Ended {
+    /// Ends the process as the guest's ended; a thread that leaves others behind ends alone.
+    pub fn finish(self) -> ! {
+        match self {
+            Ended::Signal(number) => signal::die(number),
+            Ended::Process(status) => host::exit_process(status),
+            Ended::Thread => host::exit_thread(),
+        }
+    }
+}
+
+/// Runs a guest thread on the calling host thread, to its end.
+pub fn run_thread(mut thread: Box<Thread>) -> Ended {
+    thread.attach();
+    let end = thread.run();
+    thread.detach();
+    let ended = match end {
+        End::Process(status) => Ended::Process(status),
+        End::Signal(number) => Ended::Signal(number),
+        End::Thread(status) => match process::exit_thread(&mut thread.task, status) {
+            Remaining::Nobody(status) => Ended::Process(status),
+            Remaining::Others => Ended::Thread,
+        },
+    };
+    if ended != Ended::Thread && thread.runtime.options.stats {
+        print_stats(&thread);
+    }
+    ended
+}
+
+fn print_stats(thread: &Thread) {
+    let runtime = &thread.runtime;
+    let usage = runtime.cache.usage();
+    let full = [
+        (usage.entries, "guest addresses known"),
+        (usage.regions, "compiled regions in memory"),
+        (usage.code_bytes, "bytes of host code"),
+        (usage.slots, "link slots"),
+    ];
+    let full: String = full.iter().map(|(count, what)| format!("{count:>14}  {what}\n")).collect();
+    runtime.log.write(&format!("philae: counters\n{}{full}", runtime.stats));
+}

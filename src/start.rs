@@ -1,0 +1,252 @@
+//! The first moments of a guest process: find the program, build its runtime, run its first thread.
+//!
+//! In: the command line, or what a parent's execve left in a descriptor. Nothing comes out: the process ends with
+//! the guest. Only what goes wrong before its first instruction comes back.
+
+use crate::exec::Handover;
+use crate::image::Image;
+use crate::loader::{self, LoadError, c_string};
+use crate::options::Options;
+use crate::runtime::Runtime;
+use crate::thread::Thread;
+use crate::trace::Log;
+use crate::{STATUS_USAGE, fault, spawn};
+use philae_ir::Arch;
+use philae_syscalls::exec::parse_script;
+use philae_syscalls::path::Sysroot;
+use philae_syscalls::signal::Sighand;
+use philae_syscalls::task::{Files, Fs, Process, ProcessInfo};
+use philae_syscalls::{Mm, Task};
+use std::convert::Infallible;
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A program about to be started.
+pub struct Launch {
+    /// The program's file.
+    pub file: File,
+    /// Its path on the host.
+    pub host_path: PathBuf,
+    /// Its absolute path as the guest names it.
+    pub guest_path: CString,
+    /// The name it was started by (AT_EXECFN).
+    pub execfn: CString,
+    /// The arguments, argv\[0\] first.
+    pub argv: Vec<CString>,
+    /// The environment.
+    pub envp: Vec<CString>,
+}
+
+/// Starts the program of the command line.
+pub fn from_command_line(options: Options) -> Result<Infallible, LoadError> {
+    let Some(program) = options.command.first() else {
+        let message = "no program given (try: philae -h)".to_owned();
+        return Err(LoadError { message, status: STATUS_USAGE });
+    };
+    let launch = command_line_launch(&options, Path::new(program), 0)?;
+    run(options, launch)
+}
+
+/// Continues an execve of a guest: its parent's settings and the program come out of descriptor `fd`.
+pub fn from_descriptor(mut options: Options, fd: i32) -> Result<Infallible, LoadError> {
+    let handover = Handover::receive(fd).map_err(|message| LoadError { message, status: STATUS_USAGE })?;
+    let launch = handover.apply(&mut options);
+    run(options, launch)
+}
+
+/// The deepest nesting of `#!` scripts, as in the kernel.
+const SCRIPT_DEPTH: usize = 5;
+
+/// Opens the program of the command line; a `#!` script becomes its interpreter.
+fn command_line_launch(options: &Options, path: &Path, depth: usize) -> Result<Launch, LoadError> {
+    let file = File::open(path).map_err(|error| LoadError::open(path, &error))?;
+    let argv0 = options.argv0.clone().unwrap_or_else(|| options.command[0].clone());
+    let mut argv: Vec<OsString> = vec![argv0];
+    argv.extend(options.command[1..].iter().cloned());
+    if let Some(script) = Script::read(&file) {
+        if depth == SCRIPT_DEPTH {
+            return Err(LoadError::not_runnable(path, "scripts nested too deeply"));
+        }
+        return script_launch(options, path, script, depth);
+    }
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    Ok(Launch {
+        file,
+        guest_path: c_string(absolute.as_os_str()),
+        execfn: c_string(path.as_os_str()),
+        host_path: path.to_owned(),
+        argv: argv.iter().map(|word| c_string(word)).collect(),
+        envp: environment(options),
+    })
+}
+
+/// What the first line of a script says.
+struct Script {
+    interpreter: CString,
+    argument: Option<CString>,
+}
+
+impl Script {
+    /// Reads the first line of a file that starts with `#!` and names an interpreter.
+    fn read(file: &File) -> Option<Script> {
+        let mut head = [0; 256];
+        let length = file.read_at(&mut head, 0).ok()?;
+        let head = head[..length].strip_prefix(b"#!").map(|_| &head[..length])?;
+        let (interpreter, argument) = parse_script(head).ok()?;
+        Some(Script { interpreter, argument })
+    }
+}
+
+/// The launch of a script's interpreter, which is a guest path.
+fn script_launch(options: &Options, path: &Path, script: Script, depth: usize) -> Result<Launch, LoadError> {
+    let word = |text: &CString| OsStr::from_bytes(text.to_bytes()).to_owned();
+    let sysroot = options.sysroot.as_deref().and_then(Sysroot::new);
+    let in_sysroot = sysroot.and_then(|sysroot| sysroot.find(&script.interpreter, true));
+    let host = PathBuf::from(word(in_sysroot.as_ref().unwrap_or(&script.interpreter)));
+    let mut nested = options.clone();
+    nested.argv0 = Some(word(&script.interpreter));
+    nested.command = vec![word(&script.interpreter)];
+    nested.command.extend(script.argument.as_ref().map(word));
+    nested.command.push(path.as_os_str().to_owned());
+    nested.command.extend(options.command[1..].iter().cloned());
+    let mut launch = command_line_launch(&nested, &host, depth + 1).map_err(|error| LoadError {
+        message: format!("{}: interpreter of a script: {}", path.display(), error.message),
+        ..error
+    })?;
+    launch.guest_path = script.interpreter;
+    Ok(launch)
+}
+
+/// Philae's own environment, changed as `-E` and `-U` say.
+fn environment(options: &Options) -> Vec<CString> {
+    let name_of = |pair: &OsStr| pair.as_bytes().split(|&b| b == b'=').next().unwrap_or_default().to_vec();
+    let replaced: Vec<Vec<u8>> = options.set_env.iter().map(|pair| name_of(pair)).collect();
+    let hidden = |name: &OsStr| {
+        replaced.iter().any(|r| r == name.as_bytes()) || options.unset_env.iter().any(|unset| unset == name)
+    };
+    let inherited = std::env::vars_os().filter(|(name, _)| !hidden(name)).map(|(name, value)| {
+        let mut pair = name;
+        pair.push("=");
+        pair.push(value);
+        c_string(&pair)
+    });
+    inherited.chain(options.set_env.iter().map(|pair| c_string(pair))).collect()
+}
+
+/// Loads the program and runs it to its end.
+fn run(mut options: Options, launch: Launch) -> Result<Infallible, LoadError> {
+    let image = Image::read(&launch.file).map_err(|why| LoadError::not_runnable(&launch.host_path, why))?;
+    if let Some(forced) = options.forced_arch.filter(|&forced| forced != image.arch) {
+        let why = format!("is a program for {}, not for {}", image.arch.name(), forced.name());
+        return Err(LoadError::not_runnable(&launch.host_path, why));
+    }
+    if let Some(interpreter) = &image.interpreter {
+        adopt_cross_packages(&mut options, image.arch, interpreter);
+    }
+    let host_failed = |error: std::io::Error| {
+        LoadError { message: format!("cannot start: {}", loader::describe(&error)), status: STATUS_USAGE }
+    };
+    let log = Log::open(options.log_file.as_deref()).map_err(host_failed)?;
+    let own_file = open_own_file();
+    let arch = image.arch;
+    let runtime = Runtime::new(arch, options, log, own_file).map_err(host_failed)?;
+    let thread = first_thread(runtime, &launch, &image)?;
+    drop(launch);
+    spawn::run_thread(thread).finish()
+}
+
+fn first_thread(runtime: Runtime, launch: &Launch, image: &Image) -> Result<Box<Thread>, LoadError> {
+    let options = &runtime.options;
+    let sysroot = options.sysroot.as_deref().and_then(Sysroot::new);
+    let mm = Mm::new(image.arch);
+    let find_interpreter = |name: &OsStr| find_interpreter(launch, sysroot.as_ref(), image.arch, name);
+    let program = loader::load(
+        &mm,
+        &loader::Start {
+            file: &launch.file,
+            path: &launch.host_path,
+            image,
+            execfn: &launch.execfn,
+            argv: &launch.argv,
+            envp: &launch.envp,
+            find_interpreter: &find_interpreter,
+            stack_size: options.stack_size,
+        },
+    )?;
+    let info = ProcessInfo {
+        exe: launch.guest_path.clone(),
+        exe_host: c_string(launch.host_path.as_os_str()),
+        argv: launch.argv.clone(),
+        auxv: program.auxv,
+        release: options.uname_release.as_ref().map(|release| release.to_string_lossy().into_owned()),
+    };
+    let files = Files::new();
+    if let Some(file) = &runtime.own_file {
+        files.keep(file.as_raw_fd());
+    }
+    let sighand = Sighand::new(fault::handler);
+    let task = Task::new(image.arch, mm, sighand, files, Fs::new(sysroot), Process::new(info));
+    Ok(Thread::new(Arc::new(runtime), task, program.cpu))
+}
+
+/// Without `-L`, a program whose interpreter the host lacks gets the sysroot of Debian's cross packages if that has it.
+fn adopt_cross_packages(options: &mut Options, arch: Arch, interpreter: &OsStr) {
+    if options.sysroot.is_some() || Path::new(interpreter).exists() {
+        return;
+    }
+    let packages = PathBuf::from(cross_packages(arch));
+    if in_directory(&packages, interpreter).exists() {
+        options.sysroot = Some(packages);
+    }
+}
+
+/// Where Debian's packages for cross compiling put a machine's libraries.
+fn cross_packages(arch: Arch) -> String {
+    format!("/usr/{}-linux-gnu", arch.name())
+}
+
+fn in_directory(directory: &Path, absolute: &OsStr) -> PathBuf {
+    directory.join(Path::new(absolute).strip_prefix("/").unwrap_or(Path::new(absolute)))
+}
+
+/// Opens a program's interpreter: in the sysroot, else on the host.
+fn find_interpreter(
+    launch: &Launch,
+    sysroot: Option<&Sysroot>,
+    arch: Arch,
+    name: &OsStr,
+) -> Result<(File, PathBuf), LoadError> {
+    let in_sysroot = sysroot.and_then(|sysroot| sysroot.find(&c_string(name), true));
+    let path = in_sysroot.map_or_else(|| PathBuf::from(name), |path| PathBuf::from(OsString::from_vec(path.into_bytes())));
+    File::open(&path).map(|file| (file, path)).map_err(|error| {
+        let mut tried: Vec<String> = Vec::new();
+        tried.extend(sysroot.map(|sysroot| in_directory(sysroot.root(), name).display().to_string()));
+        tried.push(name.to_string_lossy().into_owned());
+        if sysroot.is_none() {
+            tried.push(in_directory(Path::new(&cross_packages(arch)), name).display().to_string());
+        }
+        let program = launch.host_path.display();
+        let why = loader::describe(&error);
+        let message = format!(
+            "{program}: its interpreter {} cannot be opened ({why}); tried: {}; -L DIR names a directory that has it",
+            name.to_string_lossy(),
+            tried.join(", ")
+        );
+        LoadError { message, status: 127 }
+    })
+}
+
+/// Philae's own program file, above the descriptors that programs expect to get.
+fn open_own_file() -> Option<File> {
+    use std::os::fd::FromRawFd;
+    let file = File::open("/proc/self/exe").or_else(|_| File::open(std::env::current_exe()?)).ok()?;
+    // SAFETY: duplicating a descriptor that is ours; the result is ours alone.
+    let high = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, spawn::OWN_DESCRIPTORS) };
+    // SAFETY: as above.
+    if high < 0 { Some(file) } else { Some(unsafe { File::from_raw_fd(high) }) }
+}

@@ -1,0 +1,172 @@
+//! A guest thread: its registers, its kernel side, and what it needs to find translated code quickly.
+
+use crate::cache::Entry;
+use crate::fault;
+use crate::jump_cache::JumpCache;
+use crate::runtime::Runtime;
+use philae_backends::interp::Interpreter;
+use philae_ir::CpuState;
+use philae_syscalls::{Task, signal};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Entries of a thread's own look-up table.
+const TABLE_SIZE: usize = 4096;
+/// The stack on which the host's signal handler runs.
+const HANDLER_STACK: usize = 64 << 10;
+
+/// A guest thread, on the host thread that runs it. It stays where it is: translated code and the signal handler
+/// know its address.
+pub struct Thread {
+    /// The registers.
+    pub cpu: CpuState,
+    /// The kernel side.
+    pub task: Task,
+    /// What it shares with the other threads of the process.
+    pub runtime: Arc<Runtime>,
+    /// Runs cold code.
+    pub interpreter: Interpreter,
+    /// Whether the last system call was interrupted and waits for [`signal::deliver`] to say how it goes on.
+    pub restarts: bool,
+    /// What it counted; the process's counters get it when the thread ends.
+    pub counts: Counts,
+    jump_cache: Box<JumpCache>,
+    table: Vec<Option<Arc<Entry>>>,
+    generation: u64,
+    handler_stack: HandlerStack,
+}
+
+/// Counters that change too often to be shared.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// Blocks interpreted.
+    pub interpreted: u64,
+    /// Entries into compiled code.
+    pub entered: u64,
+    /// Exits through link slots that were not linked.
+    pub unlinked: u64,
+    /// Look-ups answered by the thread's own table.
+    pub hits: u64,
+    /// Look-ups in the code cache.
+    pub misses: u64,
+    /// System calls.
+    pub system_calls: u64,
+}
+
+impl Thread {
+    /// A thread that is to start with these registers.
+    pub fn new(runtime: Arc<Runtime>, task: Task, cpu: CpuState) -> Box<Thread> {
+        Box::new(Thread {
+            cpu,
+            task,
+            runtime,
+            interpreter: Interpreter::default(),
+            restarts: false,
+            counts: Counts::default(),
+            jump_cache: Box::new(JumpCache::new()),
+            table: vec![None; TABLE_SIZE],
+            generation: 0,
+            handler_stack: HandlerStack::new(),
+        })
+    }
+
+    /// Makes the calling host thread the one that runs this thread.
+    pub fn attach(&mut self) {
+        self.handler_stack.install();
+        self.runtime.cache.add_thread(&self.cpu.ctl);
+        self.reset_jump_cache();
+        fault::attach_thread(&self.cpu);
+        signal::attach_thread(&self.task, &self.cpu);
+    }
+
+    /// The calling host thread runs no guest thread any more.
+    pub fn detach(&mut self) {
+        signal::detach_thread();
+        self.runtime.cache.remove_thread(&self.cpu.ctl);
+        self.report_counts();
+    }
+
+    /// Adds this thread's counts to the process's.
+    pub fn report_counts(&mut self) {
+        let counts = std::mem::take(&mut self.counts);
+        let stats = &self.runtime.stats;
+        stats.interpreted.add(counts.interpreted);
+        stats.entered.add(counts.entered);
+        stats.unlinked.add(counts.unlinked);
+        stats.hits.add(counts.hits);
+        stats.misses.add(counts.misses);
+        stats.system_calls.add(counts.system_calls);
+    }
+
+    /// Follows invalidations, and undoes what made translated code leave.
+    pub fn synchronise(&mut self) {
+        let generation = self.runtime.cache.generation();
+        if generation != self.generation {
+            self.generation = generation;
+            self.table.fill(None);
+            self.jump_cache.clear();
+        }
+        self.reset_jump_cache();
+    }
+
+    fn reset_jump_cache(&mut self) {
+        self.cpu.ctl.jump_cache.store(self.jump_cache.address(), Ordering::Release);
+    }
+
+    /// Makes indirect branches to `pc` find `code` without leaving translated code.
+    pub fn remember_code(&mut self, pc: u64, code: u64) {
+        self.jump_cache.insert(pc, code);
+    }
+
+    /// What the thread's own table holds for `pc`.
+    pub fn known_entry(&self, pc: u64) -> Option<&Arc<Entry>> {
+        self.table[table_index(pc)].as_ref().filter(|entry| entry.pc == pc)
+    }
+
+    /// Puts an entry into the thread's own table.
+    pub fn remember_entry(&mut self, entry: Arc<Entry>) {
+        let index = table_index(entry.pc);
+        self.table[index] = Some(entry);
+    }
+}
+
+fn table_index(pc: u64) -> usize {
+    (pc ^ pc >> 12) as usize % TABLE_SIZE
+}
+
+/// The alternate stack of a host thread, unmapped with it.
+struct HandlerStack(NonNull<u8>);
+
+// SAFETY: it owns its mapping, which any thread may install or unmap.
+unsafe impl Send for HandlerStack {}
+
+impl HandlerStack {
+    fn new() -> HandlerStack {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: a fresh mapping at an address of the kernel's choice disturbs nothing.
+        let base = unsafe {
+            libc::mmap(std::ptr::null_mut(), HANDLER_STACK, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)
+        };
+        assert_ne!(base, libc::MAP_FAILED, "no memory for a signal stack");
+        HandlerStack(NonNull::new(base.cast()).expect("mmap does not map address 0 by itself"))
+    }
+
+    /// Makes it the calling host thread's.
+    fn install(&self) {
+        let stack = libc::stack_t { ss_sp: self.0.as_ptr().cast(), ss_flags: 0, ss_size: HANDLER_STACK };
+        // SAFETY: the mapping lives until the thread that uses it has ended or blocked all signals.
+        unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) };
+    }
+}
+
+impl Drop for HandlerStack {
+    fn drop(&mut self) {
+        let none = libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+        // SAFETY: the stack is taken out of use before it is unmapped, on the thread that used it.
+        unsafe {
+            libc::sigaltstack(&none, std::ptr::null_mut());
+            libc::munmap(self.0.as_ptr().cast(), HANDLER_STACK);
+        }
+    }
+}

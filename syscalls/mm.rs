@@ -1,0 +1,604 @@
+//! The guest's address space.
+//!
+//! In: memory calls of the guest and of the loader. Out: host mappings at addresses chosen here, and a map of
+//! them with the protections that the guest asked for.
+//!
+//! Guest addresses are host addresses. Philae's own memory lies in a few ranges that are read once, with room
+//! for it to grow, and never handed out: a rule, not a reservation. No guest page is executable on the host;
+//! pages that the guest may execute are readable, so that they can be translated.
+
+use crate::arch::aarch64::SIGRETURN_CODE;
+use crate::errno::Errno;
+use crate::host;
+use crate::uaccess;
+use crate::vma::{Backing, Vma, VmaMap};
+use philae_ir::Arch;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Bytes in a page of the guest, and of the host.
+pub const PAGE: u64 = 4096;
+
+/// The lowest address that is handed out (mmap_min_addr).
+const LOWEST: u64 = 0x1_0000;
+/// One past the highest user address of a 47-bit address space.
+const HIGHEST: u64 = 0x7fff_ffff_f000;
+/// Room on both sides of where the host kernel puts new mappings of ours.
+const OWN_ROOM: u64 = 32 << 30;
+/// Room for the heap of Philae's C library to grow.
+const HEAP_ROOM: u64 = 1 << 30;
+
+const READ: u32 = libc::PROT_READ as u32;
+const EXEC: u32 = libc::PROT_EXEC as u32;
+const RWX: u32 = (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC) as u32;
+/// PROT_GROWSDOWN and PROT_GROWSUP of mprotect(2).
+const PROT_GROWS: u32 = 0x0300_0000;
+
+const MAP_FIXED: u32 = libc::MAP_FIXED as u32;
+const MAP_FIXED_NOREPLACE: u32 = libc::MAP_FIXED_NOREPLACE as u32;
+const MAP_ANONYMOUS: u32 = libc::MAP_ANONYMOUS as u32;
+const MAP_TYPE: u32 = 0xf;
+const MAP_PRIVATE: u32 = libc::MAP_PRIVATE as u32;
+const MAP_32BIT: u32 = 0x40;
+
+/// Rounds up to a whole page; None if that is beyond 64 bits.
+pub(crate) fn page_up(value: u64) -> Option<u64> {
+    Some(value.checked_add(PAGE - 1)? & !(PAGE - 1))
+}
+
+/// A range whose translated code may be out of date after a memory call.
+pub type Stale = Option<Range<u64>>;
+
+/// The guest's address space.
+#[derive(Debug)]
+pub struct Mm {
+    arch: Arch,
+    space: Mutex<Space>,
+    sigreturn: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Space {
+    vmas: VmaMap,
+    /// Philae's own memory, ascending.
+    own: Vec<Range<u64>>,
+    /// Where the search for free addresses starts, downward.
+    top: u64,
+    brk: Brk,
+}
+
+#[derive(Debug, Default)]
+struct Brk {
+    start: u64,
+    end: u64,
+}
+
+impl Mm {
+    /// An empty address space. Philae's own memory is what is mapped now.
+    pub fn new(arch: Arch) -> Arc<Mm> {
+        let (own, top) = own_memory();
+        let space = Space { vmas: VmaMap::default(), own, top, brk: Brk::default() };
+        Arc::new(Mm { arch, space: Mutex::new(space), sigreturn: AtomicU64::new(0) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Space> {
+        self.space.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// `mmap(2)`: `address` is a hint unless `flags` has MAP_FIXED or MAP_FIXED_NOREPLACE; `fd` is −1 with
+    /// MAP_ANONYMOUS. Returns the address, and what is stale by it.
+    pub fn map(
+        &self,
+        address: u64,
+        length: u64,
+        prot: u32,
+        flags: u32,
+        fd: i32,
+        offset: u64,
+    ) -> Result<(u64, Stale), Errno> {
+        if length == 0 {
+            return Err(Errno::EINVAL);
+        }
+        let length = page_up(length).filter(|length| *length <= HIGHEST).ok_or(Errno::ENOMEM)?;
+        let request = Request { length, prot, flags, fd, offset };
+        let mut space = self.lock();
+        let (address, stale) = if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) != 0 {
+            let range = space.fixed_range(address, length, flags)?;
+            request.perform(range.start, 0)?;
+            (range.start, space.stale(&range))
+        } else {
+            let below_2g = self.arch == Arch::X86_64 && flags & MAP_32BIT != 0;
+            (space.place(address, length, below_2g, |at| request.perform(at, MAP_FIXED_NOREPLACE))?, None)
+        };
+        space.vmas.insert(Vma {
+            range: address..address + length,
+            prot: prot & RWX,
+            shared: flags & MAP_TYPE != MAP_PRIVATE,
+            backing: if flags & MAP_ANONYMOUS != 0 { None } else { backing_of(fd) },
+            offset,
+        });
+        Ok((address, stale))
+    }
+
+    /// Names a range in `/proc/self/maps`, such as `[stack]`.
+    pub fn set_name(&self, range: Range<u64>, name: &str) {
+        let mut space = self.lock();
+        let backing = Arc::new(Backing { path: name.to_owned(), device: 0, inode: 0 });
+        for part in space.vmas.parts(&range) {
+            space.vmas.insert(Vma { backing: Some(backing.clone()), ..part });
+        }
+    }
+
+    /// `munmap(2)`; pieces that are Philae's own are skipped.
+    pub fn unmap(&self, address: u64, length: u64) -> Result<Stale, Errno> {
+        let range = aligned_range(address, length, Errno::EINVAL)?;
+        if range.is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        let mut space = self.lock();
+        for piece in space.without_own(&range) {
+            munmap(&piece)?;
+        }
+        let stale = space.stale(&range);
+        space.vmas.remove(&range);
+        Ok(stale)
+    }
+
+    /// `mprotect(2)`.
+    pub fn protect(&self, address: u64, length: u64, prot: u32) -> Result<Stale, Errno> {
+        if prot & !(RWX | PROT_GROWS) != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let range = aligned_range(address, length, Errno::ENOMEM)?;
+        let mut space = self.lock();
+        if range.is_empty() {
+            return Ok(None);
+        }
+        if space.touches_own(&range) {
+            return Err(Errno::ENOMEM);
+        }
+        let prot_word = u64::from(host_prot(prot & RWX) | prot & PROT_GROWS);
+        // SAFETY: the range holds nothing of ours.
+        let done = unsafe { host::raw(libc::SYS_mprotect, [range.start, range.end - range.start, prot_word, 0, 0, 0]) };
+        let covered = space.vmas.covers(&range);
+        match done {
+            Err(Errno::ENOMEM) if !covered => {}
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
+        let stale = space.stale(&range);
+        // The kernel changes what lies before the first hole, and says ENOMEM.
+        let mut end = range.start;
+        for part in space.vmas.parts(&range) {
+            if part.range.start != end && done.is_err() {
+                break;
+            }
+            end = part.range.end;
+            space.vmas.insert(Vma { prot: prot & RWX, ..part });
+        }
+        done.map(|_| stale)
+    }
+
+    /// `mremap(2)`.
+    pub fn remap(
+        &self,
+        old: u64,
+        old_length: u64,
+        new_length: u64,
+        flags: u32,
+        new: u64,
+    ) -> Result<(u64, Stale), Errno> {
+        let (may_move, fixed, keep) = (flags & 1 != 0, flags & 2 != 0, flags & 4 != 0);
+        if flags & !7 != 0 || (fixed || keep) && !may_move || !old.is_multiple_of(PAGE) {
+            return Err(Errno::EINVAL);
+        }
+        let old_range = aligned_range(old, old_length, Errno::EINVAL)?;
+        let new_length = page_up(new_length).filter(|length| *length <= HIGHEST).ok_or(Errno::EINVAL)?;
+        if new_length == 0 {
+            return Err(Errno::EINVAL);
+        }
+        let mut space = self.lock();
+        if space.touches_own(&old_range) {
+            return Err(Errno::EFAULT);
+        }
+        let length = old_range.end - old_range.start;
+        let args = |flags: u64, to: u64| [old, length, new_length, flags, to, 0];
+        if fixed {
+            let target = space.fixed_range(new, new_length, MAP_FIXED)?;
+            // SAFETY: neither range holds anything of ours.
+            unsafe { host::raw(libc::SYS_mremap, args(u64::from(flags), target.start)) }?;
+            let stale = space.stale_union(&old_range, &target);
+            space.moved(&old_range, target, keep);
+            return Ok((new, stale));
+        }
+        let grown = old..old.checked_add(new_length).ok_or(Errno::EINVAL)?;
+        if !keep && length != 0 && !space.touches_own(&grown) {
+            // SAFETY: neither range holds anything of ours.
+            match unsafe { host::raw(libc::SYS_mremap, args(0, 0)) } {
+                Ok(_) => {
+                    let cut = grown.end.min(old_range.end)..old_range.end;
+                    let stale = if cut.is_empty() { None } else { space.stale(&cut) };
+                    space.resized(&old_range, grown);
+                    return Ok((old, stale));
+                }
+                Err(Errno::ENOMEM) if may_move => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if !may_move {
+            return Err(Errno::ENOMEM);
+        }
+        // The target is taken with a reservation first: the kernel has no "move, but not over anything".
+        let reserve = Request { length: new_length, prot: 0, flags: MAP_PRIVATE | MAP_ANONYMOUS, fd: -1, offset: 0 };
+        let to = space.place(0, new_length, false, |at| reserve.perform(at, MAP_FIXED_NOREPLACE))?;
+        let target = to..to + new_length;
+        // SAFETY: the target was just reserved for this, the source is the guest's.
+        if let Err(error) = unsafe { host::raw(libc::SYS_mremap, args(u64::from(flags | 2), to)) } {
+            let _ = munmap(&target);
+            return Err(error);
+        }
+        let stale = space.stale(&old_range);
+        space.moved(&old_range, target, keep);
+        Ok((to, stale))
+    }
+
+    /// `madvise(2)`.
+    pub fn advise(&self, address: u64, length: u64, advice: u64) -> Result<Stale, Errno> {
+        let range = aligned_range(address, length, Errno::EINVAL)?;
+        let space = self.lock();
+        if space.touches_own(&range) {
+            return Err(Errno::ENOMEM);
+        }
+        // SAFETY: the range holds nothing of ours.
+        unsafe { host::raw(libc::SYS_madvise, [address, length, advice, 0, 0, 0]) }?;
+        const DISCARDING: [i32; 4] =
+            [libc::MADV_DONTNEED, libc::MADV_REMOVE, libc::MADV_FREE, libc::MADV_DONTNEED_LOCKED];
+        let discards = DISCARDING.iter().any(|discarding| *discarding as u64 == advice);
+        Ok(if discards { space.stale(&range) } else { None })
+    }
+
+    /// Sets where the heap starts: the page after the program's data.
+    pub fn set_brk(&self, start: u64) {
+        let start = page_up(start).unwrap_or(start);
+        self.lock().brk = Brk { start, end: start };
+    }
+
+    /// `brk(2)`: moves the end of the heap if it can, and returns where it is.
+    pub fn brk(&self, wanted: u64) -> (u64, Stale) {
+        let mut space = self.lock();
+        let Brk { start, end } = space.brk;
+        let (Some(old), Some(new)) = (page_up(end), page_up(wanted)) else { return (end, None) };
+        if wanted < start || new > HIGHEST {
+            return (end, None);
+        }
+        let mut stale = None;
+        if new > old {
+            let grown = old..new;
+            let heap = Request {
+                length: new - old,
+                prot: (libc::PROT_READ | libc::PROT_WRITE) as u32,
+                flags: MAP_PRIVATE | MAP_ANONYMOUS,
+                fd: -1,
+                offset: 0,
+            };
+            if space.touches_own(&grown) || heap.perform(old, MAP_FIXED_NOREPLACE).is_err() {
+                return (end, None);
+            }
+            let backing = Arc::new(Backing { path: "[heap]".to_owned(), device: 0, inode: 0 });
+            space.vmas.insert(Vma { range: grown, prot: heap.prot, shared: false, backing: Some(backing), offset: 0 });
+        } else if new < old {
+            let cut = new..old;
+            if munmap(&cut).is_err() {
+                return (end, None);
+            }
+            stale = space.stale(&cut);
+            space.vmas.remove(&cut);
+        }
+        space.brk.end = wanted;
+        (wanted, stale)
+    }
+
+    /// `shmat(2)`: attaches segment `id`, whose size is `size`, at an address chosen here unless one is given.
+    pub(crate) fn attach(&self, id: u64, address: u64, flags: u64, size: u64) -> Result<(u64, Stale), Errno> {
+        const SHM_RDONLY: u64 = 0o10000;
+        const SHM_EXEC: u64 = 0o100000;
+        let length = page_up(size).ok_or(Errno::EINVAL)?;
+        let host_flags = flags & !SHM_EXEC;
+        let attach = |at: u64| {
+            // SAFETY: without SHM_REMAP the kernel attaches over nothing; with it the range was checked.
+            unsafe { host::raw(libc::SYS_shmat, [id, at, host_flags, 0, 0, 0]) }
+        };
+        let mut space = self.lock();
+        let (at, stale) = if address == 0 {
+            // EINVAL is what shmat says when the place is taken.
+            let attach = |at| attach(at).map_err(|error| if error == Errno::EINVAL { Errno::EEXIST } else { error });
+            (space.place(0, length, false, attach)?, None)
+        } else {
+            let at = if flags & 0o20000 != 0 { address & !(PAGE - 1) } else { address };
+            let range = at..at.checked_add(length).ok_or(Errno::EINVAL)?;
+            if space.touches_own(&range) {
+                return Err(Errno::EINVAL);
+            }
+            (attach(at)?, space.stale(&range))
+        };
+        let write = if flags & SHM_RDONLY != 0 { 0 } else { libc::PROT_WRITE as u32 };
+        let exec = if flags & SHM_EXEC != 0 { EXEC } else { 0 };
+        let backing = Arc::new(Backing { path: format!("/SYSV{id:08x}"), device: 1, inode: id });
+        space.vmas.insert(Vma {
+            range: at..at + length,
+            prot: READ | write | exec,
+            shared: true,
+            backing: Some(backing),
+            offset: 0,
+        });
+        Ok((at, stale))
+    }
+
+    /// `shmdt(2)`: detaches what [`Mm::attach`] put at `address`.
+    pub(crate) fn detach(&self, address: u64) -> Result<Stale, Errno> {
+        let mut space = self.lock();
+        let attached = |vma: &&Vma| vma.backing.as_ref().is_some_and(|backing| backing.path.starts_with("/SYSV"));
+        let vma = space.vmas.find(address).filter(attached).cloned().ok_or(Errno::EINVAL)?;
+        // SAFETY: the address is of a segment that the guest attached.
+        unsafe { host::raw(libc::SYS_shmdt, [address, 0, 0, 0, 0, 0]) }?;
+        let range = address..vma.range.end;
+        let stale = space.stale(&range);
+        space.vmas.remove(&range);
+        Ok(stale)
+    }
+
+    /// The mapping that holds `address`.
+    pub fn find(&self, address: u64) -> Option<Vma> {
+        self.lock().vmas.find(address).cloned()
+    }
+
+    /// The range around `address` that the guest may execute: what instruction fetch may read.
+    pub fn executable_range(&self, address: u64) -> Option<Range<u64>> {
+        self.find(address).filter(|vma| vma.prot & EXEC != 0).map(|vma| vma.range)
+    }
+
+    /// May the guest execute the byte at `address`?
+    pub fn is_executable(&self, address: u64) -> bool {
+        self.executable_range(address).is_some()
+    }
+
+    /// The text of `/proc/self/maps`: the guest's own world.
+    pub fn maps_text(&self) -> String {
+        self.lock().vmas.text()
+    }
+
+    /// Does `range` touch Philae's own memory?
+    pub fn touches_own(&self, range: &Range<u64>) -> bool {
+        self.lock().touches_own(range)
+    }
+
+    /// Maps the code that aarch64 handlers return to; x86_64 programs bring their own.
+    pub fn map_sigreturn(&self) -> Result<(), Errno> {
+        match self.arch {
+            Arch::X86_64 => return Ok(()),
+            Arch::Aarch64 => {}
+        }
+        let writable = (libc::PROT_READ | libc::PROT_WRITE) as u32;
+        let (address, _) = self.map(0, PAGE, writable, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)?;
+        let code: Vec<u8> = SIGRETURN_CODE.iter().flat_map(|word| word.to_le_bytes()).collect();
+        uaccess::write_bytes(address, &code)?;
+        self.protect(address, PAGE, READ | EXEC)?;
+        self.set_name(address..address + PAGE, "[vdso]");
+        self.sigreturn.store(address, Ordering::Release);
+        Ok(())
+    }
+
+    /// Where an aarch64 handler without a restorer returns to; 0 before [`Mm::map_sigreturn`].
+    pub fn sigreturn(&self) -> u64 {
+        self.sigreturn.load(Ordering::Acquire)
+    }
+}
+
+/// A mapping that is about to be made.
+struct Request {
+    length: u64,
+    prot: u32,
+    flags: u32,
+    fd: i32,
+    offset: u64,
+}
+
+impl Request {
+    /// Makes it on the host at `address`, with `more` flags.
+    fn perform(&self, address: u64, more: u32) -> Result<u64, Errno> {
+        let flags = self.flags & !MAP_32BIT | more;
+        let prot = u64::from(host_prot(self.prot & RWX) | self.prot & !RWX);
+        let fd = i64::from(self.fd) as u64;
+        let args = [address, self.length, prot, u64::from(flags), fd, self.offset];
+        // SAFETY: the caller has checked that nothing of ours is in the range, or asks for NOREPLACE.
+        unsafe { host::raw(libc::SYS_mmap, args) }
+    }
+}
+
+impl Space {
+    fn touches_own(&self, range: &Range<u64>) -> bool {
+        self.own.iter().any(|own| own.start < range.end && range.start < own.end)
+    }
+
+    /// The range of a MAP_FIXED or MAP_FIXED_NOREPLACE request.
+    fn fixed_range(&self, address: u64, length: u64, flags: u32) -> Result<Range<u64>, Errno> {
+        if !address.is_multiple_of(PAGE) {
+            return Err(Errno::EINVAL);
+        }
+        let end = address.checked_add(length).filter(|end| *end <= HIGHEST).ok_or(Errno::ENOMEM)?;
+        let range = address..end;
+        match self.touches_own(&range) {
+            true if flags & MAP_FIXED_NOREPLACE != 0 => Err(Errno::EEXIST),
+            true => Err(Errno::ENOMEM),
+            false => Ok(range),
+        }
+    }
+
+    /// Chooses an address for `length` bytes, at `hint` if that is free, and has `perform` use it. `perform`
+    /// says EEXIST if the host has something there after all.
+    fn place(
+        &mut self,
+        hint: u64,
+        length: u64,
+        below_2g: bool,
+        perform: impl Fn(u64) -> Result<u64, Errno>,
+    ) -> Result<u64, Errno> {
+        let top = if below_2g { 1 << 31 } else { self.top };
+        let hint = hint & !(PAGE - 1);
+        let wanted = hint..hint.saturating_add(length);
+        let hint_fits = hint >= LOWEST
+            && wanted.end <= if below_2g { top } else { HIGHEST }
+            && !self.touches_own(&wanted)
+            && self.vmas.parts(&wanted).is_empty();
+        if hint_fits {
+            match perform(hint) {
+                Err(Errno::EEXIST) => {}
+                done => return done,
+            }
+        }
+        let mut search = top;
+        loop {
+            let at = self.vmas.gap_below(LOWEST, search, length, &self.own).ok_or(Errno::ENOMEM)?;
+            match perform(at) {
+                // Something of the host's that nobody told us of: look below it.
+                Err(Errno::EEXIST) => {
+                    search = at.saturating_add(length).saturating_sub(PAGE.max(length / 2)) & !(PAGE - 1)
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// `range` without Philae's own memory.
+    fn without_own(&self, range: &Range<u64>) -> Vec<Range<u64>> {
+        let mut pieces = Vec::new();
+        let mut start = range.start;
+        for own in self.own.iter().filter(|own| own.start < range.end && range.start < own.end) {
+            if start < own.start {
+                pieces.push(start..own.start);
+            }
+            start = start.max(own.end);
+        }
+        if start < range.end {
+            pieces.push(start..range.end);
+        }
+        pieces
+    }
+
+    /// The part of `range`, from the first to the last byte, that the guest could execute until now.
+    fn stale(&self, range: &Range<u64>) -> Stale {
+        let executable: Vec<Vma> = self.vmas.parts(range).into_iter().filter(|vma| vma.prot & EXEC != 0).collect();
+        Some(executable.first()?.range.start..executable.last()?.range.end)
+    }
+
+    fn stale_union(&self, a: &Range<u64>, b: &Range<u64>) -> Stale {
+        match (self.stale(a), self.stale(b)) {
+            (Some(a), Some(b)) => Some(a.start.min(b.start)..a.end.max(b.end)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Records that `old` has been moved to `new`; `keep` leaves the old range mapped.
+    fn moved(&mut self, old: &Range<u64>, new: Range<u64>, keep: bool) {
+        // An empty old range duplicates a shared mapping from its start.
+        let source = self.vmas.find(old.start).cloned();
+        let parts = if keep || old.is_empty() { self.vmas.parts(old) } else { self.vmas.remove(old) };
+        self.vmas.remove(&new);
+        let Some(source) = source else { return };
+        let offset = if source.backing.is_some() { source.offset + (old.start - source.range.start) } else { 0 };
+        let template = parts.first().cloned().unwrap_or(Vma { offset, ..source });
+        self.vmas.insert(Vma { range: new, ..template });
+    }
+
+    /// Records that the mapping of `old` is now `new`, at the same address.
+    fn resized(&mut self, old: &Range<u64>, new: Range<u64>) {
+        let last = self.vmas.find(old.end - 1).cloned();
+        if new.end < old.end {
+            self.vmas.remove(&(new.end..old.end));
+        } else if let Some(last) = last {
+            self.vmas.insert(Vma { range: last.range.start..new.end, ..last });
+        }
+    }
+}
+
+/// The host's protection for what the guest asked: never executable, readable if executable.
+fn host_prot(prot: u32) -> u32 {
+    if prot & EXEC != 0 { prot & !EXEC | READ } else { prot }
+}
+
+/// A range that starts at a page and is rounded up to pages; EINVAL if it does not, `too_long` if it wraps.
+fn aligned_range(address: u64, length: u64, too_long: Errno) -> Result<Range<u64>, Errno> {
+    if !address.is_multiple_of(PAGE) {
+        return Err(Errno::EINVAL);
+    }
+    let length = page_up(length).ok_or(too_long)?;
+    let end = address.checked_add(length).filter(|end| *end <= HIGHEST).ok_or(too_long)?;
+    Ok(address..end)
+}
+
+fn munmap(range: &Range<u64>) -> Result<(), Errno> {
+    // SAFETY: the caller has taken out what is ours.
+    unsafe { host::raw(libc::SYS_munmap, [range.start, range.end - range.start, 0, 0, 0, 0]) }.map(|_| ())
+}
+
+/// The file behind `fd`, as `/proc/self/maps` would name it.
+fn backing_of(fd: i32) -> Option<Arc<Backing>> {
+    // SAFETY: all-zero is a valid struct stat.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: the struct is the kernel's layout and writable.
+    unsafe { host::raw(libc::SYS_fstat, [fd as u64, &mut stat as *mut libc::stat as u64, 0, 0, 0, 0]) }.ok()?;
+    let path = std::fs::read_link(format!("/proc/self/fd/{fd}"))
+        .map_or_else(|_| String::new(), |path| path.to_string_lossy().into_owned());
+    Some(Arc::new(Backing { path, device: stat.st_dev, inode: stat.st_ino }))
+}
+
+/// Philae's own memory with room to grow, ascending, and where the search for guest addresses starts.
+fn own_memory() -> (Vec<Range<u64>>, u64) {
+    let probe = probe_address();
+    let room = probe.saturating_sub(OWN_ROOM)..probe.saturating_add(OWN_ROOM).min(HIGHEST + PAGE);
+    let mut own = vec![room.clone()];
+    let stack = &raw const probe as u64;
+    own.push(stack.saturating_sub(1 << 30)..(stack + (1 << 20)).min(HIGHEST + PAGE));
+    let code = own_memory as *const () as usize as u64;
+    own.push(code.saturating_sub(64 << 20)..code + (64 << 20));
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    own.extend(maps.lines().filter_map(own_line));
+    let own = merged(own);
+    // Below the topmost cluster: new mappings of ours then have the room above.
+    let top = own.last().map_or(HIGHEST, |last| if last.end > HIGHEST / 2 { last.start } else { HIGHEST });
+    (own, top)
+}
+
+fn own_line(line: &str) -> Option<Range<u64>> {
+    let (start, end) = line.split_whitespace().next()?.split_once('-')?;
+    let start = u64::from_str_radix(start, 16).ok()?;
+    let end = u64::from_str_radix(end, 16).ok()?;
+    let room = if line.ends_with("[heap]") { HEAP_ROOM } else { 0 };
+    // The vsyscall page is beyond user addresses.
+    (end <= HIGHEST + PAGE).then_some(start..end + room)
+}
+
+fn merged(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut merged: Vec<Range<u64>> = Vec::new();
+    let pages = |range: Range<u64>| range.start & !(PAGE - 1)..range.end.next_multiple_of(PAGE);
+    for range in ranges.into_iter().map(pages) {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
+}
+
+/// Where the host kernel puts a new mapping of ours.
+fn probe_address() -> u64 {
+    let args = [0, PAGE, 0, u64::from(MAP_PRIVATE | MAP_ANONYMOUS), u64::MAX, 0];
+    // SAFETY: a fresh page, given back at once.
+    unsafe {
+        let Ok(address) = host::raw(libc::SYS_mmap, args) else { return HIGHEST - OWN_ROOM };
+        let _ = host::raw(libc::SYS_munmap, [address, PAGE, 0, 0, 0, 0]);
+        address
+    }
+}

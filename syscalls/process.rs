@@ -1,0 +1,434 @@
+//! Processes and threads: clone(2), fork(2), vfork(2), exit(2).
+//!
+//! In: the guest's flags. Out: a [`NewThread`] or [`NewProcess`] for the runtime to start, and what each side
+//! does then ([`start_thread`], [`fork`], [`exit_thread`]).
+//!
+//! What must hold: a thread's id is known to its parent before the parent goes on; nobody is told that a thread
+//! has ended before its robust futexes are released.
+
+use crate::arch;
+use crate::args::Fd;
+use crate::call::{Call, Outcome, Reply, Then};
+use crate::errno::Errno;
+use crate::futex;
+use crate::host;
+use crate::signal::AltStack;
+use crate::task::Task;
+use crate::uaccess::{self, GuestPtr};
+use philae_ir::{Arch, CpuState};
+use std::sync::atomic::Ordering;
+
+const CSIGNAL: u64 = 0xff;
+const VM: u64 = libc::CLONE_VM as u64;
+const FS: u64 = libc::CLONE_FS as u64;
+const FILES: u64 = libc::CLONE_FILES as u64;
+const SIGHAND: u64 = libc::CLONE_SIGHAND as u64;
+const PIDFD: u64 = libc::CLONE_PIDFD as u64;
+const VFORK: u64 = libc::CLONE_VFORK as u64;
+const THREAD: u64 = libc::CLONE_THREAD as u64;
+const SETTLS: u64 = libc::CLONE_SETTLS as u64;
+const PARENT_SETTID: u64 = libc::CLONE_PARENT_SETTID as u64;
+const CHILD_CLEARTID: u64 = libc::CLONE_CHILD_CLEARTID as u64;
+const CHILD_SETTID: u64 = libc::CLONE_CHILD_SETTID as u64;
+/// CLONE_CLEAR_SIGHAND and CLONE_INTO_CGROUP of `clone3(2)`.
+const CLEAR_SIGHAND: u64 = 1 << 32;
+const INTO_CGROUP: u64 = 1 << 33;
+/// What is done here, not by the host's clone.
+const OURS: u64 =
+    VM | SIGHAND | VFORK | THREAD | SETTLS | PARENT_SETTID | CHILD_CLEARTID | CHILD_SETTID | CLEAR_SIGHAND;
+
+/// What a guest asked of `clone(2)` or `clone3(2)`; the fields of `struct clone_args`.
+#[derive(Clone, Copy, Debug, Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    /// The child's stack pointer; 0 for the parent's.
+    stack: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// A thread to be started on a host thread of its own.
+#[derive(Debug)]
+pub struct NewThread {
+    /// The thread's task. [`start_thread`] completes it.
+    pub task: Task,
+    /// The thread's registers: the result register, stack and thread pointer are set.
+    pub cpu: CpuState,
+    flags: u64,
+    parent_tid: u64,
+    child_tid: u64,
+}
+
+/// A process to be started by [`fork`].
+#[derive(Debug)]
+pub struct NewProcess {
+    args: CloneArgs,
+}
+
+/// On which side of [`fork`] the caller is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Forked {
+    /// The parent; the child's id is in the result register.
+    Parent,
+    /// The child, whose only thread this is.
+    Child,
+}
+
+/// Whether a process goes on after one of its threads has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Remaining {
+    /// Other threads do.
+    Others,
+    /// This was the last one: the process ends with this status.
+    Nobody(i32),
+}
+
+pub(crate) fn fork_call(call: &mut Call<'_>) -> Result<Outcome, Errno> {
+    start(call, CloneArgs { exit_signal: libc::SIGCHLD as u64, ..CloneArgs::default() })
+}
+
+pub(crate) fn vfork(call: &mut Call<'_>) -> Result<Outcome, Errno> {
+    start(call, CloneArgs { flags: VM | VFORK, exit_signal: libc::SIGCHLD as u64, ..CloneArgs::default() })
+}
+
+pub(crate) fn clone(
+    call: &mut Call<'_>,
+    flags: u64,
+    stack: u64,
+    parent_tid: u64,
+    fourth: u64,
+    fifth: u64,
+) -> Result<Outcome, Errno> {
+    let (child_tid, tls) = match call.task.arch {
+        Arch::X86_64 => (fourth, fifth),
+        Arch::Aarch64 => (fifth, fourth),
+    };
+    if flags & PIDFD != 0 && flags & PARENT_SETTID != 0 {
+        return Err(Errno::EINVAL);
+    }
+    // Only the low half is looked at; `clone3` has flags in the upper one.
+    let flags = flags & 0xffff_ffff;
+    let args = CloneArgs {
+        flags: flags & !CSIGNAL,
+        exit_signal: flags & CSIGNAL,
+        pidfd: parent_tid,
+        stack,
+        parent_tid,
+        child_tid,
+        tls,
+        ..CloneArgs::default()
+    };
+    start(call, args)
+}
+
+/// Bytes in the first and in the current version of `struct clone_args`.
+const CLONE_ARGS_FIRST: u64 = 64;
+const CLONE_ARGS_NOW: u64 = 88;
+
+pub(crate) fn clone3(call: &mut Call<'_>, address: u64, size: u64) -> Result<Outcome, Errno> {
+    if size < CLONE_ARGS_FIRST {
+        return Err(Errno::EINVAL);
+    }
+    if size > 4096 {
+        return Err(Errno::E2BIG);
+    }
+    let mut bytes = vec![0; size.max(CLONE_ARGS_NOW) as usize];
+    uaccess::read_bytes(address, &mut bytes[..size as usize])?;
+    if bytes[CLONE_ARGS_NOW as usize..].iter().any(|byte| *byte != 0) {
+        return Err(Errno::E2BIG);
+    }
+    let word = |index: usize| arch::Fields(&bytes).u64(8 * index);
+    let (stack, stack_size) = (word(5), word(6));
+    if (stack == 0) != (stack_size == 0) || word(4) & !CSIGNAL != 0 || word(0) & CSIGNAL != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let args = CloneArgs {
+        flags: word(0),
+        pidfd: word(1),
+        child_tid: word(2),
+        parent_tid: word(3),
+        exit_signal: word(4),
+        stack: stack.wrapping_add(stack_size),
+        tls: word(7),
+        set_tid: word(8),
+        set_tid_size: word(9),
+        cgroup: word(10),
+    };
+    start(call, args)
+}
+
+/// Sorts a request into thread and process, with the kernel's own checks first.
+fn start(call: &mut Call<'_>, args: CloneArgs) -> Result<Outcome, Errno> {
+    let has = |flags: u64| args.flags & flags == flags;
+    let contradicts = has(THREAD) && !has(SIGHAND)
+        || has(SIGHAND) && !has(VM)
+        || has(SIGHAND | CLEAR_SIGHAND)
+        || has(FS | libc::CLONE_NEWNS as u64)
+        || has(THREAD | PIDFD) && args.flags & CLEAR_SIGHAND != 0;
+    if contradicts {
+        return Err(Errno::EINVAL);
+    }
+    if has(THREAD) {
+        return thread(call, &args);
+    }
+    if has(VM) && !has(VFORK) {
+        // Two processes in one address space need what a thread needs and a copy of everything else.
+        return Err(Errno::ENOSYS);
+    }
+    Ok(Outcome::then(0, Then::Fork(Box::new(NewProcess { args }))))
+}
+
+fn thread(call: &Call<'_>, args: &CloneArgs) -> Result<Outcome, Errno> {
+    const HANDLED: u64 = VM
+        | FS
+        | FILES
+        | SIGHAND
+        | THREAD
+        | libc::CLONE_SYSVSEM as u64
+        | SETTLS
+        | PARENT_SETTID
+        | CHILD_CLEARTID
+        | CHILD_SETTID
+        | libc::CLONE_IO as u64
+        | libc::CLONE_PTRACE as u64
+        | libc::CLONE_UNTRACED as u64
+        | libc::CLONE_DETACHED as u64;
+    if args.flags & !HANDLED != 0 || args.set_tid_size != 0 {
+        return Err(Errno::ENOSYS);
+    }
+    let parent = &*call.task;
+    let mut cpu = call.cpu.fork();
+    set_child_registers(parent.arch, &mut cpu, args);
+    let task = Task {
+        arch: parent.arch,
+        tid: 0,
+        // CLONE_VM without CLONE_VFORK: the alternate stack is the parent's alone.
+        signals: parent.signals.child(AltStack::default()),
+        clear_child_tid: if args.flags & CHILD_CLEARTID != 0 { args.child_tid } else { 0 },
+        robust_list: 0,
+        mm: parent.mm.clone(),
+        sighand: parent.sighand.clone(),
+        files: parent.files.clone(),
+        fs: parent.fs.clone(),
+        process: parent.process.clone(),
+        vfork_done: None,
+        restart: None,
+    };
+    let new = NewThread { task, cpu, flags: args.flags, parent_tid: args.parent_tid, child_tid: args.child_tid };
+    Ok(Outcome::then(0, Then::Thread(Box::new(new))))
+}
+
+fn set_child_registers(arch: Arch, cpu: &mut CpuState, args: &CloneArgs) {
+    arch::set_result(arch, cpu, 0);
+    if args.stack != 0 {
+        arch::set_stack_pointer(arch, cpu, args.stack);
+    }
+    if args.flags & SETTLS != 0 {
+        arch::set_thread_pointer(arch, cpu, args.tls);
+    }
+}
+
+/// What a new thread does first, on its own host thread with all signals blocked: takes its id, writes it where
+/// the flags say, and counts itself. The parent goes on when it has the id that is returned;
+/// [`signal::attach_thread`](crate::signal::attach_thread) comes next.
+pub fn start_thread(new: &mut NewThread) -> u32 {
+    let task = &mut new.task;
+    task.tid = host::gettid();
+    task.process.threads.fetch_add(1, Ordering::AcqRel);
+    // Host threads share what glibc's do; what the guest wants apart is taken apart here.
+    let apart = (FS | FILES) & !new.flags;
+    if apart != 0 {
+        // SAFETY: unsharing the working directory and descriptors concerns this thread only.
+        let _ = unsafe { host::raw(libc::SYS_unshare, [apart, 0, 0, 0, 0, 0]) };
+    }
+    write_tid(new.flags & PARENT_SETTID, new.parent_tid, task.tid);
+    write_tid(new.flags & CHILD_SETTID, new.child_tid, task.tid);
+    task.tid
+}
+
+/// A bad address is ignored, as by the kernel.
+fn write_tid(wanted: u64, address: u64, tid: u32) {
+    if wanted != 0 {
+        let _ = GuestPtr::new(address).write(&tid);
+    }
+}
+
+/// Starts the process that [`Then::Fork`] asked for, and sets the result register on both sides; an error is the
+/// guest's result too. With vfork(2) semantics the parent comes back when the child has exec'd or exited.
+///
+/// The caller holds whatever locks the child must not find taken. Other host threads do not exist in the child.
+pub fn fork(task: &mut Task, cpu: &mut CpuState, new: &NewProcess) -> Forked {
+    // A signal between here and the child's first step would be seen twice.
+    let mask = host::set_mask(!0);
+    let forked = fork_blocked(task, cpu, &new.args);
+    match forked {
+        Ok(Forked::Child) => task.signals.sync_host_mask(),
+        Ok(Forked::Parent) => {
+            host::set_mask(mask);
+        }
+        Err(error) => {
+            host::set_mask(mask);
+            arch::set_result(task.arch, cpu, error.as_result());
+        }
+    }
+    forked.unwrap_or(Forked::Parent)
+}
+
+fn fork_blocked(task: &mut Task, cpu: &mut CpuState, args: &CloneArgs) -> Result<Forked, Errno> {
+    let done = if args.flags & VFORK != 0 { Some(Pipe::new()?) } else { None };
+    let child = match host_clone(args) {
+        Ok(0) => {
+            become_child(task, cpu, args, done);
+            return Ok(Forked::Child);
+        }
+        result => result,
+    };
+    let waited = done.map(|done| done.close_write());
+    let pid = child?;
+    write_tid(args.flags & PARENT_SETTID, args.parent_tid, pid);
+    arch::set_result(task.arch, cpu, u64::from(pid));
+    if let Some(done) = waited {
+        done.wait();
+    }
+    Ok(Forked::Parent)
+}
+
+/// The host's fork or clone: the child's id, or 0 in the child.
+fn host_clone(args: &CloneArgs) -> Result<u32, Errno> {
+    let flags = args.flags & !OURS;
+    if flags == 0 && args.exit_signal == libc::SIGCHLD as u64 && args.set_tid_size == 0 {
+        // SAFETY: the C library's fork leaves its own locks, the allocator's among them, free in the child.
+        return match unsafe { libc::fork() } {
+            -1 => Err(Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EAGAIN))),
+            pid => Ok(pid as u32),
+        };
+    }
+    let child = if args.set_tid_size != 0 || flags & INTO_CGROUP != 0 {
+        let (set_tid, cgroup) = (args.set_tid, args.cgroup);
+        let words = [flags, args.pidfd, 0, 0, args.exit_signal, 0, 0, 0, set_tid, args.set_tid_size, cgroup];
+        // SAFETY: without a stack the child goes on where the parent is, on its own copy.
+        unsafe { host::raw(libc::SYS_clone3, [words.as_ptr() as u64, CLONE_ARGS_NOW, 0, 0, 0, 0]) }
+    } else {
+        // SAFETY: as above.
+        unsafe { host::raw(libc::SYS_clone, [flags | args.exit_signal, 0, args.pidfd, 0, 0, 0]) }
+    };
+    child.map(|pid| pid as u32)
+}
+
+fn become_child(task: &mut Task, cpu: &mut CpuState, args: &CloneArgs, done: Option<Pipe>) {
+    if let Some(inherited) = task.vfork_done.take() {
+        // This child is not what the grandparent waits for.
+        task.files.release(inherited);
+        close(inherited);
+    }
+    if let Some(done) = done {
+        let write = done.close_read();
+        task.files.keep(write);
+        task.vfork_done = Some(write);
+    }
+    task.tid = host::gettid();
+    task.process.threads.store(1, Ordering::Release);
+    task.robust_list = 0;
+    task.clear_child_tid = if args.flags & CHILD_CLEARTID != 0 { args.child_tid } else { 0 };
+    task.signals.forget_pending();
+    if args.flags & CLEAR_SIGHAND != 0 {
+        task.sighand.clear();
+    }
+    write_tid(args.flags & CHILD_SETTID, args.child_tid, task.tid);
+    set_child_registers(task.arch, cpu, args);
+}
+
+/// What a parent waits on until its child has exec'd or exited: the last copy of the write end is gone then.
+struct Pipe {
+    read: i32,
+    write: i32,
+}
+
+impl Pipe {
+    fn new() -> Result<Pipe, Errno> {
+        let mut ends = [0i32; 2];
+        let args = [ends.as_mut_ptr() as u64, libc::O_CLOEXEC as u64, 0, 0, 0, 0];
+        // SAFETY: the array has room for both ends.
+        unsafe { host::raw(libc::SYS_pipe2, args) }?;
+        Ok(Pipe { read: ends[0], write: away(ends[1]) })
+    }
+
+    fn close_read(self) -> i32 {
+        close(self.read);
+        self.write
+    }
+
+    fn close_write(self) -> ReadEnd {
+        close(self.write);
+        ReadEnd(self.read)
+    }
+}
+
+struct ReadEnd(i32);
+
+impl ReadEnd {
+    fn wait(self) {
+        let mut byte = 0u8;
+        let args = [self.0 as u64, &mut byte as *mut u8 as u64, 1, 0, 0, 0];
+        // SAFETY: the byte is writable. Signals are blocked, so that only the end of the pipe comes.
+        while unsafe { host::raw(libc::SYS_read, args) } == Err(Errno::EINTR) {}
+        close(self.0);
+    }
+}
+
+/// Moves a descriptor of ours out of the way of the guest's, which count from 0; stays where it is if it cannot.
+fn away(fd: i32) -> i32 {
+    const AWAY: [u64; 2] = [900, 200];
+    for least in AWAY {
+        let args = [fd as u64, libc::F_DUPFD_CLOEXEC as u64, least, 0, 0, 0];
+        // SAFETY: duplicating a descriptor harms nobody.
+        if let Ok(moved) = unsafe { host::raw(libc::SYS_fcntl, args) } {
+            close(fd);
+            return moved as i32;
+        }
+    }
+    fd
+}
+
+fn close(fd: i32) {
+    // SAFETY: the descriptor is one that this module made.
+    let _ = unsafe { host::raw(libc::SYS_close, [Fd(fd).word(), 0, 0, 0, 0, 0]) };
+}
+
+/// What a thread does last: releases its robust futexes, tells who waits for its end, and says whether the
+/// process goes on. The runtime then ends the host thread (the first one by `exit(2)` itself, with `status`, so
+/// that it stays behind as the kernel's group leader), or the process.
+pub fn exit_thread(task: &mut Task, status: i32) -> Remaining {
+    if task.tid == host::getpid() {
+        task.process.leader_status.store(status, Ordering::Release);
+    }
+    futex::release_robust_list(task);
+    let address = std::mem::take(&mut task.clear_child_tid);
+    let others = task.process.threads.fetch_sub(1, Ordering::AcqRel) > 1;
+    if address != 0 && others && GuestPtr::new(address).write(&0u32).is_ok() {
+        futex::wake(address, 1);
+    }
+    match others {
+        true => Remaining::Others,
+        false => Remaining::Nobody(task.process.leader_status.load(Ordering::Acquire)),
+    }
+}
+
+pub(crate) fn exit(_: &mut Call<'_>, status: i32) -> Result<Outcome, Errno> {
+    Ok(Outcome::then(0, Then::ExitThread(status & 0xff)))
+}
+
+pub(crate) fn exit_group(_: &mut Call<'_>, status: i32) -> Result<Outcome, Errno> {
+    Ok(Outcome::then(0, Then::ExitGroup(status & 0xff)))
+}
+
+pub(crate) fn set_tid_address(call: &mut Call<'_>, address: u64) -> Reply {
+    call.task.clear_child_tid = address;
+    Ok(u64::from(call.task.tid))
+}

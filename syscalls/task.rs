@@ -1,0 +1,160 @@
+//! A guest thread and what it shares with others, cut as the kernel cuts it: a [`Task`] refers to an address
+//! space, signal handlers, descriptors, file-system context and process, and clone flags say which of them a
+//! child shares. None of it is in a static.
+
+use crate::args::Fd;
+use crate::call::SavedCall;
+use crate::host;
+use crate::mm::Mm;
+use crate::path::Sysroot;
+use crate::signal::{Sighand, TaskSignals};
+use philae_ir::Arch;
+use std::ffi::CString;
+use std::sync::atomic::{AtomicI32, AtomicUsize};
+use std::sync::{Arc, Mutex};
+
+/// A guest thread.
+#[derive(Debug)]
+pub struct Task {
+    /// The machine that the thread's code is for.
+    pub arch: Arch,
+    /// Its thread id, which is its host thread's.
+    pub tid: u32,
+    /// Mask, alternate stack, and what is pending for this thread alone.
+    pub signals: TaskSignals,
+    /// Where the kernel writes 0 and wakes a waiter when the thread ends (`set_tid_address(2)`); 0 if nowhere.
+    pub clear_child_tid: u64,
+    /// The guest's robust futex list (`set_robust_list(2)`); 0 if none.
+    pub robust_list: u64,
+    /// The address space.
+    pub mm: Arc<Mm>,
+    /// The signal handlers.
+    pub sighand: Arc<Sighand>,
+    /// The descriptors.
+    pub files: Arc<Files>,
+    /// The file-system context.
+    pub fs: Arc<Fs>,
+    /// The process (thread group).
+    pub process: Arc<Process>,
+    /// The pipe that this child of vfork(2) holds open until it execs or exits.
+    pub(crate) vfork_done: Option<i32>,
+    pub(crate) restart: Option<SavedCall>,
+}
+
+impl Task {
+    /// The first thread of a program, on the calling host thread; its signal mask is the host thread's.
+    pub fn new(
+        arch: Arch,
+        mm: Arc<Mm>,
+        sighand: Arc<Sighand>,
+        files: Arc<Files>,
+        fs: Arc<Fs>,
+        process: Arc<Process>,
+    ) -> Task {
+        let mut signals = TaskSignals::default();
+        signals.inherit_host_mask();
+        Task {
+            arch,
+            tid: host::gettid(),
+            signals,
+            clear_child_tid: 0,
+            robust_list: 0,
+            mm,
+            sighand,
+            files,
+            fs,
+            process,
+            vfork_done: None,
+            restart: None,
+        }
+    }
+
+    /// Has the last system call ended in [`Then::Restart`](crate::Then::Restart), and [`deliver`] not seen to it?
+    ///
+    /// [`deliver`]: crate::signal::deliver
+    pub fn must_restart(&self) -> bool {
+        self.restart.is_some()
+    }
+}
+
+/// The descriptor table. Guest descriptors are host descriptors; what is kept here are Philae's own among them.
+#[derive(Debug, Default)]
+pub struct Files {
+    own: Mutex<Vec<i32>>,
+}
+
+impl Files {
+    /// A table in which every descriptor is the guest's.
+    pub fn new() -> Arc<Files> {
+        Arc::default()
+    }
+
+    /// Makes `fd` Philae's own: the guest cannot close or replace it.
+    pub fn keep(&self, fd: i32) {
+        let mut own = self.own.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        own.push(fd);
+        own.sort_unstable();
+    }
+
+    /// Philae has closed its own `fd`.
+    pub fn release(&self, fd: i32) {
+        self.own.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).retain(|own| *own != fd);
+    }
+
+    /// Is `fd` Philae's own?
+    pub fn is_own(&self, fd: Fd) -> bool {
+        self.own().contains(&fd.0)
+    }
+
+    /// Philae's own descriptors, ascending.
+    pub fn own(&self) -> Vec<i32> {
+        self.own.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+}
+
+/// The file-system context: the host keeps root, working directory and umask; the sysroot is ours.
+#[derive(Debug, Default)]
+pub struct Fs {
+    /// Where absolute paths are tried first (`-L`).
+    pub sysroot: Option<Sysroot>,
+}
+
+impl Fs {
+    /// A context with this sysroot.
+    pub fn new(sysroot: Option<Sysroot>) -> Arc<Fs> {
+        Arc::new(Fs { sysroot })
+    }
+}
+
+/// What a process is told about itself.
+#[derive(Debug, Default)]
+pub struct ProcessInfo {
+    /// What `/proc/self/exe` reads as: the program's absolute path as the guest names it.
+    pub exe: CString,
+    /// Where the program is on the host.
+    pub exe_host: CString,
+    /// The arguments, argv\[0\] first.
+    pub argv: Vec<CString>,
+    /// The auxiliary vector, AT_NULL included.
+    pub auxv: Vec<u8>,
+    /// The kernel release that `uname(2)` reports, if not the host's (`-r`).
+    pub release: Option<String>,
+}
+
+/// A process: what all threads of a group share.
+#[derive(Debug)]
+pub struct Process {
+    /// What it is told about itself.
+    pub info: ProcessInfo,
+    /// Threads that have not ended.
+    pub(crate) threads: AtomicUsize,
+    /// The status that the leader gave to `exit(2)`: the process's, if nobody calls `exit_group(2)`.
+    pub(crate) leader_status: AtomicI32,
+}
+
+impl Process {
+    /// A process of one thread.
+    pub fn new(info: ProcessInfo) -> Arc<Process> {
+        Arc::new(Process { info, threads: AtomicUsize::new(1), leader_status: AtomicI32::new(0) })
+    }
+}

@@ -1,0 +1,174 @@
+//! Philae's options and their QEMU_* twins, as qemu-user has them.
+//!
+//! What must hold: an option and its twin do the same, `-x` and `--x` are one, an option that is not there yet says
+//! so. The guest is the committed hello where it suffices, otherwise `startup`, which prints what it was given.
+
+mod support;
+
+use std::process::Command;
+use std::time::Duration;
+use support::{Failures, GUESTS, Outcome, philae, root, run, skip};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn hello(options: &[&str]) -> Outcome {
+    run(philae(options).arg(root("testdata/guest/hello.aarch64")), "", LIMIT)
+}
+
+#[test]
+fn help_and_version() {
+    for option in ["-h", "--h", "-help", "--help"] {
+        let outcome = hello(&[option]);
+        assert_eq!(outcome.end, "exit 0", "{option}: {}", outcome.stderr);
+        for row in ["-L", "-E", "-U", "-0", "-s", "-r", "-cpu", "-strace", "-tier", "QEMU_LD_PREFIX", "QEMU_SET_ENV"] {
+            assert!(outcome.stdout.contains(row), "{option} does not tell of {row}");
+        }
+    }
+    for option in ["-version", "--version"] {
+        let outcome = hello(&[option]);
+        assert_eq!(outcome.end, "exit 0", "{option}: {}", outcome.stderr);
+        assert!(outcome.stdout.contains(env!("CARGO_PKG_VERSION")), "{option}: {}", outcome.stdout);
+    }
+}
+
+/// Options of qemu-user that Philae lacks are refused in one line; what nobody has is a usage error.
+#[test]
+fn refusals() {
+    let mut failures = Failures::default();
+    let refused: [&[&str]; 5] =
+        [&["-g", "1234"], &["-plugin", "x"], &["-p", "65536"], &["-d", "nonsense"], &["-no-such"]];
+    for options in refused {
+        let outcome = hello(options);
+        let one_line = outcome.stderr.lines().count() == 1;
+        if outcome.end != "exit 125" || !one_line || !outcome.stdout.is_empty() {
+            failures.add(&format!("{options:?}"), &format!("{}: {:?}", outcome.end, outcome.stderr));
+        }
+    }
+    for option in ["-L", "-E", "-0", "-cpu", "-tier"] {
+        let outcome = run(&mut philae([option]), "", LIMIT);
+        if outcome.end != "exit 125" {
+            failures.add(&format!("{option} without a value"), &outcome.end);
+        }
+    }
+    failures.check();
+}
+
+/// Options that change nothing that hello can see.
+#[test]
+fn accepted() {
+    let mut failures = Failures::default();
+    let accepted: [&[&str]; 7] = [
+        &["-cpu", "max"],
+        &["-s", "1048576"],
+        &["-r", "6.1.0"],
+        &["-L", "/"],
+        &["--L", "/"],
+        &["-E", "A=b"],
+        &["-U", "A"],
+    ];
+    for options in accepted {
+        let outcome = hello(options);
+        if outcome.end != "exit 0" || outcome.stdout != "Hello from aarch64\n" || !outcome.stderr.is_empty() {
+            failures.add(&format!("{options:?}"), &format!("{}: {:?}", outcome.end, outcome.stderr));
+        }
+    }
+    failures.check();
+}
+
+#[test]
+fn strace() {
+    let mut by_twin = philae::<[&str; 0]>([]);
+    by_twin.arg(root("testdata/guest/hello.aarch64")).env("QEMU_STRACE", "1");
+    for outcome in [hello(&["-strace"]), hello(&["--strace"]), run(&mut by_twin, "", LIMIT)] {
+        assert_eq!((outcome.end.as_str(), outcome.stdout.as_str()), ("exit 0", "Hello from aarch64\n"));
+        let write = outcome.stderr.lines().find(|line| line.contains("write(1,"));
+        assert!(write.is_some_and(|line| line.contains("= 19")), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("exit_group(0)"), "{}", outcome.stderr);
+    }
+}
+
+/// Each way of setting something, and the line of `startup` that shows it.
+#[test]
+fn environment_and_names() {
+    let (set, twins, both) = ("PHILAE_A=1", "PHILAE_B=2,PHILAE_C=3", "PHILAE_D=4,PHILAE_E=5");
+    let cases: [(&[&str], &[(&str, &str)], &[&str]); 8] = [
+        (&["-E", set], &[], &["PHILAE_A=1"]),
+        (&["-E", both], &[], &["PHILAE_D=4", "PHILAE_E=5"]),
+        (&["-E", set, "-E", "PHILAE_A=9"], &[], &["PHILAE_A=9"]),
+        (&[], &[("QEMU_SET_ENV", twins)], &["PHILAE_B=2", "PHILAE_C=3"]),
+        (&["-U", "PHILAE_F"], &[("PHILAE_F", "6"), ("PHILAE_G", "7")], &["PHILAE_G=7"]),
+        (&[], &[("QEMU_UNSET_ENV", "PHILAE_F"), ("PHILAE_F", "6"), ("PHILAE_G", "7")], &["PHILAE_G=7"]),
+        (&["-0", "another"], &[], &["end 1 name another"]),
+        (&[], &[("QEMU_ARGV0", "another")], &["end 1 name another"]),
+    ];
+    let mut failures = Failures::default();
+    for guest in GUESTS {
+        let path = root(&format!("target/guest/{guest}/startup.static"));
+        if !path.exists() {
+            skip(&format!("options for {guest}"), "startup.static was not built");
+            continue;
+        }
+        for (options, variables, lines) in cases {
+            let mut command = philae(options);
+            command.arg(&path).env_remove("PHILAE_BENCH").envs(variables.iter().copied());
+            let outcome = run(&mut command, "", LIMIT);
+            let shown: Vec<&str> = outcome
+                .stdout
+                .lines()
+                .filter(|line| line.starts_with("PHILAE_") || line.ends_with("another"))
+                .collect();
+            if outcome.end != "exit 3" || shown != lines {
+                failures.add(&format!("{guest} {options:?} {variables:?}"), &format!("{}: {shown:?}", outcome.end));
+            }
+        }
+    }
+    failures.check();
+}
+
+/// A dynamic program finds its interpreter under -L, under QEMU_LD_PREFIX, and where Debian puts it; or says where it
+/// looked.
+#[test]
+fn sysroot() {
+    let path = root("target/guest/aarch64/startup.dynamic");
+    if !path.exists() {
+        return skip("-L", "startup.dynamic for aarch64 was not built");
+    }
+    let debian = "/usr/aarch64-linux-gnu";
+    let command = |options: &[&str], twin: Option<&str>| -> Command {
+        let mut command = philae(options);
+        command.arg(&path);
+        if let Some(twin) = twin {
+            command.env("QEMU_LD_PREFIX", twin);
+        }
+        command
+    };
+    for mut found in [command(&["-L", debian], None), command(&[], Some(debian)), command(&[], None)] {
+        let outcome = run(&mut found, "", LIMIT);
+        assert_eq!(outcome.end, "exit 3", "{}", outcome.stderr);
+    }
+    let outcome = run(&mut command(&["-L", "/no/such/sysroot"], None), "", LIMIT);
+    assert_eq!(outcome.end, "exit 127", "{}", outcome.stderr);
+    for word in ["/lib/ld-linux-aarch64.so.1", "/no/such/sysroot"] {
+        assert!(outcome.stderr.contains(word) && outcome.stderr.lines().count() == 1, "{}", outcome.stderr);
+    }
+}
+
+/// `--stats` and `--dump` show something, on standard error, and do not disturb the program.
+#[test]
+fn traces() {
+    for options in [&["--stats"][..], &["--dump", "guest,ir,opt"], &["--dump", "clif,code", "--tier", "cranelift"]] {
+        let outcome = hello(options);
+        assert_eq!((outcome.end.as_str(), outcome.stdout.as_str()), ("exit 0", "Hello from aarch64\n"), "{options:?}");
+        assert!(outcome.stderr.lines().count() > 3, "{options:?}: {}", outcome.stderr);
+    }
+}
+
+/// `--lift` takes one instruction through the whole path.
+#[test]
+fn lift() {
+    for (guest, bytes, word) in [("aarch64", "20 00 02 8b", "add"), ("x86_64", "4801d8", "add")] {
+        let outcome = run(&mut philae(["--lift", guest, bytes, "--run"]), "", LIMIT);
+        assert_eq!(outcome.end, "exit 0", "{}", outcome.stderr);
+        assert!(outcome.stdout.contains(word), "{}", outcome.stdout);
+    }
+}
