@@ -7,8 +7,8 @@
 use crate::cache;
 use crate::host::Context;
 use crate::jump_cache::EMPTY_JUMP_CACHE;
+use crate::thread::Thread;
 use philae_backends::{cranelift, interp};
-use philae_ir::CpuState;
 use philae_syscalls::signal::{self, FaultContext, SigInfo};
 use std::cell::Cell;
 use std::io::Write;
@@ -27,13 +27,25 @@ pub struct HostFault {
 
 thread_local! {
     // `const` and without destructors: safe to use in the handler.
-    static CPU: Cell<*const CpuState> = const { Cell::new(std::ptr::null()) };
+    static THREAD: Cell<*const Thread> = const { Cell::new(std::ptr::null()) };
     static FAULT: Cell<Option<HostFault>> = const { Cell::new(None) };
 }
 
-/// Makes the calling thread the one that runs with `cpu`, which stays where it is until the thread ends.
-pub fn attach_thread(cpu: &CpuState) {
-    CPU.set(cpu);
+/// Makes the calling host thread the one that runs `thread`, which stays where it is until it is detached.
+pub fn attach_thread(thread: &Thread) {
+    THREAD.set(thread);
+}
+
+/// The calling host thread runs no guest thread any more.
+pub fn detach_thread() {
+    THREAD.set(std::ptr::null());
+}
+
+/// The guest thread that the calling host thread runs.
+fn current() -> Option<&'static Thread> {
+    // SAFETY: `attach_thread` vouches for the pointer until `detach_thread`. The handler reads what the interrupted
+    // code of this same thread does not change meanwhile, and atomics.
+    unsafe { THREAD.get().as_ref() }
 }
 
 /// Takes what the handler noted of the last fault.
@@ -56,18 +68,20 @@ pub extern "C" fn handler(number: i32, info: *mut libc::siginfo_t, context: *mut
     }
     // SAFETY: as above; the context is the kernel's.
     unsafe { signal::host_signal(info, context.as_ptr()) };
-    let cpu = CPU.get();
-    if !cpu.is_null() {
-        // SAFETY: `attach_thread` vouches for the pointer; the field is atomic.
-        unsafe { (*cpu).ctl.jump_cache.store(EMPTY_JUMP_CACHE.address(), Ordering::Release) };
+    if let Some(thread) = current() {
+        thread.cpu.ctl.jump_cache.store(EMPTY_JUMP_CACHE.address(), Ordering::Release);
     }
 }
 
 fn fault(number: i32, info: SigInfo, context: &mut Context<'_>) {
     let pc = context.pc();
+    let access = cache::contains(pc) || interp::recovery(pc).is_some() || philae_syscalls::recovery(pc).is_some();
+    if access && number == libc::SIGSEGV && writes_code(info.address()) {
+        return;
+    }
     if cache::contains(pc) {
         FAULT.set(Some(HostFault { info, context: context.fault(), host_pc: pc }));
-        context.set_first_argument(CPU.get() as u64);
+        context.set_first_argument(current().map_or(0, |thread| std::ptr::from_ref(&thread.cpu) as u64));
         context.set_pc(cranelift::fault_exit_address());
     } else if let Some(recovery) = interp::recovery(pc) {
         FAULT.set(Some(HostFault { info, context: context.fault(), host_pc: 0 }));
@@ -79,11 +93,21 @@ fn fault(number: i32, info: SigInfo, context: &mut Context<'_>) {
     }
 }
 
+/// A write to a page that code was translated from, and that the guest may write: the code goes, the write is
+/// made again. No lock is held where the guest's memory is accessed.
+fn writes_code(address: u64) -> bool {
+    let Some(thread) = current() else { return false };
+    let writes = thread.task.mm.unwatch_code(address);
+    if writes {
+        let page = address & !4095;
+        thread.runtime.cache.invalidate(page..page + 4096);
+    }
+    writes
+}
+
 /// Ends Philae for a fault in its own code.
 fn bug(number: i32, info: SigInfo, host_pc: u64) -> ! {
-    let cpu = CPU.get();
-    // SAFETY: `attach_thread` vouches for the pointer.
-    let guest_pc = if cpu.is_null() { 0 } else { unsafe { (*cpu).pc() } };
+    let guest_pc = current().map_or(0, |thread| thread.cpu.pc());
     let mut line = [0u8; 200];
     let mut rest = &mut line[..];
     let address = info.address();

@@ -76,13 +76,14 @@ impl Thread {
         self.handler_stack.install();
         self.runtime.cache.add_thread(&self.cpu.ctl);
         self.reset_jump_cache();
-        fault::attach_thread(&self.cpu);
+        fault::attach_thread(self);
         signal::attach_thread(&self.task, &self.cpu);
     }
 
     /// The calling host thread runs no guest thread any more.
     pub fn detach(&mut self) {
         signal::detach_thread();
+        fault::detach_thread();
         self.runtime.cache.remove_thread(&self.cpu.ctl);
         self.report_counts();
     }

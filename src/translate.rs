@@ -6,7 +6,7 @@ use crate::runtime::Runtime;
 use crate::{disassemble, tier};
 use philae_backends::cranelift::{Code, CompileError, Exactness, LinkSite, Options};
 use philae_frontends::{Coverage, Shape, lift_region};
-use philae_ir::{Region, opt, verify};
+use philae_ir::{Arch, Region, opt, verify};
 use philae_syscalls::{Mm, uaccess};
 use std::time::Instant;
 
@@ -139,6 +139,9 @@ impl Window {
     fn fill(&mut self, mm: &Mm, pc: u64) -> bool {
         self.start = pc;
         self.length = mm.executable_range(pc).map_or(0, |range| (range.end - pc).min(Window::SIZE as u64) as usize);
+        if mm.arch() == Arch::X86_64 {
+            mm.watch_code(&(pc..pc + self.length as u64));
+        }
         if self.length > 0 && uaccess::read_bytes(pc, &mut self.bytes[..self.length]).is_err() {
             self.length = 0;
         }

@@ -13,6 +13,7 @@ use crate::host;
 use crate::uaccess;
 use crate::vma::{Backing, Vma, VmaMap};
 use philae_ir::Arch;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -30,6 +31,7 @@ const OWN_ROOM: u64 = 32 << 30;
 const HEAP_ROOM: u64 = 1 << 30;
 
 const READ: u32 = libc::PROT_READ as u32;
+const WRITE: u32 = libc::PROT_WRITE as u32;
 const EXEC: u32 = libc::PROT_EXEC as u32;
 const RWX: u32 = (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC) as u32;
 /// PROT_GROWSDOWN and PROT_GROWSUP of mprotect(2).
@@ -66,6 +68,8 @@ struct Space {
     /// Where the search for free addresses starts, downward.
     top: u64,
     brk: Brk,
+    /// Pages that the guest may write and the host keeps read-only because code was translated from them.
+    watched: BTreeSet<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -78,8 +82,13 @@ impl Mm {
     /// An empty address space. Philae's own memory is what is mapped now.
     pub fn new(arch: Arch) -> Arc<Mm> {
         let (own, top) = own_memory();
-        let space = Space { vmas: VmaMap::default(), own, top, brk: Brk::default() };
+        let space = Space { vmas: VmaMap::default(), own, top, brk: Brk::default(), watched: BTreeSet::new() };
         Arc::new(Mm { arch, space: Mutex::new(space), sigreturn: AtomicU64::new(0) })
+    }
+
+    /// The guest's machine.
+    pub fn arch(&self) -> Arch {
+        self.arch
     }
 
     fn lock(&self) -> MutexGuard<'_, Space> {
@@ -348,6 +357,38 @@ impl Mm {
         Ok(stale)
     }
 
+    /// Makes the host catch writes to the writable pages of a range, before code is translated from them: the guest
+    /// of a machine with coherent instruction fetch does not announce that it changes code.
+    pub fn watch_code(&self, range: &Range<u64>) {
+        let mut space = self.lock();
+        for page in (range.start & !(PAGE - 1)..range.end).step_by(PAGE as usize) {
+            let prot = space.vmas.find(page).map_or(0, |vma| vma.prot);
+            if prot & WRITE != 0 && space.watched.insert(page) {
+                protect_page(page, host_prot(prot) & !WRITE);
+            }
+        }
+    }
+
+    /// Gives up watching the page of `address`, which the guest wants to write. False if it is not a watched page or
+    /// not the guest's to write: then the fault is the guest's own.
+    pub fn unwatch_code(&self, address: u64) -> bool {
+        let page = address & !(PAGE - 1);
+        let mut space = self.lock();
+        let prot = space.vmas.find(page).map_or(0, |vma| vma.prot);
+        let writable = prot & WRITE != 0;
+        let watched = space.watched.remove(&page);
+        if watched && writable {
+            protect_page(page, host_prot(prot));
+        }
+        watched && writable
+    }
+
+    /// Gives up watching all pages, for a system call that the host refused for one of them; gives their addresses.
+    pub fn unwatch_all_code(&self) -> Vec<u64> {
+        let watched: Vec<u64> = self.lock().watched.iter().copied().collect();
+        watched.into_iter().filter(|&page| self.unwatch_code(page)).collect()
+    }
+
     /// The mapping that holds `address`.
     pub fn find(&self, address: u64) -> Option<Vma> {
         self.lock().vmas.find(address).cloned()
@@ -525,6 +566,12 @@ impl Space {
 /// The host's protection for what the guest asked: never executable, readable if executable.
 fn host_prot(prot: u32) -> u32 {
     if prot & EXEC != 0 { prot & !EXEC | READ } else { prot }
+}
+
+fn protect_page(page: u64, prot: u32) {
+    // SAFETY: the page is the guest's; the host's protection is never wider than what the guest asked for. A page
+    // that has gone meanwhile has nothing to be protected.
+    let _ = unsafe { host::raw(libc::SYS_mprotect, [page, PAGE, u64::from(prot), 0, 0, 0]) };
 }
 
 /// A range that starts at a page and is rounded up to pages; EINVAL if it does not, `too_long` if it wraps.

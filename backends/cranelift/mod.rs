@@ -28,6 +28,7 @@ mod tests;
 mod vector;
 mod x86_64;
 
+pub use philae_ir::opt::Exactness;
 pub use x86_64::{enter, fault_exit_address, resolver_address};
 
 use cranelift_codegen::Context;
@@ -41,15 +42,6 @@ use places::Plan;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicU64;
-
-/// How true the registers in [`CpuState`] are when a memory access faults.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Exactness {
-    /// All guest slots hold what the guest machine's registers would.
-    Exact,
-    /// Only the pc (by [`Code::faults`]) is known; slots hold values from the region's entry or later.
-    Relaxed,
-}
 
 /// How to compile.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -7,6 +7,7 @@
 
 use super::Exactness;
 use cranelift_codegen::ir::{Type, types};
+use philae_ir::flow::Flow;
 use philae_ir::state::Life;
 use philae_ir::{BlockId, CpuState, Effect, Inst, Op, Region, Slot, Terminator, Ty};
 use std::collections::HashMap;
@@ -86,10 +87,10 @@ pub(super) struct Plan {
     /// Places of guest slots; the others are dead outside the region.
     guest: PlaceSet,
     exactness: Exactness,
-    /// Reachable blocks in reverse postorder: a value's block comes before those that use it.
+    /// Reachable blocks in reverse post-order: a value's block comes before those that use it.
     pub(super) order: Vec<BlockId>,
     /// For each block, how many edges lead to it from reachable blocks.
-    pub(super) predecessors: Vec<u32>,
+    pub(super) predecessors: Vec<usize>,
     /// For each block, the places that may differ from memory where it starts.
     pub(super) dirty_in: Vec<PlaceSet>,
     /// For each block, the places whose value is needed where it starts.
@@ -107,11 +108,9 @@ struct Access {
 impl Plan {
     /// Analyses `region`.
     pub(super) fn new(region: &Region, exactness: Exactness) -> Plan {
-        let order = reverse_postorder(region);
-        let mut predecessors = vec![0; region.blocks.len()];
-        for &block in &order {
-            region.block(block).end.successors().for_each(|to| predecessors[to.index()] += 1);
-        }
+        let flow = Flow::new(region);
+        let predecessors = flow.predecessors.iter().map(Vec::len).collect();
+        let order = flow.order;
         let blocks = region.blocks.len();
         let mut plan = Plan {
             places: Vec::new(),
@@ -311,24 +310,4 @@ fn cut(slot: Ty, access: Access) -> (Layout, Vec<Type>) {
         _ if access.bits <= 64 => (Layout::Low64, vec![if float { types::F64 } else { types::I64 }, types::I64]),
         _ => (Layout::Whole, vec![types::I8X16]),
     }
-}
-
-fn reverse_postorder(region: &Region) -> Vec<BlockId> {
-    let mut order = Vec::with_capacity(region.blocks.len());
-    let mut seen = vec![false; region.blocks.len()];
-    let mut stack = vec![(BlockId::ENTRY, 0)];
-    seen[0] = true;
-    while let Some((block, next)) = stack.pop() {
-        match region.block(block).end.successors().nth(next) {
-            Some(to) => {
-                stack.push((block, next + 1));
-                if !std::mem::replace(&mut seen[to.index()], true) {
-                    stack.push((to, 0));
-                }
-            }
-            None => order.push(block),
-        }
-    }
-    order.reverse();
-    order
 }

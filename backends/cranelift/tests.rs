@@ -3,6 +3,7 @@
 
 mod flow;
 mod operations;
+mod speed;
 
 use super::{Code, Compiler, Exactness, LinkSite, LinkSlot, Options, enter};
 use philae_ir::state::Arch;

@@ -1,6 +1,6 @@
 //! Bitfield moves and EXTR.
 
-use super::operand::{Lifted, Sign, reg, require, set_reg};
+use super::operand::{Lifted, reg, require, set_reg};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
 use philae_ir::{Builder, Ty, Value};

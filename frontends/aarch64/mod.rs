@@ -1,22 +1,61 @@
-//! The aarch64 guest.
+//! The aarch64 guest: instruction words in, operations out.
+//!
+//! [`lift`] holds one row per instruction: its pattern of bits and its body. A word that no row fits is undefined,
+//! and so is one whose body finds its operands reserved.
+
+mod atomic;
+mod bitfield;
+mod branch;
+mod data;
+mod decode;
+mod flags;
+mod float;
+mod helpers;
+mod lift;
+mod loadstore;
+mod operand;
+mod simd;
+mod simd_arith;
+mod simd_float;
+mod simd_memory;
+mod simd_permute;
+mod simd_shift;
+mod simd_wide;
+mod system;
+#[cfg(test)]
+mod tests;
+mod word;
 
 use crate::lift::{Decoded, Guest, Lift, LiftError};
 use philae_ir::Arch;
+use word::Word;
 
 /// The aarch64 guest.
 #[derive(Clone, Copy, Debug)]
 pub struct Aarch64;
 
+/// A decoded instruction: its word and its body.
+#[derive(Clone, Copy, Debug)]
+pub struct Insn {
+    word: Word,
+    row: &'static lift::Row,
+}
+
 impl Guest for Aarch64 {
-    type Insn = ();
+    type Insn = Insn;
     const ARCH: Arch = Arch::Aarch64;
     const MAX_LENGTH: usize = 4;
 
-    fn decode(_pc: u64, _bytes: &[u8]) -> Decoded<()> {
-        Decoded::Undefined
+    fn decode(pc: u64, bytes: &[u8]) -> Decoded<Insn> {
+        let Some(&bytes) = bytes.first_chunk() else { return Decoded::Truncated };
+        let word = Word(u32::from_le_bytes(bytes));
+        match decode::find(word) {
+            Some(row) => Decoded::Insn { insn: Insn { word, row }, length: 4, flow: branch::flow(pc, word) },
+            None => Decoded::Undefined,
+        }
     }
 
-    fn lift(_insn: &(), _lift: &mut Lift<'_>) -> Result<(), LiftError> {
-        Err(LiftError::Undefined)
+    fn lift(insn: &Insn, lift: &mut Lift<'_>) -> Result<(), LiftError> {
+        (insn.row.body)(insn.word, lift)
     }
 }

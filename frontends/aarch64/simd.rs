@@ -45,8 +45,6 @@ impl Sizes {
 pub(super) const B: Sizes = Sizes(0b0001);
 /// Doublewords.
 pub(super) const D: Sizes = Sizes(0b1000);
-/// Bytes and halfwords.
-pub(super) const BH: Sizes = Sizes(0b0011);
 /// Halfwords and words.
 pub(super) const HS: Sizes = Sizes(0b0110);
 /// Bytes to words.

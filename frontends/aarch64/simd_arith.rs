@@ -9,11 +9,7 @@ use crate::lift::Lift;
 use philae_ir::{Builder, IntCond, Ty, Value};
 
 /// Bitwise operations of Vn and Vm: AND, BIC, ORR, ORN, EOR.
-pub(super) fn logic<'a>(
-    w: Word,
-    l: &mut Lift<'a>,
-    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
-) -> Lifted {
+pub(super) fn logic<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value) -> Lifted {
     let (n, m) = sources(w, l, Ty::V128);
     let result = op(&mut l.b, Ty::V128, n, m);
     write(w, l, Form::of(w), Ty::V128, result);

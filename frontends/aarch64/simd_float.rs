@@ -283,8 +283,7 @@ pub(super) fn fcvtl(w: Word, l: &mut Lift<'_>) -> Lifted {
         let high = std::array::from_fn(|i| (i % 8 + 8) as u8);
         n = l.b.shuffle(n, n, high);
     }
-    let result =
-        if w.is_set(22) { l.b.fpromote(Ty::F64X2, n) } else { l.b.call(&helpers::HALVES_TO_SINGLES, &[n]) };
+    let result = if w.is_set(22) { l.b.fpromote(Ty::F64X2, n) } else { l.b.call(&helpers::HALVES_TO_SINGLES, &[n]) };
     set_v(l, Ty::V128, w.rd(), result);
     Ok(())
 }
@@ -292,8 +291,7 @@ pub(super) fn fcvtl(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// FCVTN, FCVTN2: bit 22 chooses double to single, else single to half.
 pub(super) fn fcvtn(w: Word, l: &mut Lift<'_>) -> Lifted {
     let n = v(l, Ty::V128, w.rn());
-    let result =
-        if w.is_set(22) { l.b.fdemote(Ty::F32X4, n) } else { l.b.call(&helpers::SINGLES_TO_HALVES, &[n]) };
+    let result = if w.is_set(22) { l.b.fdemote(Ty::F32X4, n) } else { l.b.call(&helpers::SINGLES_TO_HALVES, &[n]) };
     write_narrow(w, l, result);
     Ok(())
 }

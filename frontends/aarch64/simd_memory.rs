@@ -52,7 +52,8 @@ fn register(w: Word, i: usize) -> usize {
 /// Sixteen bytes put together from bytes of the vectors `from`: byte i is byte `place(i)`.1 of vector `place(i)`.0,
 /// or anything where that is `None`.
 fn gather(l: &mut Lift<'_>, from: &[Value], place: impl Fn(usize) -> Option<(usize, usize)>) -> Value {
-    let byte_of = |number: usize, i: usize| place(i).filter(|&(source, _)| source == number).map(|(_, byte)| byte as u8);
+    let byte_of =
+        |number: usize, i: usize| place(i).filter(|&(source, _)| source == number).map(|(_, byte)| byte as u8);
     let mut used = (0..from.len()).filter(|&number| (0..16).any(|i| byte_of(number, i).is_some()));
     let first = used.next().unwrap_or(0);
     let second = used.next().unwrap_or(first);

@@ -2,7 +2,7 @@
 
 use super::helpers;
 use super::operand::{Lifted, Sign, require, set_v, v};
-use super::simd::{BHS, HS, Form, Sizes, integer, lane_mask, sources, splat, write, write_narrow};
+use super::simd::{BHS, Form, HS, Sizes, integer, lane_mask, sources, splat, write, write_narrow};
 use super::simd_arith::{Rounded, difference, double_multiply_high};
 use super::simd_shift::{Rounding, widen};
 use super::word::Word;

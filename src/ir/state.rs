@@ -301,6 +301,11 @@ impl CpuState {
         self.set(PC, pc);
     }
 
+    /// Takes over the registers of another state; the control words stay.
+    pub fn restore(&mut self, other: &CpuState) {
+        self.words = other.words;
+    }
+
     /// A copy of the registers for a new thread or a saved context; its control words start afresh.
     pub fn fork(&self) -> CpuState {
         CpuState { ctl: Control::default(), words: self.words }

@@ -123,8 +123,7 @@ impl Verifier<'_> {
 
     fn instruction(&self, inst: &Inst) -> Result<(), String> {
         let row = inst.op.info();
-        let fits = implied_type(row).map_or_else(|| is_allowed(inst.op, inst.ty), |ty| inst.ty == ty);
-        if !fits {
+        if !has_type(inst.op, inst.ty) {
             return Err(format!("{} is no type for it", inst.ty.name()));
         }
         self.operands(row, inst)?;
@@ -150,27 +149,15 @@ impl Verifier<'_> {
                 Takes::V128 => self.expect(value, Ty::V128)?,
                 Takes::Flags => self.expect(value, Ty::Flags)?,
                 Takes::Lane => self.expect(value, inst.ty.lane())?,
-                Takes::Any => self.converted(inst, self.type_of(value)?)?,
+                Takes::Any => {
+                    let from = self.type_of(value)?;
+                    if !converts(inst.op, from, inst.ty) {
+                        return Err(format!("it does not take {}", from.name()));
+                    }
+                }
             }
         }
         Ok(())
-    }
-
-    /// Whether operand 0 may be of type `from`: conversions need a certain relation, helpers take anything.
-    fn converted(&self, inst: &Inst, from: Ty) -> Result<(), String> {
-        let to = inst.ty;
-        let fits = match inst.op {
-            Op::Zext | Op::Sext => from.is_int() && from.bits() < to.bits(),
-            Op::Trunc => from.is_int() && from.bits() > to.bits(),
-            Op::Bitcast => from.bits() == to.bits() && from != Ty::Flags,
-            Op::Fpromote if to == Ty::F64 => from == Ty::F32,
-            Op::Fdemote if to == Ty::F32 => from == Ty::F64,
-            Op::FtoSint | Op::FtoUint if !to.is_vector() => from.is_float(),
-            Op::SintToF | Op::UintToF if !to.is_vector() => from.is_int(),
-            Op::Fpromote | Op::Fdemote | Op::FtoSint | Op::FtoUint | Op::SintToF | Op::UintToF => from == Ty::V128,
-            _ => true,
-        };
-        if fits { Ok(()) } else { Err(format!("it does not take {}", from.name())) }
     }
 
     fn small_parameter(&self, row: &OpInfo, inst: &Inst) -> Result<(), String> {
@@ -216,7 +203,27 @@ fn error(block: BlockId, message: String) -> VerifyError {
     VerifyError { block, message }
 }
 
-/// Whether instructions of this operation may have this type. Those whose row implies it are not asked about.
+/// Whether instructions of this operation may have this type.
+pub fn has_type(op: Op, ty: Ty) -> bool {
+    implied_type(op.info()).map_or_else(|| is_allowed(op, ty), |implied| ty == implied)
+}
+
+/// Whether operand 0 of an instruction of type `to` that takes any may be of type `from`: conversions need a certain
+/// relation, helpers do not.
+pub fn converts(op: Op, from: Ty, to: Ty) -> bool {
+    match op {
+        Op::Zext | Op::Sext => from.is_int() && from.bits() < to.bits(),
+        Op::Trunc => from.is_int() && from.bits() > to.bits(),
+        Op::Bitcast => from.bits() == to.bits() && from != Ty::Flags,
+        Op::Fpromote if to == Ty::F64 => from == Ty::F32,
+        Op::Fdemote if to == Ty::F32 => from == Ty::F64,
+        Op::FtoSint | Op::FtoUint if !to.is_vector() => from.is_float(),
+        Op::SintToF | Op::UintToF if !to.is_vector() => from.is_int(),
+        Op::Fpromote | Op::Fdemote | Op::FtoSint | Op::FtoUint | Op::SintToF | Op::UintToF => from == Ty::V128,
+        _ => true,
+    }
+}
+
 fn is_allowed(op: Op, ty: Ty) -> bool {
     let word = ty.is_int() && ty != Ty::I128;
     let wide = matches!(ty, Ty::I128 | Ty::V128);

@@ -20,7 +20,7 @@ const FLAGS: &[Ty] = &[Ty::Flags];
 const V128: &[Ty] = &[Ty::V128];
 
 /// The pairs (type, type of operand 0) that an operation is defined for.
-fn types(op: Op) -> Vec<(Ty, Ty)> {
+pub(super) fn types(op: Op) -> Vec<(Ty, Ty)> {
     let pairs = |of: &dyn Fn(Ty, Ty) -> bool| {
         let all = Ty::NAMES.iter().map(|&(ty, _)| ty).filter(|&ty| ty != Ty::Flags);
         all.clone().flat_map(|ty| all.clone().map(move |from| (ty, from))).filter(|&(ty, from)| of(ty, from)).collect()
@@ -66,7 +66,7 @@ fn types(op: Op) -> Vec<(Ty, Ty)> {
     single.iter().map(|&ty| (ty, ty)).collect()
 }
 
-fn auxes(row: &OpInfo) -> Vec<u8> {
+pub(super) fn auxes(row: &OpInfo) -> Vec<u8> {
     let count = match row.aux {
         AuxKind::IntCond => IntCond::ALL.len(),
         AuxKind::FloatCond => FloatCond::ALL.len(),
@@ -87,7 +87,7 @@ const SHUFFLES: [[u8; 16]; 5] = [
     [40, 16, 40, 17, 31, 31, 40, 40, 30, 29, 28, 27, 26, 25, 24, 23],
 ];
 
-fn imms(row: &OpInfo, ty: Ty) -> Vec<u64> {
+pub(super) fn imms(row: &OpInfo, ty: Ty) -> Vec<u64> {
     let bits = u64::from(ty.lane().bits());
     match row.imm {
         ImmKind::Lane if matches!(row.op, Op::ExtractLane | Op::InsertLane) => (0..u64::from(ty.lanes())).collect(),
@@ -193,7 +193,7 @@ fn interesting(lane: Ty) -> Vec<u128> {
     all
 }
 
-fn pick(random: &mut Random, ty: Ty, lane: Ty) -> u128 {
+pub(super) fn pick(random: &mut Random, ty: Ty, lane: Ty) -> u128 {
     let edges = interesting(lane);
     let mut bits = 0;
     let lanes = ty.bits().div_ceil(lane.bits());
