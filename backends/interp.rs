@@ -17,15 +17,23 @@ use philae_ir::eval::{eval, eval_rmw, sign_extend};
 use philae_ir::{Barrier, BlockId, CpuState, ExitReason, Inst, Op, Ordering, Pc, Region, RmwOp, Terminator, Ty, Value};
 use std::sync::atomic::{self, fence};
 
+/// Polls of one run after which it leaves as if asked to: whoever decides which code is worth compiling sees loops
+/// only when they end.
+const PATIENCE: u32 = 256;
+
 /// Runs regions. It keeps the room for their values from one to the next.
 #[derive(Debug, Default)]
 pub struct Interpreter {
     values: Vec<u128>,
+    /// The polls of this run so far.
+    polls: u32,
 }
 
 impl Interpreter {
-    /// Runs `region` from its entry until it is left. `cpu` is then the guest's state, its pc where the guest goes on.
+    /// Runs `region` from its entry until it is left, at the latest as [`ExitReason::Interrupted`] at its 256th poll.
+    /// `cpu` is then the guest's state, its pc where the guest goes on.
     pub fn run(&mut self, region: &Region, cpu: &mut CpuState) -> Exit {
+        self.polls = 0;
         if self.values.len() < region.insts.len() {
             self.values.resize(region.insts.len(), 0);
         }
@@ -69,7 +77,10 @@ impl Interpreter {
                     self.set_low(inst, cpu);
                     continue;
                 }
-                Op::PollPending => u128::from(cpu.ctl.poll.load(atomic::Ordering::Relaxed) != 0),
+                Op::PollPending => {
+                    self.polls += 1;
+                    u128::from(self.polls >= PATIENCE || cpu.ctl.poll.load(atomic::Ordering::Relaxed) != 0)
+                }
                 Op::Call => (region.helpers[inst.imm as usize].function)(cpu, self.operands(inst)),
                 Op::Fence => {
                     order(Barrier::from_aux(inst.aux));

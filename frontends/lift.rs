@@ -170,7 +170,9 @@ pub(crate) fn lift<G: Guest>(pc: u64, shape: Shape<'_>, fetch: Fetch<'_>) -> (Re
     for &leader in leaders.iter().filter(|&&leader| leader != pc) {
         blocks.insert(leader, builder.new_block());
     }
-    let mut lift = Lift { b: builder, pc, next: pc, blocks: &blocks };
+    // A lone block goes to itself by leaving: whoever runs it wants to count how often.
+    let inside = if matches!(shape, Shape::Graph { .. }) { blocks.clone() } else { HashMap::new() };
+    let mut lift = Lift { b: builder, pc, next: pc, blocks: &inside };
     for &leader in &leaders {
         lift.b.switch_to(blocks[&leader]);
         lift_block::<G>(&mut lift, leader, &found);

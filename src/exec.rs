@@ -4,15 +4,16 @@
 //! In: a request whose file has been found and opened. Out: nothing, the process is another one; or an error number
 //! for the guest if the host refuses.
 
+use crate::host::{self, AcrossExec};
 use crate::loader::describe;
 use crate::options::Options;
 use crate::start::Launch;
 use crate::thread::Thread;
 use philae_syscalls::{Errno, ExecRequest, ExecTarget, arch as abi, signal};
-use std::ffi::{CStr, CString, OsString};
+use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
@@ -40,7 +41,8 @@ enum Field {
 impl Handover {
     fn of(options: &Options, request: &ExecRequest) -> Handover {
         let mut handover = Handover { fields: vec![Vec::new(); Field::Count as usize], ..Handover::default() };
-        let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.as_os_str().as_bytes().to_vec()).unwrap_or_default();
+        let path =
+            |path: &Option<PathBuf>| path.as_ref().map(|p| p.as_os_str().as_bytes().to_vec()).unwrap_or_default();
         handover.set(Field::Sysroot, path(&options.sysroot));
         handover.set(Field::Release, options.uname_release.clone().map(OsString::into_vec).unwrap_or_default());
         handover.set(Field::LogFile, path(&options.log_file));
@@ -74,14 +76,7 @@ impl Handover {
                 push_bytes(&mut bytes, string.to_bytes());
             }
         }
-        // SAFETY: the name is a string; the descriptor that comes back is ours alone.
-        let mut file = unsafe {
-            let fd = libc::memfd_create(c"philae".as_ptr(), 0);
-            if fd < 0 {
-                return Err(std::io::Error::last_os_error());
-            }
-            File::from_raw_fd(fd)
-        };
+        let mut file = host::anonymous_file(c"philae")?;
         file.write_all(&bytes)?;
         file.rewind()?;
         Ok(file)
@@ -89,8 +84,7 @@ impl Handover {
 
     /// Reads what a parent has sent, and closes the descriptor.
     pub fn receive(fd: i32) -> Result<Handover, String> {
-        // SAFETY: the parent has left this descriptor for us alone.
-        let mut file = unsafe { File::from_raw_fd(fd) };
+        let mut file = host::adopt_descriptor(fd);
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|error| format!("descriptor {fd}: {}", describe(&error)))?;
         Handover::parse(&bytes).ok_or_else(|| format!("descriptor {fd} is not what a parent Philae sends"))
@@ -121,8 +115,7 @@ impl Handover {
         let envp = self.lists.pop().unwrap_or_default();
         let argv = self.lists.pop().unwrap_or_default();
         Launch {
-            // SAFETY: the parent has left this descriptor for us alone.
-            file: unsafe { File::from_raw_fd(self.program) },
+            file: host::adopt_descriptor(self.program),
             host_path: PathBuf::from(self.field(Field::HostPath)),
             guest_path: string(self.field(Field::GuestPath)),
             execfn: string(self.field(Field::ExecFn)),
@@ -153,47 +146,32 @@ fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 /// Replaces the program of this process. Comes back only if the host refuses: the guest then sees the error.
 pub fn replace(thread: &mut Thread, request: ExecRequest) {
     thread.report_counts();
-    let foreign = |arch| arch == thread.task.arch || arch != crate::host::ARCH;
+    let foreign = |arch| arch == thread.task.arch || arch != host::ARCH;
     signal::prepare_exec(&thread.task);
     let error = match request.target {
         ExecTarget::Guest(arch) if foreign(arch) => replace_by_guest(thread, &request),
         ExecTarget::Guest(_) | ExecTarget::Host => replace_by_native(&request),
     };
-    signal::attach_thread(&thread.task, &thread.cpu);
+    signal::abandon_exec(&thread.task);
     abi::set_result(thread.task.arch, &mut thread.cpu, error.as_result());
 }
 
 fn replace_by_guest(thread: &Thread, request: &ExecRequest) -> Errno {
     let Some(own) = &thread.runtime.own_file else { return Errno::ENOENT };
     let Ok(handover) = Handover::of(&thread.runtime.options, request).send() else { return Errno::ENOMEM };
-    let descriptor = handover.into_raw_fd();
-    let words = [c"philae".to_owned(), c"--resume".to_owned(), CString::new(descriptor.to_string()).unwrap_or_default()];
-    keep_across_exec(request.file.as_raw_fd(), 0);
-    let error = execute(own.as_raw_fd(), c"", &words, &request.envp, libc::AT_EMPTY_PATH);
-    keep_across_exec(request.file.as_raw_fd(), libc::FD_CLOEXEC);
-    // SAFETY: the descriptor is ours and nobody else has seen it.
-    unsafe { libc::close(descriptor) };
-    error
+    let descriptor = handover.as_raw_fd().to_string();
+    let words = [c"philae".to_owned(), c"--resume".to_owned(), CString::new(descriptor).unwrap_or_default()];
+    let program = request.file.as_raw_fd();
+    host::set_across_exec(program, AcrossExec::Kept);
+    let error = host::execute(own.as_raw_fd(), c"", &words, &request.envp, libc::AT_EMPTY_PATH);
+    host::set_across_exec(program, AcrossExec::Closed);
+    errno(&error)
 }
 
 fn replace_by_native(request: &ExecRequest) -> Errno {
-    execute(libc::AT_FDCWD, &request.host_path, &request.argv, &request.envp, 0)
+    errno(&host::execute(libc::AT_FDCWD, &request.host_path, &request.argv, &request.envp, 0))
 }
 
-fn keep_across_exec(fd: i32, flags: i32) {
-    // SAFETY: the descriptor is ours.
-    unsafe { libc::fcntl(fd, libc::F_SETFD, flags) };
-}
-
-/// `execveat(2)`; comes back with the error.
-fn execute(directory: i32, path: &CStr, argv: &[CString], envp: &[CString], flags: i32) -> Errno {
-    let pointers = |strings: &[CString]| {
-        let mut all: Vec<_> = strings.iter().map(|string| string.as_ptr()).collect();
-        all.push(std::ptr::null());
-        all
-    };
-    let (argv, envp) = (pointers(argv), pointers(envp));
-    // SAFETY: the arrays end in null and their strings are alive.
-    unsafe { libc::syscall(libc::SYS_execveat, directory, path.as_ptr(), argv.as_ptr(), envp.as_ptr(), flags) };
-    Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::ENOEXEC))
+fn errno(error: &std::io::Error) -> Errno {
+    Errno(error.raw_os_error().unwrap_or(libc::ENOEXEC))
 }

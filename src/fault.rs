@@ -85,6 +85,7 @@ fn fault(number: i32, info: SigInfo, context: &mut Context<'_>) {
         context.set_pc(cranelift::fault_exit_address());
     } else if let Some(recovery) = interp::recovery(pc) {
         FAULT.set(Some(HostFault { info, context: context.fault(), host_pc: 0 }));
+        context.set_result(info.address());
         context.set_pc(recovery);
     } else if let Some(recovery) = philae_syscalls::recovery(pc) {
         context.set_pc(recovery);

@@ -65,9 +65,8 @@ fn lift(arch: Arch, bytes: &[u8]) -> Region {
 
 /// Executes the region in the interpreter and as compiled code, each from the same registers.
 fn run_both(region: &Region, compiled: impl Fn(&mut CpuState) -> std::io::Result<()>) -> String {
-    let touches_memory = region.insts.iter().any(|inst| {
-        matches!(inst.op.info().effect, Effect::Load | Effect::Store | Effect::Atomic)
-    });
+    let touches_memory =
+        region.insts.iter().any(|inst| matches!(inst.op.info().effect, Effect::Load | Effect::Store | Effect::Atomic));
     let memory = vec![0u8; SCRATCH_SIZE];
     let base = if touches_memory { memory.as_ptr() as u64 + SCRATCH_SIZE as u64 / 2 } else { 0 };
     let before = registers(region.arch, base);

@@ -125,7 +125,8 @@ fn open_interpreter(start: &Start<'_>) -> Result<Option<(File, PathBuf, Image)>,
     let (file, path) = (start.find_interpreter)(name)?;
     let image = Image::read(&file).map_err(|why| LoadError::not_runnable(&path, why))?;
     if image.arch != start.image.arch {
-        let why = format!("is an interpreter for {}, the program is for {}", image.arch.name(), start.image.arch.name());
+        let why =
+            format!("is an interpreter for {}, the program is for {}", image.arch.name(), start.image.arch.name());
         return Err(LoadError::not_runnable(&path, why));
     }
     Ok(Some((file, path, image)))

@@ -42,7 +42,9 @@ fn philae_main(args: Vec<OsString>) -> i32 {
     let result = match options.request.clone() {
         Request::Help => print(&options::help()),
         Request::Version => print(&format!("philae {}\n", env!("CARGO_PKG_VERSION"))),
-        Request::Lift { arch, bytes, execute } => lift_command::show(arch, &bytes, execute).and_then(|text| print(&text)),
+        Request::Lift { arch, bytes, execute } => {
+            lift_command::show(arch, &bytes, execute).and_then(|text| print(&text))
+        }
         Request::Run => start::from_command_line(options).map(|never| match never {}),
         Request::Resume(fd) => start::from_descriptor(options, fd).map(|never| match never {}),
     };

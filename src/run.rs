@@ -196,8 +196,8 @@ impl Thread {
     /// Passes a fault of the guest's own on, as the host saw it.
     fn memory_fault(&mut self, address: u64) {
         let pc = self.cpu.pc();
-        let HostFault { info, context, .. } =
-            fault::take().unwrap_or_else(|| panic!("fault at guest pc {pc:#x}, address {address:#x}, without a signal"));
+        let HostFault { info, context, .. } = fault::take()
+            .unwrap_or_else(|| panic!("fault at guest pc {pc:#x}, address {address:#x}, without a signal"));
         signal::force_signal(&mut self.task, info, context);
     }
 

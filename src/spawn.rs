@@ -3,13 +3,14 @@
 //! A guest thread is a host thread, a guest process a host process. Around fork the code cache's lock is held, so
 //! that the child finds the cache whole; the child has the forking thread alone.
 
+use crate::fault;
+use crate::host;
 use crate::run::End;
 use crate::thread::Thread;
 use philae_syscalls::errno::Errno;
-use philae_syscalls::process::{self, Forked, NewProcess, NewThread, Remaining};
-use philae_syscalls::{arch as abi, signal};
 use philae_syscalls::host as kernel;
-use crate::host;
+use philae_syscalls::process::{self, Forked, NewProcess, NewThread, Remaining};
+use philae_syscalls::{arch as abi, signal, vfork};
 use std::sync::mpsc;
 
 /// Philae's own descriptors are at this number or above.
@@ -39,13 +40,31 @@ pub fn thread(parent: &mut Thread, mut new: NewThread) {
     abi::set_result(parent.task.arch, &mut parent.cpu, result);
 }
 
-/// Starts a guest process; both come back, each with its result.
+/// Starts a guest process; both come back, each with its result. A child that shares this process's memory has come
+/// and gone when the parent comes back.
 pub fn process(thread: &mut Thread, new: &NewProcess) {
+    if new.shares_memory() {
+        return borrower(thread, new);
+    }
     let runtime = thread.runtime.clone();
     let mut frozen = runtime.cache.freeze();
     if process::fork(&mut thread.task, &mut thread.cpu, new) == Forked::Child {
         frozen.keep_thread(&thread.cpu.ctl);
     }
+}
+
+/// Runs a child of vfork in this process's memory until it execs or ends.
+fn borrower(parent: &mut Thread, new: &NewProcess) {
+    let (task, cpu) = vfork::child(&parent.task, &parent.cpu, new);
+    let mut child = Thread::new(parent.runtime.clone(), task, cpu);
+    let borrowed = &mut *child;
+    vfork::run(&mut parent.task, &mut parent.cpu, new, || {
+        vfork::enter_child(&mut borrowed.task, new);
+        run_to_end(borrowed).finish()
+    });
+    // The child has used this thread's thread-local data, and may have left without a word.
+    fault::attach_thread(parent);
+    parent.runtime.cache.remove_thread(&child.cpu.ctl);
 }
 
 /// What is left to do when a guest thread has ended.
@@ -72,6 +91,10 @@ impl Ended {
 
 /// Runs a guest thread on the calling host thread, to its end.
 pub fn run_thread(mut thread: Box<Thread>) -> Ended {
+    run_to_end(&mut thread)
+}
+
+fn run_to_end(thread: &mut Thread) -> Ended {
     thread.attach();
     let end = thread.run();
     thread.detach();
@@ -84,7 +107,7 @@ pub fn run_thread(mut thread: Box<Thread>) -> Ended {
         },
     };
     if ended != Ended::Thread && thread.runtime.options.stats {
-        print_stats(&thread);
+        print_stats(thread);
     }
     ended
 }

@@ -10,13 +10,13 @@ use crate::options::Options;
 use crate::runtime::Runtime;
 use crate::thread::Thread;
 use crate::trace::Log;
-use crate::{STATUS_USAGE, fault, spawn};
+use crate::{STATUS_USAGE, fault, host, spawn};
 use philae_ir::Arch;
 use philae_syscalls::exec::parse_script;
 use philae_syscalls::path::Sysroot;
 use philae_syscalls::signal::Sighand;
 use philae_syscalls::task::{Files, Fs, Process, ProcessInfo};
-use philae_syscalls::{Mm, Task};
+use philae_syscalls::{Mm, Task, process};
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -148,8 +148,9 @@ fn run(mut options: Options, launch: Launch) -> Result<Infallible, LoadError> {
     if let Some(interpreter) = &image.interpreter {
         adopt_cross_packages(&mut options, image.arch, interpreter);
     }
-    let host_failed = |error: std::io::Error| {
-        LoadError { message: format!("cannot start: {}", loader::describe(&error)), status: STATUS_USAGE }
+    let host_failed = |error: std::io::Error| LoadError {
+        message: format!("cannot start: {}", loader::describe(&error)),
+        status: STATUS_USAGE,
     };
     let log = Log::open(options.log_file.as_deref()).map_err(host_failed)?;
     let own_file = open_own_file();
@@ -190,6 +191,7 @@ fn first_thread(runtime: Runtime, launch: &Launch, image: &Image) -> Result<Box<
         files.keep(file.as_raw_fd());
     }
     let sighand = Sighand::new(fault::handler);
+    process::set_name(&launch.execfn);
     let task = Task::new(image.arch, mm, sighand, files, Fs::new(sysroot), Process::new(info));
     Ok(Thread::new(Arc::new(runtime), task, program.cpu))
 }
@@ -222,7 +224,8 @@ fn find_interpreter(
     name: &OsStr,
 ) -> Result<(File, PathBuf), LoadError> {
     let in_sysroot = sysroot.and_then(|sysroot| sysroot.find(&c_string(name), true));
-    let path = in_sysroot.map_or_else(|| PathBuf::from(name), |path| PathBuf::from(OsString::from_vec(path.into_bytes())));
+    let path =
+        in_sysroot.map_or_else(|| PathBuf::from(name), |path| PathBuf::from(OsString::from_vec(path.into_bytes())));
     File::open(&path).map(|file| (file, path)).map_err(|error| {
         let mut tried: Vec<String> = Vec::new();
         tried.extend(sysroot.map(|sysroot| in_directory(sysroot.root(), name).display().to_string()));
@@ -243,10 +246,6 @@ fn find_interpreter(
 
 /// Philae's own program file, above the descriptors that programs expect to get.
 fn open_own_file() -> Option<File> {
-    use std::os::fd::FromRawFd;
-    let file = File::open("/proc/self/exe").or_else(|_| File::open(std::env::current_exe()?)).ok()?;
-    // SAFETY: duplicating a descriptor that is ours; the result is ours alone.
-    let high = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, spawn::OWN_DESCRIPTORS) };
-    // SAFETY: as above.
-    if high < 0 { Some(file) } else { Some(unsafe { File::from_raw_fd(high) }) }
+    let file = File::open("/proc/self/exe").or_else(|_| File::open(host::own_name())).ok()?;
+    Some(host::move_above(file, spawn::OWN_DESCRIPTORS))
 }

@@ -128,8 +128,8 @@ fn read_vector(address: u64, room: &mut usize) -> Result<Vec<CString>, Errno> {
 }
 
 /// Finds the program that `name` leads to.
-fn request(task: &Task, name: CString, argv: Vec<CString>, envp: Vec<CString>) -> Result<ExecRequest, Errno> {
-    let mut name = name;
+fn request(task: &Task, asked: CString, argv: Vec<CString>, envp: Vec<CString>) -> Result<ExecRequest, Errno> {
+    let mut name = asked.clone();
     let mut argv = argv;
     if argv.is_empty() {
         // Linux gives every program an argv[0].
@@ -151,7 +151,7 @@ fn request(task: &Task, name: CString, argv: Vec<CString>, envp: Vec<CString>) -
         }
         let target = elf_target(&head)?;
         let exe = exe_path(task, &file, &host_path);
-        return Ok(ExecRequest { target, file, host_path, name, exe, argv, envp });
+        return Ok(ExecRequest { target, file, host_path, name: asked, exe, argv, envp });
     }
     Err(Errno::ELOOP)
 }

@@ -7,10 +7,11 @@
 
 use crate::errno::Errno;
 use std::arch::global_asm;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 // RCX is 0 until the `syscall` instruction puts its return address there: with the program counter at the
-// instruction, it tells a call that the kernel is about to restart from one that has not begun.
+// instruction, it tells a call that the kernel is about to restart from one that has not begun. Processors with
+// FRED leave RCX alone; there, a signal exactly between look and instruction passes for a restart.
 global_asm!(
     ".pushsection .text.philae_safe_syscall, \"ax\", @progbits",
     ".globl philae_safe_syscall, philae_safe_syscall_check, philae_safe_syscall_insn",
@@ -41,6 +42,14 @@ global_asm!(
     "philae_safe_syscall_restart:",
     "mov rax, -512",
     "ret",
+    ".globl philae_syscall_rcx",
+    ".hidden philae_syscall_rcx",
+    "philae_syscall_rcx:",
+    "mov eax, 39", // getpid
+    "xor ecx, ecx",
+    "syscall",
+    "mov rax, rcx",
+    "ret",
     ".globl philae_host_restorer",
     ".hidden philae_host_restorer",
     "philae_host_restorer:",
@@ -56,7 +65,18 @@ unsafe extern "C" {
     fn philae_safe_syscall_done();
     fn philae_safe_syscall_not_started();
     fn philae_safe_syscall_restart();
+    fn philae_syscall_rcx() -> u64;
     fn philae_host_restorer();
+}
+
+/// Does the `syscall` instruction of this processor leave RCX alone? Found out by [`examine_processor`].
+static KEEPS_RCX: AtomicBool = AtomicBool::new(false);
+
+/// Finds out what [`settle`] must know of this processor. Before the first signal is to be settled.
+pub(crate) fn examine_processor() {
+    // SAFETY: getpid has no effect; the stub follows the C calling convention.
+    let rcx = unsafe { philae_syscall_rcx() };
+    KEEPS_RCX.store(rcx == 0, Ordering::Relaxed);
 }
 
 /// A system call for Philae itself: at once, whatever signals are pending.
@@ -92,7 +112,8 @@ pub unsafe fn settle(context: *mut libc::ucontext_t) {
     let gregs = unsafe { &mut (*context).uc_mcontext.gregs };
     let pc = gregs[libc::REG_RIP as usize];
     if (check..=insn).contains(&pc) {
-        let restart = pc == insn && gregs[libc::REG_RCX as usize] == done;
+        let begun = gregs[libc::REG_RCX as usize] == done || KEEPS_RCX.load(Ordering::Relaxed);
+        let restart = pc == insn && begun;
         gregs[libc::REG_RIP as usize] = if restart {
             philae_safe_syscall_restart as *const () as usize as i64
         } else {

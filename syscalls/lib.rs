@@ -9,15 +9,21 @@
 //!
 //! What the runtime does, in order:
 //!
-//! 1. [`Mm::new`], then loads the program with [`Mm::map`], [`Mm::set_brk`] and [`Mm::map_sigreturn`].
-//! 2. [`Sighand::new`] with its host handler; [`Task::new`]; [`signal::attach_thread`] on each guest thread.
+//! 1. [`Mm::new`], then loads the program with [`Mm::map`], [`Mm::set_brk`] and [`Mm::map_sigreturn`];
+//!    [`process::set_name`].
+//! 2. [`Sighand::new`] with its host handler; [`Task::new`]; [`signal::attach_thread`] on each guest thread, which
+//!    opens the host's signal mask.
 //! 3. At the exit for a system call, pc behind the instruction: [`system_call`], which reads number and
 //!    arguments from the registers and writes the result to them; then it follows [`Then`].
 //! 4. After every system call, and whenever `ctl.poll` was set: clear `ctl.poll`, then
-//!    while [`signal::pending`] (or after [`Then::Restart`]): [`signal::deliver`].
+//!    while [`signal::pending`] or [`Task::must_restart`]: [`signal::deliver`].
 //! 5. Its host handler asks [`recovery`] first (a fault of ours in guest memory), then its own tables, and
 //!    hands every signal that is not a fault of translated code to [`signal::host_signal`].
 //! 6. A fault of the guest: [`signal::force_signal`], then [`signal::deliver`].
+//! 7. [`Then::Thread`]: a host thread with all signals blocked calls [`process::start_thread`], gives the id to the
+//!    parent's result register, attaches, runs; at its end detaches and calls [`process::exit_thread`].
+//! 8. [`Then::Fork`]: [`vfork::child`] and [`vfork::run`] if [`NewProcess::shares_memory`], else [`process::fork`].
+//! 9. [`Then::Exec`]: [`signal::prepare_exec`], the host's execve, and [`signal::abandon_exec`] if that came back.
 //!
 //! What must hold: no guest state in statics (one per-thread pointer for the host's signal handler excepted);
 //! every host call made for the guest goes through one interruptible stub ([`host`]); at most one of them blocks.
@@ -47,6 +53,7 @@ pub mod task;
 #[cfg(test)]
 mod tests;
 pub mod uaccess;
+pub mod vfork;
 mod vma;
 
 pub use args::Fd;

@@ -34,6 +34,8 @@ const READ: u32 = libc::PROT_READ as u32;
 const WRITE: u32 = libc::PROT_WRITE as u32;
 const EXEC: u32 = libc::PROT_EXEC as u32;
 const RWX: u32 = (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC) as u32;
+/// PROT_SEM of mprotect(2), which means nothing on either machine.
+const PROT_SEM: u32 = 0x8;
 /// PROT_GROWSDOWN and PROT_GROWSUP of mprotect(2).
 const PROT_GROWS: u32 = 0x0300_0000;
 
@@ -156,7 +158,7 @@ impl Mm {
 
     /// `mprotect(2)`.
     pub fn protect(&self, address: u64, length: u64, prot: u32) -> Result<Stale, Errno> {
-        if prot & !(RWX | PROT_GROWS) != 0 {
+        if prot & !(RWX | PROT_SEM | PROT_GROWS) != 0 {
             return Err(Errno::EINVAL);
         }
         let range = aligned_range(address, length, Errno::ENOMEM)?;
@@ -402,6 +404,11 @@ impl Mm {
     /// May the guest execute the byte at `address`?
     pub fn is_executable(&self, address: u64) -> bool {
         self.executable_range(address).is_some()
+    }
+
+    /// Holds the map still, for the length of a fork.
+    pub(crate) fn freeze(&self) -> impl Sized + '_ {
+        self.lock()
     }
 
     /// The text of `/proc/self/maps`: the guest's own world.

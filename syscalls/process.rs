@@ -12,10 +12,11 @@ use crate::call::{Call, Outcome, Reply, Then};
 use crate::errno::Errno;
 use crate::futex;
 use crate::host;
-use crate::signal::AltStack;
-use crate::task::Task;
+use crate::signal::{self, AltStack};
+use crate::task::{Memory, Task};
 use crate::uaccess::{self, GuestPtr};
 use philae_ir::{Arch, CpuState};
+use std::ffi::CStr;
 use std::sync::atomic::Ordering;
 
 const CSIGNAL: u64 = 0xff;
@@ -39,12 +40,12 @@ const OURS: u64 =
 
 /// What a guest asked of `clone(2)` or `clone3(2)`; the fields of `struct clone_args`.
 #[derive(Clone, Copy, Debug, Default)]
-struct CloneArgs {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
+pub(crate) struct CloneArgs {
+    pub(crate) flags: u64,
+    pub(crate) pidfd: u64,
+    pub(crate) child_tid: u64,
     parent_tid: u64,
-    exit_signal: u64,
+    pub(crate) exit_signal: u64,
     /// The child's stack pointer; 0 for the parent's.
     stack: u64,
     tls: u64,
@@ -65,10 +66,20 @@ pub struct NewThread {
     child_tid: u64,
 }
 
-/// A process to be started by [`fork`].
+/// A process to be started by [`fork`], or by [`vfork::run`](crate::vfork::run).
 #[derive(Debug)]
 pub struct NewProcess {
-    args: CloneArgs,
+    pub(crate) args: CloneArgs,
+}
+
+impl NewProcess {
+    /// Does the child run in its parent's memory, the parent waiting? [`fork`] would give it a copy instead.
+    pub fn shares_memory(&self) -> bool {
+        // Chosen ids and control groups are left to `fork`, which can ask clone3 for them.
+        self.args.flags & (VM | VFORK) == VM | VFORK
+            && self.args.set_tid_size == 0
+            && self.args.flags & INTO_CGROUP == 0
+    }
 }
 
 /// On which side of [`fork`] the caller is.
@@ -199,10 +210,11 @@ fn thread(call: &Call<'_>, args: &CloneArgs) -> Result<Outcome, Errno> {
         | libc::CLONE_PTRACE as u64
         | libc::CLONE_UNTRACED as u64
         | libc::CLONE_DETACHED as u64;
-    if args.flags & !HANDLED != 0 || args.set_tid_size != 0 {
+    let parent = &*call.task;
+    // A second thread in borrowed memory would outlive the loan.
+    if args.flags & !HANDLED != 0 || args.set_tid_size != 0 || parent.memory == Memory::Parents {
         return Err(Errno::ENOSYS);
     }
-    let parent = &*call.task;
     let mut cpu = call.cpu.fork();
     set_child_registers(parent.arch, &mut cpu, args);
     let task = Task {
@@ -217,6 +229,7 @@ fn thread(call: &Call<'_>, args: &CloneArgs) -> Result<Outcome, Errno> {
         files: parent.files.clone(),
         fs: parent.fs.clone(),
         process: parent.process.clone(),
+        memory: Memory::Own,
         vfork_done: None,
         restart: None,
     };
@@ -224,7 +237,7 @@ fn thread(call: &Call<'_>, args: &CloneArgs) -> Result<Outcome, Errno> {
     Ok(Outcome::then(0, Then::Thread(Box::new(new))))
 }
 
-fn set_child_registers(arch: Arch, cpu: &mut CpuState, args: &CloneArgs) {
+pub(crate) fn set_child_registers(arch: Arch, cpu: &mut CpuState, args: &CloneArgs) {
     arch::set_result(arch, cpu, 0);
     if args.stack != 0 {
         arch::set_stack_pointer(arch, cpu, args.stack);
@@ -236,7 +249,7 @@ fn set_child_registers(arch: Arch, cpu: &mut CpuState, args: &CloneArgs) {
 
 /// What a new thread does first, on its own host thread with all signals blocked: takes its id, writes it where
 /// the flags say, and counts itself. The parent goes on when it has the id that is returned;
-/// [`signal::attach_thread`](crate::signal::attach_thread) comes next.
+/// [`signal::attach_thread`] comes next.
 pub fn start_thread(new: &mut NewThread) -> u32 {
     let task = &mut new.task;
     task.tid = host::gettid();
@@ -260,7 +273,8 @@ fn write_tid(wanted: u64, address: u64, tid: u32) {
 }
 
 /// Starts the process that [`Then::Fork`] asked for, and sets the result register on both sides; an error is the
-/// guest's result too. With vfork(2) semantics the parent comes back when the child has exec'd or exited.
+/// guest's result too. If the child was to share memory it has a copy, and the parent comes back when it has exec'd or
+/// exited; [`NewProcess::shares_memory`] tells who can do better.
 ///
 /// The caller holds whatever locks the child must not find taken. Other host threads do not exist in the child.
 pub fn fork(task: &mut Task, cpu: &mut CpuState, new: &NewProcess) -> Forked {
@@ -282,7 +296,12 @@ pub fn fork(task: &mut Task, cpu: &mut CpuState, new: &NewProcess) -> Forked {
 
 fn fork_blocked(task: &mut Task, cpu: &mut CpuState, args: &CloneArgs) -> Result<Forked, Errno> {
     let done = if args.flags & VFORK != 0 { Some(Pipe::new()?) } else { None };
-    let child = match host_clone(args) {
+    let (mm, sighand, files) = (task.mm.clone(), task.sighand.clone(), task.files.clone());
+    // The child must not find them locked by a thread that it does not have.
+    let held = (mm.freeze(), sighand.freeze(), files.freeze());
+    let cloned = host_clone(args);
+    drop(held);
+    let child = match cloned {
         Ok(0) => {
             become_child(task, cpu, args, done);
             return Ok(Forked::Child);
@@ -291,7 +310,7 @@ fn fork_blocked(task: &mut Task, cpu: &mut CpuState, args: &CloneArgs) -> Result
     };
     let waited = done.map(|done| done.close_write());
     let pid = child?;
-    write_tid(args.flags & PARENT_SETTID, args.parent_tid, pid);
+    write_parent_tid(args, pid);
     arch::set_result(task.arch, cpu, u64::from(pid));
     if let Some(done) = waited {
         done.wait();
@@ -299,9 +318,14 @@ fn fork_blocked(task: &mut Task, cpu: &mut CpuState, args: &CloneArgs) -> Result
     Ok(Forked::Parent)
 }
 
+/// The flags that are the host's business.
+pub(crate) fn host_flags(args: &CloneArgs) -> u64 {
+    args.flags & !OURS
+}
+
 /// The host's fork or clone: the child's id, or 0 in the child.
 fn host_clone(args: &CloneArgs) -> Result<u32, Errno> {
-    let flags = args.flags & !OURS;
+    let flags = host_flags(args);
     if flags == 0 && args.exit_signal == libc::SIGCHLD as u64 && args.set_tid_size == 0 {
         // SAFETY: the C library's fork leaves its own locks, the allocator's among them, free in the child.
         return match unsafe { libc::fork() } {
@@ -332,16 +356,27 @@ fn become_child(task: &mut Task, cpu: &mut CpuState, args: &CloneArgs, done: Opt
         task.files.keep(write);
         task.vfork_done = Some(write);
     }
-    task.tid = host::gettid();
+    task.memory = Memory::Own;
     task.process.threads.store(1, Ordering::Release);
     task.robust_list = 0;
     task.clear_child_tid = if args.flags & CHILD_CLEARTID != 0 { args.child_tid } else { 0 };
     task.signals.forget_pending();
+    take_child_id(task, args);
+    set_child_registers(task.arch, cpu, args);
+}
+
+/// The first steps of a child process: its id, and handlers cleared if that was asked for.
+pub(crate) fn take_child_id(task: &mut Task, args: &CloneArgs) {
+    task.tid = host::gettid();
     if args.flags & CLEAR_SIGHAND != 0 {
         task.sighand.clear();
     }
     write_tid(args.flags & CHILD_SETTID, args.child_tid, task.tid);
-    set_child_registers(task.arch, cpu, args);
+}
+
+/// The parent's last step: the child's id where CLONE_PARENT_SETTID wants it.
+pub(crate) fn write_parent_tid(args: &CloneArgs, pid: u32) {
+    write_tid(args.flags & PARENT_SETTID, args.parent_tid, pid);
 }
 
 /// What a parent waits on until its child has exec'd or exited: the last copy of the write end is gone then.
@@ -401,6 +436,15 @@ fn close(fd: i32) {
     let _ = unsafe { host::raw(libc::SYS_close, [Fd(fd).word(), 0, 0, 0, 0, 0]) };
 }
 
+/// Names the calling thread as the kernel names a program: the last component of the path that was executed.
+pub fn set_name(path: &CStr) {
+    let bytes = path.to_bytes_with_nul();
+    let start = bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    let args = [libc::PR_SET_NAME as u64, bytes[start..].as_ptr() as u64, 0, 0, 0, 0];
+    // SAFETY: the name ends in a NUL; the kernel takes its first 15 bytes.
+    let _ = unsafe { host::raw(libc::SYS_prctl, args) };
+}
+
 /// What a thread does last: releases its robust futexes, tells who waits for its end, and says whether the
 /// process goes on. The runtime then ends the host thread (the first one by `exit(2)` itself, with `status`, so
 /// that it stays behind as the kernel's group leader), or the process.
@@ -411,6 +455,9 @@ pub fn exit_thread(task: &mut Task, status: i32) -> Remaining {
     futex::release_robust_list(task);
     let address = std::mem::take(&mut task.clear_child_tid);
     let others = task.process.threads.fetch_sub(1, Ordering::AcqRel) > 1;
+    if others {
+        signal::pass_on_pending(task);
+    }
     if address != 0 && others && GuestPtr::new(address).write(&0u32).is_ok() {
         futex::wake(address, 1);
     }

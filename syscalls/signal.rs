@@ -29,14 +29,21 @@ pub const SIG_IGN: u64 = 1;
 
 /// Flags of `sigaction(2)`, the same on both guests.
 pub mod sa {
-    #![allow(missing_docs, reason = "the names are sigaction(2)'s")]
+    /// SA_NOCLDSTOP: children that stop send no SIGCHLD.
     pub const NOCLDSTOP: u64 = 1;
+    /// SA_NOCLDWAIT: children that end leave no zombie.
     pub const NOCLDWAIT: u64 = 2;
+    /// SA_SIGINFO: the handler takes three arguments.
     pub const SIGINFO: u64 = 4;
+    /// SA_RESTORER: the action says where the handler returns to.
     pub const RESTORER: u64 = 0x0400_0000;
+    /// SA_ONSTACK: the handler runs on the alternate stack.
     pub const ONSTACK: u64 = 0x0800_0000;
+    /// SA_RESTART: interrupted calls are made again.
     pub const RESTART: u64 = 0x1000_0000;
+    /// SA_NODEFER: the signal is not blocked while its handler runs.
     pub const NODEFER: u64 = 0x4000_0000;
+    /// SA_RESETHAND: the action becomes SIG_DFL when the handler is entered.
     pub const RESETHAND: u64 = 0x8000_0000;
     /// What the kernel keeps of the flags it is given.
     pub(crate) const KNOWN: u64 = NOCLDSTOP | NOCLDWAIT | SIGINFO | RESTORER | ONSTACK | RESTART | NODEFER | RESETHAND;
@@ -329,6 +336,7 @@ impl Sighand {
     /// The handlers that a program starts with: what the host process inherited as ignored stays ignored.
     /// `host_handler` is the runtime's SA_SIGINFO handler, which is installed for the faults at once.
     pub fn new(host_handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void)) -> Arc<Sighand> {
+        host::examine_processor();
         let sighand = Sighand {
             host_handler: host_handler as usize as u64,
             handles_faults: AtomicBool::new(false),
@@ -374,6 +382,20 @@ impl Sighand {
         }
     }
 
+    /// Handlers of its own for a child whose host process has copied the host's.
+    pub(crate) fn copy(&self) -> Arc<Sighand> {
+        Arc::new(Sighand {
+            host_handler: self.host_handler,
+            handles_faults: AtomicBool::new(self.handles_faults()),
+            actions: Mutex::new(*self.actions()),
+        })
+    }
+
+    /// Holds the handlers still, for the length of a fork.
+    pub(crate) fn freeze(&self) -> impl Sized + '_ {
+        self.actions()
+    }
+
     fn host_action(&self, signal: i32, guest: KernelSigaction) -> KernelSigaction {
         let caught = guest.handler > SIG_IGN || bit(signal) & FAULTS != 0;
         KernelSigaction {
@@ -395,6 +417,16 @@ pub fn attach_thread(task: &Task, cpu: &CpuState) {
     task.signals.inbox.poll.store(ptr::from_ref(&cpu.ctl.poll).cast_mut(), Ordering::Release);
     INBOX.set(Arc::as_ptr(&task.signals.inbox));
     task.signals.sync_host_mask();
+}
+
+/// What [`attach_thread`] has set for the calling thread.
+pub(crate) fn attachment() -> *const Inbox {
+    INBOX.get()
+}
+
+/// Sets it back after another task has used the thread's data.
+pub(crate) fn restore_attachment(attachment: *const Inbox) {
+    INBOX.set(attachment);
 }
 
 /// The calling host thread runs no task any more; all its signals are blocked.
@@ -581,12 +613,38 @@ pub fn die(signal: i32) -> ! {
     unreachable!("exit_group returned")
 }
 
-/// Gives the calling thread exactly the guest's mask, as the program that replaces this one inherits it.
+/// Sends what a thread has noted and will not live to see to the rest of its process. All signals are blocked.
+pub(crate) fn pass_on_pending(task: &mut Task) {
+    const SI_TKILL: i32 = -6;
+    let pid = u64::from(host::getpid());
+    while let Some(info) = task.signals.inbox.take() {
+        // What was meant for this thread alone ends with it.
+        if info.code() != SI_TKILL {
+            let args = [pid, info.signal() as u64, ptr::from_ref(&info) as u64, 0, 0, 0];
+            // SAFETY: the siginfo is the kernel's own.
+            let _ = unsafe { host::raw(libc::SYS_rt_sigqueueinfo, args) };
+        }
+    }
+}
+
+/// Gives the calling thread exactly the guest's mask and the host exactly the guest's ignored signals, as the
+/// program that replaces this one inherits them.
 pub fn prepare_exec(task: &Task) {
+    for signal in ignored_faults(task) {
+        let _ = host::sigaction(signal, Some(KernelSigaction { handler: SIG_IGN, ..KernelSigaction::default() }));
+    }
     host::set_mask(task.signals.mask);
+}
+
+fn ignored_faults(task: &Task) -> impl Iterator<Item = i32> {
+    let faults = (1..=SIGNALS).filter(|signal| bit(*signal) & FAULTS != 0);
+    faults.filter(|signal| task.sighand.action(*signal).handler == SIG_IGN)
 }
 
 /// Undoes [`prepare_exec`] after an exec that the host refused.
 pub fn abandon_exec(task: &Task) {
     task.signals.sync_host_mask();
+    for signal in ignored_faults(task) {
+        let _ = task.sighand.set_action(signal, task.sighand.action(signal));
+    }
 }

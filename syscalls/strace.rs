@@ -32,14 +32,14 @@ pub fn describe(arch: Arch, number: u64, args: [u64; 6]) -> String {
 fn argument(text: &mut String, letter: u8, word: u64) {
     // Writing to a String cannot fail.
     let _ = match letter {
+        _ if word == 0 => write!(text, "0"),
         b'd' => write!(text, "{}", signed(word)),
         b'u' => write!(text, "{word}"),
         b'o' => write!(text, "0{:o}", word as u32),
-        b'p' | b's' if word != 0 => match uaccess::read_string(word, SHOWN) {
+        b'p' | b's' => match uaccess::read_string(word, SHOWN) {
             Ok(string) => write!(text, "\"{}\"", string.as_bytes().escape_ascii()),
             Err(_) => write!(text, "{word:#x}"),
         },
-        _ if word == 0 => write!(text, "0"),
         _ => write!(text, "{word:#x}"),
     };
 }
@@ -74,7 +74,7 @@ mod tests {
         );
         assert_eq!(describe(Arch::X86_64, 39, [0; 6]), "getpid()");
         assert_eq!(describe(Arch::X86_64, 999, [0; 6]), "syscall_999(0x0,0x0,0x0,0x0,0x0,0x0)");
-        assert_eq!(describe(Arch::X86_64, 2, [8, 0, 0, 0, 0, 0]), "open(0x8,0,00)");
+        assert_eq!(describe(Arch::X86_64, 2, [8, 0, 0, 0, 0, 0]), "open(0x8,0,0)");
         assert_eq!(result(3), " = 3");
         assert_eq!(result(Errno::ENOENT.as_result()), " = -1 ENOENT (No such file or directory)");
         assert_eq!(result(0x7fff_0000_0000), " = 0x7fff00000000");

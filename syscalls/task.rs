@@ -9,7 +9,9 @@ use crate::mm::Mm;
 use crate::path::Sysroot;
 use crate::signal::{Sighand, TaskSignals};
 use philae_ir::Arch;
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use std::sync::atomic::{AtomicI32, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
@@ -36,6 +38,7 @@ pub struct Task {
     pub fs: Arc<Fs>,
     /// The process (thread group).
     pub process: Arc<Process>,
+    pub(crate) memory: Memory,
     /// The pipe that this child of vfork(2) holds open until it execs or exits.
     pub(crate) vfork_done: Option<i32>,
     pub(crate) restart: Option<SavedCall>,
@@ -64,6 +67,7 @@ impl Task {
             files,
             fs,
             process,
+            memory: Memory::Own,
             vfork_done: None,
             restart: None,
         }
@@ -75,6 +79,15 @@ impl Task {
     pub fn must_restart(&self) -> bool {
         self.restart.is_some()
     }
+}
+
+/// Whose memory a process runs in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Memory {
+    /// Its own.
+    Own,
+    /// That of the parent, which waits: a child of vfork(2).
+    Parents,
 }
 
 /// The descriptor table. Guest descriptors are host descriptors; what is kept here are Philae's own among them.
@@ -89,6 +102,11 @@ impl Files {
         Arc::default()
     }
 
+    /// A table of its own for a child.
+    pub(crate) fn copy(&self) -> Arc<Files> {
+        Arc::new(Files { own: Mutex::new(self.own()) })
+    }
+
     /// Makes `fd` Philae's own: the guest cannot close or replace it.
     pub fn keep(&self, fd: i32) {
         let mut own = self.own.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -99,6 +117,11 @@ impl Files {
     /// Philae has closed its own `fd`.
     pub fn release(&self, fd: i32) {
         self.own.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).retain(|own| *own != fd);
+    }
+
+    /// Holds the table still, for the length of a fork.
+    pub(crate) fn freeze(&self) -> impl Sized + '_ {
+        self.own.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Is `fd` Philae's own?
@@ -127,7 +150,7 @@ impl Fs {
 }
 
 /// What a process is told about itself.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ProcessInfo {
     /// What `/proc/self/exe` reads as: the program's absolute path as the guest names it.
     pub exe: CString,
@@ -153,8 +176,17 @@ pub struct Process {
 }
 
 impl Process {
-    /// A process of one thread.
-    pub fn new(info: ProcessInfo) -> Arc<Process> {
+    /// A process of one thread. A relative host path is taken from the working directory of now.
+    pub fn new(mut info: ProcessInfo) -> Arc<Process> {
+        let host = Path::new(OsStr::from_bytes(info.exe_host.to_bytes()));
+        let absolute =
+            std::path::absolute(host).ok().and_then(|path| CString::new(path.into_os_string().into_vec()).ok());
+        info.exe_host = absolute.unwrap_or(info.exe_host);
         Arc::new(Process { info, threads: AtomicUsize::new(1), leader_status: AtomicI32::new(0) })
+    }
+
+    /// A child process of one thread, told the same about itself.
+    pub(crate) fn copy(&self) -> Arc<Process> {
+        Process::new(self.info.clone())
     }
 }

@@ -19,7 +19,8 @@ impl Lower<'_, '_> {
     pub(super) fn poll_pending(&mut self) -> Clif {
         let state = self.state;
         let poll = self.b.ins().load(I32, MemFlagsData::trusted(), state, POLL);
-        self.compare_with(IntCC::NotEqual, poll, 0)
+        // Not `NotEqual`: that becomes a load and a test, this a comparison in memory.
+        self.compare_with(IntCC::UnsignedGreaterThanOrEqual, poll, 1)
     }
 
     /// Leaves the region; the places are in the state already.
@@ -45,7 +46,8 @@ impl Lower<'_, '_> {
         let slot = (self.links)(site);
         let slot = self.address(slot as u64);
         let target = self.b.ins().load(I64, MemFlagsData::trusted(), slot, 0);
-        self.tail_jump(target, slot);
+        let (signature, state) = (self.signatures.linked, self.state);
+        self.b.ins().return_call_indirect(signature, target, &[state, slot]);
     }
 
     /// Looks `pc` up in the jump cache; see [`super::jump_cache_index`] for the place.
@@ -68,8 +70,7 @@ impl Lower<'_, '_> {
         self.b.seal_block(miss);
         self.b.switch_to_block(hit);
         let target = self.b.ins().load(I64, MemFlagsData::trusted(), entry, 8);
-        let link = self.link_placeholder();
-        self.tail_jump(target, link);
+        self.tail_jump(target);
         self.b.switch_to_block(miss);
         self.reported_exit(reason, pc, Value::NONE);
     }
@@ -85,17 +86,12 @@ impl Lower<'_, '_> {
             self.b.ins().store(flags, argument, state, EXIT_ARGUMENT);
         }
         let leave = self.address(x86_64::leave_address());
-        let link = self.link_placeholder();
-        self.tail_jump(leave, link);
+        self.tail_jump(leave);
     }
 
-    /// The link argument of jumps that do not go through a link slot, where it means nothing.
-    fn link_placeholder(&self) -> Clif {
-        self.state
-    }
-
-    fn tail_jump(&mut self, target: Clif, link: Clif) {
-        let (signature, state) = (self.signatures.region, self.state);
-        self.b.ins().return_call_indirect(signature, target, &[state, link]);
+    /// A jump that no link slot takes part in: what it leads to does not look at the link.
+    fn tail_jump(&mut self, target: Clif) {
+        let (signature, state) = (self.signatures.unlinked, self.state);
+        self.b.ins().return_call_indirect(signature, target, &[state]);
     }
 }

@@ -6,7 +6,7 @@ use super::lower::Lower;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32, F64, F64X2, I16, I32, I64, I64X2};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Opcode, Type, Value as Clif};
-use philae_ir::{FloatCond, Inst, NanRule, Op, Rounding, Ty};
+use philae_ir::{FloatCond, Inst, NanRule, Op, Rounding, Ty, Value};
 
 impl Lower<'_, '_> {
     /// The rule for an operation whose type is a scalar float.
@@ -46,17 +46,19 @@ impl Lower<'_, '_> {
                 let a = self.arg(inst, 0);
                 self.round(a, Rounding::from_aux(inst.aux))?
             }
-            Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv | Op::Fsqrt | Op::FmulAdd => self.arithmetic(inst)?,
-            Op::Fmin | Op::Fmax | Op::FminNum | Op::FmaxNum => self.arithmetic(inst)?,
             _ => return None,
         };
         Some(result)
     }
 
     /// Arithmetic that can make NaNs.
-    fn arithmetic(&mut self, inst: &Inst) -> Option<Clif> {
+    pub(super) fn arithmetic(&mut self, value: Value, inst: &Inst) -> Option<Clif> {
         let a = self.arg(inst, 0);
         let b = if inst.op == Op::Fsqrt { a } else { self.arg(inst, 1) };
+        let exact = self.makes_x86_nans(inst);
+        if exact {
+            self.keep_operand_order(a);
+        }
         let result = match inst.op {
             Op::Fadd => self.b.ins().fadd(a, b),
             Op::Fsub => self.b.ins().fsub(a, b),
@@ -71,42 +73,110 @@ impl Lower<'_, '_> {
             }
             _ => return None,
         };
-        let exact = self.makes_x86_nans(inst, a) && NanRule::from_aux(inst.aux) == NanRule::X86;
-        Some(if exact { result } else { self.repair_nan(inst, result) })
+        if exact {
+            return Some(result);
+        }
+        if self.is_left_to_user(self.position) {
+            self.unrepaired.insert(value);
+            return Some(result);
+        }
+        Some(self.repair_nan(inst, result))
     }
 
-    /// Whether the host instruction makes the NaN that its architecture says for operands in this order. Cranelift
-    /// exchanges the operands of a commutative operation if the first comes from memory.
-    fn makes_x86_nans(&self, inst: &Inst, a: Clif) -> bool {
-        match inst.op {
-            Op::Fsub | Op::Fdiv | Op::Fsqrt => true,
-            Op::Fadd | Op::Fmul => !self.may_come_from_memory(a),
-            _ => false,
+    /// Whether the next use of the result at `position` of the block is arithmetic that makes a NaN of a NaN and is
+    /// repaired itself: one test serves both. Until there, writing the result to slots is not a use.
+    fn is_left_to_user(&self, position: usize) -> bool {
+        let insts = &self.region.block(self.block).insts;
+        let (value, inst) = (insts[position], self.region.inst(insts[position]));
+        let mut slots = Vec::new();
+        for (index, &next) in insts.iter().enumerate().skip(position + 1) {
+            let user = self.region.inst(next);
+            match user.op {
+                Op::Set if user.args[0] == value && user.ty == inst.ty.value() => slots.push(user.slot()),
+                Op::Get | Op::SetLow if slots.contains(&user.slot()) => return false,
+                _ if self.plan.is_exact_access(user) && !slots.is_empty() => return false,
+                _ if user.operands().any(|operand| operand == value) => {
+                    let only = self.uses[value.index()] == 1;
+                    return self.repairs_for(user, inst) && (only || !self.is_left_to_user(index));
+                }
+                _ => (),
+            }
+        }
+        false
+    }
+
+    /// Whether a NaN that `inst` makes is found and repaired where `user` works on it.
+    fn repairs_for(&self, user: &Inst, inst: &Inst) -> bool {
+        let keeps_nans = matches!(user.op, Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv | Op::Fsqrt)
+            || user.op == Op::FmulAdd && self.features.fma;
+        let repairs = |inst: &Inst| NanRule::from_aux(inst.aux) != NanRule::X86;
+        keeps_nans && user.ty == inst.ty && repairs(user) && repairs(inst)
+    }
+
+    /// The results that were left to `inst`, directly or through its operands, operands last.
+    fn left_to(&self, inst: &Inst) -> Vec<Value> {
+        let own: Vec<Value> = inst.operands().filter(|operand| self.unrepaired.contains(operand)).collect();
+        let deeper = own.iter().flat_map(|&operand| self.left_to(self.region.inst(operand)));
+        own.iter().copied().chain(deeper).collect()
+    }
+
+    /// Whether the host instruction makes the NaN that its architecture says for operands in this order.
+    fn makes_x86_nans(&self, inst: &Inst) -> bool {
+        let ordered = matches!(inst.op, Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv | Op::Fsqrt);
+        ordered && NanRule::from_aux(inst.aux) == NanRule::X86
+    }
+
+    /// Cranelift exchanges the operands of a commutative operation if the first is a load in the same block, to
+    /// make it an operand in memory, and the NaN of the other would count first.
+    fn keep_operand_order(&mut self, a: Clif) {
+        if self.is_load_here(a) {
+            let next = self.b.create_block();
+            self.b.ins().jump(next, &[]);
+            self.b.seal_block(next);
+            self.b.switch_to_block(next);
         }
     }
 
-    /// Only an access in the same block can become an operand in memory; constants are in memory.
-    fn may_come_from_memory(&self, value: Clif) -> bool {
-        let made_by = self.opcode_here(value);
-        matches!(made_by, Some(Opcode::Load | Opcode::Bitcast | Opcode::F32const | Opcode::F64const | Opcode::Vconst))
+    fn is_load_here(&self, value: Clif) -> bool {
+        match self.opcode_here(value) {
+            Some(Opcode::Bitcast) => self.is_load_here(self.cast_source(value)),
+            made_by => made_by == Some(Opcode::Load),
+        }
     }
 
-    /// `result`, or what the evaluator makes where it is a NaN.
+    /// `result`, or what the evaluator makes where it is a NaN; also repairs the results that were left to `inst`.
     fn repair_nan(&mut self, inst: &Inst, result: Clif) -> Clif {
         let ty = self.type_of(result);
         let unordered = self.b.ins().fcmp(FloatCC::Unordered, result, result);
         let is_nan = if ty.is_vector() { self.b.ins().vany_true(unordered) } else { unordered };
+        let left = self.left_to(inst);
+        let mut kept: Vec<Value> = left.iter().copied().filter(|value| self.uses[value.index()] > 1).collect();
+        kept.dedup();
+        let raw: Vec<Clif> = kept.iter().map(|&value| self.value(value)).collect();
+
         let (nan, join) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(nan);
         let repaired = self.b.append_block_param(join, ty);
-        self.b.ins().brif(is_nan, nan, &[], join, &[BlockArg::Value(result)]);
+        let also_repaired: Vec<Clif> = raw.iter().map(|_| self.b.append_block_param(join, ty)).collect();
+        let args: Vec<BlockArg> = [result].iter().chain(&raw).map(|&value| BlockArg::Value(value)).collect();
+        self.b.ins().brif(is_nan, nan, &[], join, &args);
         self.b.seal_block(nan);
         self.b.switch_to_block(nan);
+        for &value in left.iter().rev() {
+            let exact = self.evaluate(self.region.inst(value));
+            self.set_value(value, exact);
+        }
         let exact = self.evaluate(inst);
-        let exact = self.cast(exact, ty);
-        self.b.ins().jump(join, &[BlockArg::Value(exact)]);
+        let args: Vec<Clif> = [exact].into_iter().chain(kept.iter().map(|&value| self.value(value))).collect();
+        let args: Vec<BlockArg> = args.into_iter().map(|value| BlockArg::Value(self.cast(value, ty))).collect();
+        self.b.ins().jump(join, &args);
         self.b.seal_block(join);
         self.b.switch_to_block(join);
+        for ((&value, raw), repaired) in kept.iter().zip(raw).zip(also_repaired) {
+            self.set_value(value, repaired);
+            self.replace_held(raw, repaired);
+        }
+        left.iter().for_each(|value| _ = self.unrepaired.remove(value));
         repaired
     }
 

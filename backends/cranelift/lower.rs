@@ -6,15 +6,16 @@
 use super::places::{Layout, PlaceId, PlaceSet, Plan};
 use super::x86_64::Features;
 use super::{CompileError, LinkSite, LinkSlot, clif_type};
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{self, F32, F32X4, F64, F64X2, I8, I8X16, I32, I32X4, I64, I64X2, I128};
 use cranelift_codegen::ir::{
-    self, Endianness, InstBuilder, MemFlagsData, Opcode, SigRef, TrapCode, Type, Value as Clif, ValueDef,
+    self, Endianness, InstBuilder, MemFlagsData, Opcode, SigRef, SourceLoc, TrapCode, Type, Value as Clif, ValueDef,
 };
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, Variable};
-use philae_ir::{BlockId, Inst, Op, Region, Terminator, Ty, Value};
-use std::collections::HashMap;
+use philae_ir::{BlockId, ExitReason, Inst, Op, Pc, Region, Terminator, Ty, Value};
+use std::collections::{HashMap, HashSet};
 
 /// The most trap codes that one function can tell apart.
 const MAX_FAULT_CODES: usize = 249;
@@ -34,12 +35,16 @@ struct Held {
 
 /// The functions that regions call and jump to, imported once for each function.
 pub(super) struct Signatures {
-    /// What a region is: (state, link).
-    pub(super) region: SigRef,
+    /// A jump through a link slot: (state, link).
+    pub(super) linked: SigRef,
+    /// Any other jump to a region or a stub: (state).
+    pub(super) unlinked: SigRef,
     /// Calls of helpers, by the number of their operands.
     pub(super) helpers: [SigRef; 4],
     /// Calls of the evaluator.
     pub(super) evaluator: SigRef,
+    /// Calls to settle the flags in memory.
+    pub(super) settle: SigRef,
 }
 
 /// A region being lowered.
@@ -50,23 +55,32 @@ pub(super) struct Lower<'a, 'b> {
     pub(super) features: Features,
     pub(super) links: &'a mut dyn FnMut(LinkSite) -> *const LinkSlot,
     pub(super) state: Clif,
+    /// The CLIF block that the function starts with.
+    entry: ir::Block,
+    constants: HashMap<(ir::Block, Type, u64), Clif>,
     pub(super) signatures: Signatures,
-    /// The guest pc of each trap code, from code 1.
-    pub(super) fault_pcs: Vec<u64>,
-    fault_codes: HashMap<u64, TrapCode>,
+    /// For each trap code, from code 1, the guest pc and whether its accesses recover.
+    pub(super) fault_pcs: Vec<(u64, bool)>,
+    fault_codes: HashMap<(u64, bool), TrapCode>,
     fault_pc: u64,
     /// For each block, the guest pc it starts in.
     block_pcs: Vec<Option<u64>>,
     values: Vec<Option<Clif>>,
     /// For values that are flags: where they come from, if not from their own instruction.
     flag_sources: HashMap<Value, Value>,
+    /// How many operands are each value.
     pub(super) uses: Vec<u32>,
+    /// Results whose NaNs are not the guest's yet: the next user repairs them.
+    pub(super) unrepaired: HashSet<Value>,
     /// 32-bit values known zero-extended.
     wide: HashMap<Clif, Clif>,
     /// Differences computed in this block.
     pub(super) differences: HashMap<(Clif, Clif), Clif>,
     /// Flags computed in this block.
     pub(super) nibbles: HashMap<Value, Clif>,
+    pub(super) block: BlockId,
+    /// The place of the current instruction in its block.
+    pub(super) position: usize,
     blocks: Vec<Option<ir::Block>>,
     variables: Vec<Option<Variable>>,
     held: Vec<Held>,
@@ -89,12 +103,7 @@ impl<'a, 'b> Lower<'a, 'b> {
         b.seal_block(entry);
         let state = b.block_params(entry)[0];
         let signatures = super::outcall::signatures(&mut b);
-        let mut uses = vec![0; region.insts.len()];
-        for &block in &plan.order {
-            let block = region.block(block);
-            let operands = block.insts.iter().flat_map(|&value| region.inst(value).operands());
-            operands.chain(block.end.operands()).for_each(|value| uses[value.index()] += 1);
-        }
+        let uses = count_uses(region, &plan.order);
         Lower {
             region,
             plan,
@@ -102,6 +111,8 @@ impl<'a, 'b> Lower<'a, 'b> {
             features,
             links,
             state,
+            entry,
+            constants: HashMap::new(),
             signatures,
             fault_pcs: Vec::new(),
             fault_codes: HashMap::new(),
@@ -110,9 +121,12 @@ impl<'a, 'b> Lower<'a, 'b> {
             values: vec![None; region.insts.len()],
             flag_sources: HashMap::new(),
             uses,
+            unrepaired: HashSet::new(),
             wide: HashMap::new(),
             differences: HashMap::new(),
             nibbles: HashMap::new(),
+            block: BlockId::ENTRY,
+            position: 0,
             blocks: vec![None; region.blocks.len()],
             variables: vec![None; plan.places.len()],
             held: vec![Held::default(); plan.places.len()],
@@ -121,8 +135,8 @@ impl<'a, 'b> Lower<'a, 'b> {
         }
     }
 
-    /// Lowers the whole region; returns the guest pc of each trap code, from code 1.
-    pub(super) fn run(mut self, isa: &dyn TargetIsa) -> Result<Vec<u64>, CompileError> {
+    /// Lowers the whole region; returns for each trap code, from code 1, the guest pc and whether its accesses recover.
+    pub(super) fn run(mut self, isa: &dyn TargetIsa) -> Result<Vec<(u64, bool)>, CompileError> {
         let plan = self.plan;
         for &block in &plan.order {
             self.blocks[block.index()] = Some(self.b.create_block());
@@ -164,8 +178,7 @@ impl<'a, 'b> Lower<'a, 'b> {
             let variable = self.b.declare_var(ty);
             self.variables[place] = Some(variable);
             if plan.live_in[BlockId::ENTRY.index()].contains(place) {
-                let value =
-                    if plan.is_guest(place) { self.load_place(place) } else { self.zero(ty) };
+                let value = if plan.is_guest(place) { self.load_place(place) } else { self.zero(ty) };
                 self.b.def_var(variable, value);
             }
         }
@@ -183,23 +196,28 @@ impl<'a, 'b> Lower<'a, 'b> {
 
     fn block(&mut self, id: BlockId) -> Result<(), CompileError> {
         let block = self.region.block(id);
+        self.block = id;
         let clif = self.clif_block(id);
         self.b.switch_to_block(clif);
-        if let Terminator::Exit { reason, .. } = block.end
-            && !reason.is_jump()
-            && reason != philae_ir::ExitReason::Syscall
-            && id != BlockId::ENTRY
-        {
+        if self.is_cold(id) {
             self.b.set_cold_block(clif);
         }
         self.dirty = self.plan.dirty_in[id.index()];
         self.fault_pc = self.block_pcs[id.index()].unwrap_or(self.region.pc);
         self.forget_block();
-        for &value in &block.insts {
+        for (position, &value) in block.insts.iter().enumerate() {
+            self.position = position;
             self.inst(value)?;
         }
         self.terminator(id);
         Ok(())
+    }
+
+    /// Exits are out of the way of the blocks that run more often: of loops, and of what goes on as usual.
+    fn is_cold(&self, id: BlockId) -> bool {
+        let Terminator::Exit { reason, .. } = self.region.block(id).end else { return false };
+        let usual = reason.is_jump() || reason == ExitReason::Syscall;
+        id != BlockId::ENTRY && (self.plan.has_loops || !usual)
     }
 
     fn forget_block(&mut self) {
@@ -248,9 +266,16 @@ impl<'a, 'b> Lower<'a, 'b> {
     /// Writes those of the dirty places that outlive the region to the state.
     fn store_places(&mut self, dirty: &PlaceSet) {
         for place in self.plan.to_store(dirty).iter() {
-            let value = self.whole(place);
-            let (state, offset) = (self.state, self.plan.places[place].offset);
-            self.b.ins().store(MemFlagsData::trusted(), value, state, offset);
+            let held = self.held[place];
+            let value = match held.flags {
+                // Operands of flags are stored in their own types, and where there are none nothing is.
+                Some(flags) if held.whole.is_none() => self.flags_part(flags, self.flags_index(place)),
+                _ => Some(self.whole(place)),
+            };
+            if let Some(value) = value {
+                let (state, offset) = (self.state, self.plan.places[place].offset);
+                self.b.ins().store(MemFlagsData::trusted(), value, state, offset);
+            }
         }
     }
 
@@ -266,7 +291,11 @@ impl<'a, 'b> Lower<'a, 'b> {
             return value;
         }
         let value = if let Some(flags) = held.flags {
-            self.flag_bits(flags)
+            let ty = self.plan.places[place].ty;
+            match self.flags_part(flags, self.flags_index(place)) {
+                Some(part) => self.zero_extend(part, ty),
+                None => self.zero(ty),
+            }
         } else if let Some(narrow) = held.narrow {
             self.zero_extend(narrow, self.plan.places[place].ty)
         } else {
@@ -275,6 +304,11 @@ impl<'a, 'b> Lower<'a, 'b> {
         };
         self.hold(place, Held { whole: Some(value), ..held });
         value
+    }
+
+    /// Which of the flags' places a place is.
+    fn flags_index(&self, place: PlaceId) -> usize {
+        place - self.plan.flags.expect("only the flags' places hold flags")
     }
 
     fn write_place(&mut self, place: PlaceId, value: Clif) {
@@ -300,11 +334,7 @@ impl<'a, 'b> Lower<'a, 'b> {
     fn get(&mut self, value: Value, inst: &Inst) {
         let places = self.plan.slot(inst.slot());
         if inst.ty == Ty::Flags {
-            match self.held[places.first].flags {
-                Some(source) => _ = self.flag_sources.insert(value, source),
-                None => self.values[value.index()] = Some(self.whole(places.first)),
-            }
-            return;
+            return self.get_flags(value, places.first);
         }
         let ty = clif_type(inst.ty);
         let low = |this: &mut Self, ty| this.read_place(places.first, ty);
@@ -313,20 +343,30 @@ impl<'a, 'b> Lower<'a, 'b> {
                 let (lo, hi) = (low(self, I64), self.read_place(places.first + 1, I64));
                 self.concat(ty, lo, hi)
             }
-            Layout::Whole | Layout::Halves | Layout::Low64 | Layout::Low32 => low(self, ty),
+            Layout::Whole | Layout::Halves | Layout::Low64 | Layout::Low32 | Layout::Flags => low(self, ty),
         };
         self.values[value.index()] = Some(result);
+    }
+
+    fn get_flags(&mut self, value: Value, first: PlaceId) {
+        let held = self.held[first];
+        if let Some(source) = held.flags {
+            self.flag_sources.insert(value, source);
+            return;
+        }
+        let parts = [0, 1, 2].map(|part| self.whole(first + part));
+        let bits = self.settled_flags(parts);
+        self.hold(first, Held { whole: Some(bits), ..held });
+        self.values[value.index()] = Some(bits);
     }
 
     fn set(&mut self, inst: &Inst) {
         let places = self.plan.slot(inst.slot());
         if inst.ty == Ty::Flags {
             let flags = self.flag_source(inst.args[0]);
-            let held = match self.values[flags.index()] {
-                Some(bits) => Held { narrow: Some(bits), whole: Some(bits), flags: None, changed: true },
-                None => Held { narrow: None, whole: None, flags: Some(flags), changed: true },
-            };
-            self.hold(places.first, held);
+            for place in places.first..places.first + places.count {
+                self.hold(place, Held { narrow: None, whole: None, flags: Some(flags), changed: true });
+            }
             return;
         }
         let value = self.value(inst.args[0]);
@@ -340,7 +380,7 @@ impl<'a, 'b> Lower<'a, 'b> {
             self.write_place(places.first, value);
         }
         for place in rest..places.first + places.count {
-            let zero = self.zero(self.plan.places[place].ty);
+            let zero = self.entry_zero(self.plan.places[place].ty);
             self.write_place(place, zero);
         }
     }
@@ -365,11 +405,15 @@ impl<'a, 'b> Lower<'a, 'b> {
 
     fn inst(&mut self, value: Value) -> Result<(), CompileError> {
         let inst = self.region.inst(value);
-        if self.plan.syncs(inst) {
+        let recovers = self.plan.recovers(value);
+        if self.plan.is_exact_access(inst) && !recovers {
             let dirty = self.dirty;
             self.store_places(&dirty);
         }
-        self.plan.step_dirty(inst, &mut self.dirty);
+        self.plan.step_dirty(self.region, value, &mut self.dirty);
+        if recovers {
+            self.b.set_srcloc(SourceLoc::new(value.0));
+        }
         match inst.op {
             Op::Get => self.get(value, inst),
             Op::Set => self.set(inst),
@@ -377,12 +421,15 @@ impl<'a, 'b> Lower<'a, 'b> {
             Op::Insn => self.fault_pc = inst.imm,
             Op::PollPending => self.values[value.index()] = Some(self.poll_pending()),
             Op::Load | Op::LoadZext | Op::LoadSext | Op::AtomicLoad | Op::AtomicRmw | Op::AtomicCas => {
-                let flags = self.guest_memory()?;
-                self.values[value.index()] = Some(self.load(inst, flags));
+                let flags = self.guest_memory(recovers)?;
+                let access = self.load(inst, flags);
+                self.recover(inst, recovers);
+                self.values[value.index()] = Some(self.loaded(inst, access));
             }
             Op::Store | Op::AtomicStore => {
-                let flags = self.guest_memory()?;
+                let flags = self.guest_memory(recovers)?;
                 self.store(inst, flags);
+                self.recover(inst, recovers);
             }
             Op::Fence => self.fence(inst),
             Op::Call => self.values[value.index()] = Some(self.call_helper(inst)),
@@ -392,25 +439,40 @@ impl<'a, 'b> Lower<'a, 'b> {
             // The branch at the end of the block computes it.
             Op::FlagsTest if self.uses[value.index()] == 1 && self.ends_in(value) => (),
             _ => {
-                let result = self.pure(inst).unwrap_or_else(|| self.evaluate(inst));
+                let result = self.pure(value, inst).unwrap_or_else(|| self.evaluate(inst));
                 self.values[value.index()] = Some(result);
             }
         }
         Ok(())
     }
 
-    /// Whether `value` is the last instruction of its block and the condition of its branch.
+    /// Whether `value` is the condition of the current block's branch.
     fn ends_in(&self, value: Value) -> bool {
-        let block = self.b.current_block();
-        self.plan.order.iter().any(|&id| {
-            self.blocks[id.index()] == block
-                && matches!(self.region.block(id).end, Terminator::Branch { cond, .. } if cond == value)
-        })
+        matches!(self.region.block(self.block).end, Terminator::Branch { cond, .. } if cond == value)
+    }
+
+    /// Makes `clif` what `value` means from here on.
+    pub(super) fn set_value(&mut self, value: Value, clif: Clif) {
+        self.values[value.index()] = Some(clif);
+    }
+
+    /// Puts `new` for `old` wherever a place holds it.
+    pub(super) fn replace_held(&mut self, old: Clif, new: Clif) {
+        for &place in &self.touched {
+            let held = &mut self.held[place];
+            for value in [&mut held.narrow, &mut held.whole] {
+                if *value == Some(old) {
+                    *value = Some(new);
+                }
+            }
+        }
     }
 
     /// The rule for a pure operation, or `None` where this host has none.
-    fn pure(&mut self, inst: &Inst) -> Option<Clif> {
+    fn pure(&mut self, value: Value, inst: &Inst) -> Option<Clif> {
         match inst.op {
+            Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv | Op::Fsqrt | Op::FmulAdd => self.arithmetic(value, inst),
+            Op::Fmin | Op::Fmax | Op::FminNum | Op::FmaxNum => self.arithmetic(value, inst),
             Op::Const => Some(self.constant(inst.ty, u128::from(inst.imm))),
             Op::WideConst => Some(self.constant(inst.ty, self.region.consts[inst.imm as usize])),
             Op::FlagsTest | Op::FlagsToBits => Some(self.flags_result(inst)),
@@ -465,15 +527,46 @@ impl<'a, 'b> Lower<'a, 'b> {
         }
     }
 
+    /// What a value made by `bitcast` was made of.
+    pub(super) fn cast_source(&self, value: Clif) -> Clif {
+        let inst = self.b.func.dfg.value_def(value).unwrap_inst();
+        self.b.func.dfg.resolve_aliases(self.b.func.dfg.inst_args(inst)[0])
+    }
+
+    /// Gives the access before this the code that writes the state if it faults, reached by a branch that is never
+    /// taken. [`super::recovery`] finds the two side by side in the machine code and makes the branch a no-op.
+    fn recover(&mut self, inst: &Inst, recovers: bool) {
+        let dirty = self.dirty;
+        if !recovers {
+            return;
+        }
+        // What is tested does not matter; the address is in a register already.
+        let address = self.value(inst.args[0]);
+        let never = self.compare_with(IntCC::Equal, address, 0);
+        let (fault, on) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(fault);
+        self.b.ins().brif(never, fault, &[], on, &[]);
+        self.b.set_srcloc(SourceLoc::default());
+        self.b.seal_block(fault);
+        self.b.seal_block(on);
+        // What this block computes does not dominate what follows.
+        let known = (self.held.clone(), self.touched.clone(), self.differences.clone(), self.nibbles.clone());
+        self.b.switch_to_block(fault);
+        self.store_places(&dirty);
+        self.exit(ExitReason::Fault, Pc::Const(self.fault_pc), Value::NONE);
+        (self.held, self.touched, self.differences, self.nibbles) = known;
+        self.b.switch_to_block(on);
+    }
+
     /// The flags of accesses to guest memory by the current guest instruction.
-    fn guest_memory(&mut self) -> Result<MemFlagsData, CompileError> {
-        let code = match self.fault_codes.get(&self.fault_pc) {
+    fn guest_memory(&mut self, recovers: bool) -> Result<MemFlagsData, CompileError> {
+        let code = match self.fault_codes.get(&(self.fault_pc, recovers)) {
             Some(&code) => code,
             None if self.fault_pcs.len() == MAX_FAULT_CODES => return Err(CompileError::TooManyFaults),
             None => {
-                self.fault_pcs.push(self.fault_pc);
+                self.fault_pcs.push((self.fault_pc, recovers));
                 let code = TrapCode::unwrap_user(self.fault_pcs.len() as u8);
-                self.fault_codes.insert(self.fault_pc, code);
+                self.fault_codes.insert((self.fault_pc, recovers), code);
                 code
             }
         };
@@ -500,21 +593,30 @@ impl<'a, 'b> Lower<'a, 'b> {
         }
     }
 
+    /// The integer 0 made at the function's entry: where all that meet in a block are it, no value is needed there.
+    fn entry_zero(&mut self, ty: Type) -> Clif {
+        let (entry, func) = (self.entry, &mut *self.b.func);
+        let make = || FuncCursor::new(func).at_first_insertion_point(entry).ins().iconst(ty, 0);
+        *self.constants.entry((entry, ty, 0)).or_insert_with(make)
+    }
+
     /// A vector constant, as `I8X16`.
     pub(super) fn vector_constant(&mut self, bits: u128) -> Clif {
         let constant = self.b.func.dfg.constants.insert(bits.to_le_bytes().to_vec().into());
         self.b.ins().vconst(I8X16, constant)
     }
 
-    /// An integer constant of up to 64 bits.
+    /// An integer constant of up to 64 bits, made once in each CLIF block.
     pub(super) fn iconst(&mut self, ty: Type, bits: u64) -> Clif {
-        let mask = u64::MAX >> (64 - ty.bits());
-        self.b.ins().iconst(ty, (bits & mask) as i64)
+        let bits = bits & (u64::MAX >> (64 - ty.bits()));
+        let block = self.b.current_block().expect("a block is being filled");
+        let b = &mut self.b;
+        *self.constants.entry((block, ty, bits)).or_insert_with(|| b.ins().iconst(ty, bits as i64))
     }
 
     /// An address that outlives the code.
     pub(super) fn address(&mut self, address: u64) -> Clif {
-        self.b.ins().iconst(I64, address as i64)
+        self.iconst(I64, address)
     }
 
     /// All bits clear.
@@ -660,4 +762,14 @@ impl<'a, 'b> Lower<'a, 'b> {
         let constant = self.iconst(self.type_of(value), bits);
         self.b.ins().icmp(cond, value, constant)
     }
+}
+
+fn count_uses(region: &Region, order: &[BlockId]) -> Vec<u32> {
+    let mut uses = vec![0; region.insts.len()];
+    for &id in order {
+        let block = region.block(id);
+        let operands = block.insts.iter().flat_map(|&value| region.inst(value).operands());
+        operands.chain(block.end.operands()).for_each(|value| uses[value.index()] += 1);
+    }
+    uses
 }

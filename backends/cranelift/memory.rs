@@ -1,14 +1,14 @@
 //! Accesses to guest memory. They carry the trap code of their guest instruction, claim no alignment, and stay in
 //! the order in which the region has them.
 
-use super::lower::Lower;
 use super::clif_type;
+use super::lower::Lower;
 use cranelift_codegen::ir::types::{I8, I8X16, I16, I32, I64, I128};
 use cranelift_codegen::ir::{AtomicRmwOp, InstBuilder, MemFlagsData, Type, Value as Clif};
 use philae_ir::{Barrier, Inst, Op, Ordering, RmwOp, Ty};
 
 impl Lower<'_, '_> {
-    /// An operation that reads memory.
+    /// The access of an operation that reads memory; [`Lower::loaded`] makes its result of what this returns.
     pub(super) fn load(&mut self, inst: &Inst, flags: MemFlagsData) -> Clif {
         match inst.op {
             Op::LoadZext | Op::LoadSext => self.extending_load(inst, flags),
@@ -21,12 +21,26 @@ impl Lower<'_, '_> {
             // An aligned load of up to 16 bytes is one access, and loads are not reordered.
             Op::AtomicLoad if inst.ty == Ty::I128 => {
                 let address = self.value(inst.args[0]);
-                let whole = self.b.ins().load(I8X16, flags, address, 0);
-                let (lo, hi) = self.split(whole);
-                self.concat(I128, lo, hi)
+                self.b.ins().load(I8X16, flags, address, 0)
             }
             _ => self.plain_load(inst, flags),
         }
+    }
+
+    /// The result of an operation whose access made `value`.
+    pub(super) fn loaded(&mut self, inst: &Inst, value: Clif) -> Clif {
+        let (from, ty) = (self.type_of(value), clif_type(inst.ty));
+        if from == ty {
+            return value;
+        }
+        if inst.op == Op::LoadSext {
+            return self.b.ins().sextend(ty, value);
+        }
+        let result = self.low_part(value, ty);
+        if (from, ty) == (I64, I32) {
+            self.remember_wide(result, value);
+        }
+        result
     }
 
     /// The base and displacement of an access.
@@ -45,14 +59,11 @@ impl Lower<'_, '_> {
     fn plain_load(&mut self, inst: &Inst, flags: MemFlagsData) -> Clif {
         let (address, offset) = self.location(inst);
         let ty = clif_type(inst.ty);
-        if ty != I32 {
-            return self.b.ins().load(ty, flags, address, offset);
+        match ty {
+            // Loading 32 bits clears those above: whoever needs 64 has them.
+            I32 => self.b.ins().uload32(flags, address, offset),
+            _ => self.b.ins().load(ty, flags, address, offset),
         }
-        // Loading 32 bits clears those above: whoever needs 64 has them.
-        let wide = self.b.ins().uload32(flags, address, offset);
-        let narrow = self.b.ins().ireduce(I32, wide);
-        self.remember_wide(narrow, wide);
-        narrow
     }
 
     fn extending_load(&mut self, inst: &Inst, flags: MemFlagsData) -> Clif {
@@ -61,7 +72,7 @@ impl Lower<'_, '_> {
         let ty = clif_type(inst.ty);
         let direct = if ty.bits() > 64 || memory == I64 { I64 } else { ty };
         let signed = inst.op == Op::LoadSext;
-        let value = match (memory, signed) {
+        match (memory, signed) {
             (I8, false) => self.b.ins().uload8(direct, flags, address, offset),
             (I8, true) => self.b.ins().sload8(direct, flags, address, offset),
             (I16, false) => self.b.ins().uload16(direct, flags, address, offset),
@@ -69,11 +80,6 @@ impl Lower<'_, '_> {
             (I32, false) => self.b.ins().uload32(flags, address, offset),
             (I32, true) => self.b.ins().sload32(flags, address, offset),
             (_, _) => self.b.ins().load(I64, flags, address, offset),
-        };
-        match (self.type_of(value) == ty, signed) {
-            (true, _) => value,
-            (false, true) => self.b.ins().sextend(ty, value),
-            (false, false) => self.zero_extend(value, ty),
         }
     }
 

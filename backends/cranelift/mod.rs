@@ -22,13 +22,16 @@ mod lower;
 mod memory;
 mod outcall;
 mod places;
+mod recovery;
 mod scalar;
+mod stored_flags;
 #[cfg(test)]
 mod tests;
 mod vector;
 mod x86_64;
 
 pub use philae_ir::opt::Exactness;
+pub use recovery::{Continuation, fault_continuation};
 pub use x86_64::{enter, fault_exit_address, resolver_address};
 
 use cranelift_codegen::Context;
@@ -37,8 +40,9 @@ use cranelift_codegen::ir::{AbiParam, Function, Opcode, Signature, Type, types};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use lower::Lower;
-use philae_ir::{ExitReason, Region, Ty};
+use philae_ir::{ExitReason, Region, Ty, Value};
 use places::Plan;
+use std::collections::HashSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicU64;
@@ -150,22 +154,38 @@ impl fmt::Display for CompileError {
 
 impl std::error::Error for CompileError {}
 
+/// What exact accesses in loops do about their faults.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Recovery {
+    /// As all others: they write the guest's registers back first. The handler goes to [`fault_exit_address`].
+    Never,
+    /// They have code of their own for it. The handler asks [`fault_continuation`] where to go on.
+    InLoops,
+}
+
 /// A compiler of regions, to be reused: it keeps its memory from one region to the next.
 pub struct Compiler {
     isa: OwnedTargetIsa,
     features: x86_64::Features,
+    recovery: Recovery,
     context: Context,
     builder: FunctionBuilderContext,
     control: ControlPlane,
 }
 
 impl Compiler {
-    /// A compiler for the processor that it runs on.
+    /// A compiler for the processor that it runs on, whose accesses do not recover.
     pub fn new() -> Compiler {
+        Compiler::with_recovery(Recovery::Never)
+    }
+
+    /// A compiler for the processor that it runs on.
+    pub fn with_recovery(recovery: Recovery) -> Compiler {
         let (isa, features) = x86_64::host_isa();
         Compiler {
             isa,
             features,
+            recovery,
             context: Context::new(),
             builder: FunctionBuilderContext::new(),
             control: ControlPlane::default(),
@@ -202,20 +222,39 @@ impl Compiler {
         options: Options,
         links: &mut dyn FnMut(LinkSite) -> *const LinkSlot,
     ) -> Result<Code, CompileError> {
-        let plan = Plan::new(region, options.exactness);
+        let mut synchronised = HashSet::new();
+        loop {
+            let plan = Plan::new(region, options.exactness, self.recovery, &synchronised);
+            let fault_pcs = self.lower(region, &plan, links)?;
+            let (code, failed) = self.emit(&fault_pcs)?;
+            if failed.is_empty() {
+                return Ok(code);
+            }
+            synchronised.extend(failed);
+        }
+    }
+
+    /// Builds the function; returns for each trap code, from code 1, the guest pc and whether its accesses recover.
+    fn lower(
+        &mut self,
+        region: &Region,
+        plan: &Plan,
+        links: &mut dyn FnMut(LinkSite) -> *const LinkSlot,
+    ) -> Result<Vec<(u64, bool)>, CompileError> {
         self.context.clear();
         let mut signature = Signature::new(CallConv::Tail);
         signature.params = vec![AbiParam::new(types::I64); 2];
         self.context.func.signature = signature;
         let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder);
-        let lowered = Lower::new(region, &plan, builder, self.features, links).run(&*self.isa);
-        let fault_pcs = match lowered {
-            Ok(fault_pcs) => fault_pcs,
-            Err(error) => {
-                self.builder = FunctionBuilderContext::new();
-                return Err(error);
-            }
-        };
+        let lowered = Lower::new(region, plan, builder, self.features, links).run(&*self.isa);
+        if lowered.is_err() {
+            self.builder = FunctionBuilderContext::new();
+        }
+        lowered
+    }
+
+    /// Compiles the function; returns the code and the accesses that cannot recover.
+    fn emit(&mut self, fault_pcs: &[(u64, bool)]) -> Result<(Code, Vec<Value>), CompileError> {
         let compiled = self.context.compile(&*self.isa, &mut self.control);
         compiled.map_err(|error| CompileError::Cranelift(format!("{:?}", error.inner)))?;
         let tail_jumps = tail_jumps(&self.context.func);
@@ -226,13 +265,18 @@ impl Compiler {
         let mut bytes = compiled.code_buffer().to_vec();
         x86_64::drop_frames(&mut bytes, compiled.buffer.call_sites().map(|site| site.ret_addr), tail_jumps)?;
         let mut faults = Vec::with_capacity(compiled.buffer.traps().len());
+        let mut recovering = Vec::new();
         for trap in compiled.buffer.traps() {
             let code = usize::from(trap.code.as_raw().get());
-            if let Some(&pc) = fault_pcs.get(code - 1) {
-                faults.push(FaultSite { offset: trap.offset, pc });
-            }
+            let Some(&(pc, recovers)) = fault_pcs.get(code - 1) else { continue };
+            faults.push(FaultSite { offset: trap.offset, pc });
+            recovering.extend(recovers.then_some(trap.offset as usize));
         }
-        Ok(Code { bytes, entry: x86_64::ENTRY, faults })
+        let locations = compiled.buffer.get_srclocs_sorted().iter();
+        let locations: Vec<_> =
+            locations.map(|location| (location.start as usize..location.end as usize, location.loc)).collect();
+        let failed = recovery::mark(&mut bytes, recovering.into_iter(), &locations);
+        Ok((Code { bytes, entry: x86_64::ENTRY, faults }, failed))
     }
 }
 

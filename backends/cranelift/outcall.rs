@@ -11,7 +11,7 @@ use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, Signature, Valu
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
 use philae_ir::eval::eval_op;
-use philae_ir::ops::ImmKind;
+use philae_ir::ops::{ImmKind, OPS, Takes};
 use philae_ir::{CpuState, Helper, Inst, Ty};
 use std::mem::offset_of;
 
@@ -26,9 +26,11 @@ pub(super) fn signatures(b: &mut FunctionBuilder<'_>) -> Signatures {
         b.import_signature(signature)
     };
     Signatures {
-        region: import(CallConv::Tail, 2, 0),
+        linked: import(CallConv::Tail, 2, 0),
+        unlinked: import(CallConv::Tail, 1, 0),
         helpers: [0, 1, 2, 3].map(|operands| import(CallConv::SystemV, 2 + 2 * operands, 2)),
-        evaluator: import(CallConv::PreserveAll, 3, 0),
+        evaluator: import(CallConv::PreserveAll, 2, 0),
+        settle: import(CallConv::PreserveAll, 1, 0),
     }
 }
 
@@ -63,36 +65,47 @@ impl Lower<'_, '_> {
         let flags = MemFlagsData::trusted();
         for (index, operand) in inst.operands().enumerate() {
             let value = self.value(operand);
-            let value = if self.type_of(value).bits() < 64 { self.zero_extend(value, I64) } else { value };
-            let offset = SCRATCH + 16 * index as i32;
-            self.b.ins().store(flags, value, state, offset);
-            if self.type_of(value).bits() < 128 {
-                let zero = self.iconst(I64, 0);
-                self.b.ins().store(flags, zero, state, offset + 8);
-            }
+            self.b.ins().store(flags, value, state, SCRATCH + 16 * index as i32);
         }
         let from = inst.operands().next().map_or(inst.ty, |operand| self.region.ty(operand));
-        let packed = u32::from_le_bytes([inst.op as u8, inst.ty as u8, from as u8, inst.aux]);
+        let description = u32::from_le_bytes([inst.op as u8, inst.ty as u8, from as u8, inst.aux]);
+        let imm = u32::try_from(inst.imm).expect("an operation with a wide constant has a rule");
         assert!(inst.op.info().imm != ImmKind::Const, "{:?} has a rule", inst.op);
-        let packed = self.iconst(I64, u64::from(packed));
-        let imm = self.iconst(I64, inst.imm);
+        let packed = self.iconst(I64, u64::from(description) | u64::from(imm) << 32);
         let stub = self.address(x86_64::evaluator_address());
-        self.b.ins().call_indirect(self.signatures.evaluator, stub, &[state, packed, imm]);
+        self.b.ins().call_indirect(self.signatures.evaluator, stub, &[state, packed]);
         let result = inst.result().expect("a pure operation makes a value");
         self.b.ins().load(clif_type(result), flags, state, SCRATCH)
     }
 }
 
-/// What the evaluator's stub calls: `packed` is operation, type, type of operand 0 and aux, a byte each.
-pub(super) unsafe extern "sysv64" fn evaluate_scratch(state: *mut CpuState, packed: u64, imm: u64) {
+/// What the evaluator's stub calls: `packed` is operation, type, type of operand 0 and aux, a byte each, and the
+/// immediate. Operands are stored in their own types, so what is above them in the scratch space means nothing.
+pub(super) unsafe extern "sysv64" fn evaluate_scratch(state: *mut CpuState, packed: u64) {
     // SAFETY: translated code passes its own state, which nothing else refers to while it runs.
     let scratch = unsafe { &mut (*state).ctl.scratch };
     let [op, ty, from, aux, ..] = packed.to_le_bytes();
-    let (op, ty, from) = (philae_ir::ops::OPS[usize::from(op)].op, type_of(ty), type_of(from));
-    let bits = |words: [u64; 2]| u128::from(words[0]) | u128::from(words[1]) << 64;
-    let args = [bits(scratch[0]), bits(scratch[1]), bits(scratch[2])];
-    let result = eval_op(op, ty, from, aux, u128::from(imm), args);
+    let (row, ty, from) = (&OPS[usize::from(op)], type_of(ty), type_of(from));
+    let mut args = [0; 3];
+    for ((arg, words), &takes) in args.iter_mut().zip(*scratch).zip(row.takes) {
+        *arg = (u128::from(words[0]) | u128::from(words[1]) << 64) & operand_type(takes, ty, from).mask();
+    }
+    let result = eval_op(row.op, ty, from, aux, u128::from(packed >> 32), args);
     scratch[0] = [result as u64, (result >> 64) as u64];
+}
+
+fn operand_type(takes: Takes, ty: Ty, from: Ty) -> Ty {
+    match takes {
+        Takes::Same => ty.value(),
+        Takes::Bool => Ty::I8,
+        Takes::I32 => Ty::I32,
+        Takes::I64 => Ty::I64,
+        Takes::I128 => Ty::I128,
+        Takes::V128 => Ty::V128,
+        Takes::Flags => Ty::Flags,
+        Takes::Lane => ty.lane(),
+        Takes::Any => from,
+    }
 }
 
 fn type_of(number: u8) -> Ty {

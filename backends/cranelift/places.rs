@@ -5,12 +5,12 @@
 //! 4 bytes, that scalar and the rest, so that scalar floating-point loops run on plain scalars. Out come, for each
 //! block, the places whose value may differ from memory and the places whose value is needed.
 
-use super::Exactness;
+use super::{Exactness, Recovery};
 use cranelift_codegen::ir::{Type, types};
 use philae_ir::flow::Flow;
 use philae_ir::state::Life;
-use philae_ir::{BlockId, CpuState, Effect, Inst, Op, Region, Slot, Terminator, Ty};
-use std::collections::HashMap;
+use philae_ir::{BlockId, CpuState, Effect, Inst, Op, Region, Slot, Terminator, Ty, Value};
+use std::collections::{HashMap, HashSet};
 
 /// The index of a place.
 pub(super) type PlaceId = usize;
@@ -69,6 +69,8 @@ pub(super) enum Layout {
     Low64,
     /// 32 bits, and the 32 and the 64 above.
     Low32,
+    /// The flags: see [`super::stored_flags`].
+    Flags,
 }
 
 /// The places of a slot: `first` and those after it.
@@ -87,8 +89,14 @@ pub(super) struct Plan {
     /// Places of guest slots; the others are dead outside the region.
     guest: PlaceSet,
     exactness: Exactness,
+    /// The first of the three places of the flags, if the region names them.
+    pub(super) flags: Option<PlaceId>,
+    /// Accesses that leave the state as it is; where one faults, code of its own writes it.
+    recovering: HashSet<Value>,
     /// Reachable blocks in reverse post-order: a value's block comes before those that use it.
     pub(super) order: Vec<BlockId>,
+    /// Whether a block can be reached from itself.
+    pub(super) has_loops: bool,
     /// For each block, how many edges lead to it from reachable blocks.
     pub(super) predecessors: Vec<usize>,
     /// For each block, the places that may differ from memory where it starts.
@@ -106,10 +114,17 @@ struct Access {
 }
 
 impl Plan {
-    /// Analyses `region`.
-    pub(super) fn new(region: &Region, exactness: Exactness) -> Plan {
+    /// Analyses `region`. `synchronised` are accesses that write the state back themselves wherever they are.
+    pub(super) fn new(
+        region: &Region,
+        exactness: Exactness,
+        recovery: Recovery,
+        synchronised: &HashSet<Value>,
+    ) -> Plan {
         let flow = Flow::new(region);
-        let predecessors = flow.predecessors.iter().map(Vec::len).collect();
+        let predecessors = region.block_ids().map(|block| flow.predecessors(block).len()).collect();
+        let loops = blocks_in_loops(region, &flow);
+        let has_loops = loops.contains(&true);
         let order = flow.order;
         let blocks = region.blocks.len();
         let mut plan = Plan {
@@ -117,11 +132,17 @@ impl Plan {
             slots: HashMap::new(),
             guest: PlaceSet::default(),
             exactness,
+            flags: None,
+            recovering: HashSet::new(),
             order,
+            has_loops,
             predecessors,
             dirty_in: vec![PlaceSet::default(); blocks],
             live_in: vec![PlaceSet::default(); blocks],
         };
+        if exactness == Exactness::Exact && recovery == Recovery::InLoops {
+            plan.find_recovering(region, &loops, synchronised);
+        }
         plan.cut_slots(region);
         plan.flow_dirty(region);
         plan.flow_live(region);
@@ -158,9 +179,25 @@ impl Plan {
         set
     }
 
-    /// Whether a faulting access needs the dirty places in memory.
-    pub(super) fn syncs(&self, inst: &Inst) -> bool {
+    /// Whether the dirty places have to be somewhere where a fault of `inst` finds them.
+    pub(super) fn is_exact_access(&self, inst: &Inst) -> bool {
         self.exactness == Exactness::Exact && may_fault(inst)
+    }
+
+    /// Whether an exact access has code of its own for its fault.
+    pub(super) fn recovers(&self, value: Value) -> bool {
+        self.recovering.contains(&value)
+    }
+
+    /// In loops, plain accesses that are one host instruction.
+    fn find_recovering(&mut self, region: &Region, loops: &[bool], synchronised: &HashSet<Value>) {
+        for &block in self.order.iter().filter(|block| loops[block.index()]) {
+            let plain = region.block(block).insts.iter().copied().filter(|&value| {
+                let inst = region.inst(value);
+                matches!(inst.op, Op::Load | Op::LoadZext | Op::LoadSext | Op::Store) && inst.ty != Ty::I128
+            });
+            self.recovering.extend(plain.filter(|value| !synchronised.contains(value)));
+        }
     }
 
     /// The places that must be in memory at an exit or an exact access where `dirty` may differ from it.
@@ -176,16 +213,20 @@ impl Plan {
     }
 
     /// What is dirty after `inst`.
-    pub(super) fn step_dirty(&self, inst: &Inst, dirty: &mut PlaceSet) {
+    pub(super) fn step_dirty(&self, region: &Region, value: Value, dirty: &mut PlaceSet) {
+        let inst = region.inst(value);
         match inst.op {
             Op::Set | Op::SetLow => dirty.union(&self.writes(inst)),
-            _ if self.syncs(inst) => dirty.subtract(&self.guest),
+            _ if self.is_exact_access(inst) && !self.recovers(value) => dirty.subtract(&self.guest),
             _ => (),
         }
     }
 
     /// The places that hold any of the low `bits` of a slot.
     fn covered(&self, places: SlotPlaces, bits: u32) -> std::ops::Range<PlaceId> {
+        if places.layout == Layout::Flags {
+            return places.first..places.first + places.count;
+        }
         let mut end = places.first;
         let mut left = bits as i64;
         while left > 0 && end < places.first + places.count {
@@ -218,6 +259,10 @@ impl Plan {
         }
         for slot in named {
             let info = region.arch.slot(slot);
+            if info.ty == Ty::Flags {
+                self.cut_flags(slot);
+                continue;
+            }
             let (layout, parts) = cut(info.ty, accesses[&slot]);
             let first = self.places.len();
             self.slots.insert(slot, SlotPlaces { first, count: parts.len(), layout });
@@ -232,6 +277,15 @@ impl Plan {
         }
     }
 
+    fn cut_flags(&mut self, slot: Slot) {
+        let first = self.places.len();
+        self.flags = Some(first);
+        let places = super::stored_flags::places();
+        self.slots.insert(slot, SlotPlaces { first, count: places.len(), layout: Layout::Flags });
+        (first..first + places.len()).for_each(|place| self.guest.insert(place));
+        self.places.extend(places);
+    }
+
     fn flow_dirty(&mut self, region: &Region) {
         let mut changed = true;
         while changed {
@@ -239,7 +293,7 @@ impl Plan {
             for index in 0..self.order.len() {
                 let block = region.block(self.order[index]);
                 let mut dirty = self.dirty_in[self.order[index].index()];
-                block.insts.iter().for_each(|&value| self.step_dirty(region.inst(value), &mut dirty));
+                block.insts.iter().for_each(|&value| self.step_dirty(region, value, &mut dirty));
                 for to in block.end.successors() {
                     let before = self.dirty_in[to.index()];
                     self.dirty_in[to.index()].union(&dirty);
@@ -277,20 +331,41 @@ impl Plan {
             needed.union(&places);
         };
         let block = region.block(id);
-        for inst in block.insts.iter().map(|&value| region.inst(value)) {
+        for &value in &block.insts {
+            let inst = region.inst(value);
             if matches!(inst.op, Op::Get | Op::Set | Op::SetLow) {
                 need(&self.reads(inst), &defined);
                 defined.union(&self.writes(inst));
-            } else if self.syncs(inst) {
+            } else if self.is_exact_access(inst) {
                 need(&self.to_store(&dirty), &defined);
             }
-            self.step_dirty(inst, &mut dirty);
+            self.step_dirty(region, value, &mut dirty);
         }
         if let Terminator::Exit { .. } = block.end {
             need(&self.to_store(&dirty), &defined);
         }
         (needed, defined)
     }
+}
+
+/// For each block whether it can be reached from itself: the natural loops of all back edges.
+fn blocks_in_loops(region: &Region, flow: &Flow) -> Vec<bool> {
+    let mut inside = vec![false; region.blocks.len()];
+    for &from in &flow.order {
+        for head in region.block(from).end.successors().filter(|&to| flow.is_back_edge(from, to)) {
+            let mut seen = vec![false; region.blocks.len()];
+            seen[head.index()] = true;
+            let mut open = vec![from];
+            while let Some(block) = open.pop() {
+                if !std::mem::replace(&mut seen[block.index()], true) {
+                    open.extend(flow.predecessors(block));
+                }
+            }
+            // In a loop without a single head this finds blocks outside of it too, which does no harm.
+            inside.iter_mut().zip(seen).for_each(|(inside, seen)| *inside |= seen);
+        }
+    }
+    inside
 }
 
 /// Whether the instruction touches guest memory.
@@ -302,7 +377,6 @@ fn cut(slot: Ty, access: Access) -> (Layout, Vec<Type>) {
     let float = access.floats >= access.integers && access.floats > 0;
     match slot {
         Ty::I128 => (Layout::Halves, vec![types::I64, types::I64]),
-        Ty::Flags => (Layout::Whole, vec![types::I32]),
         _ if !slot.is_vector() => (Layout::Whole, vec![super::clif_type(slot)]),
         _ if access.bits <= 32 => {
             (Layout::Low32, vec![if float { types::F32 } else { types::I32 }, types::I32, types::I64])

@@ -4,7 +4,7 @@ use super::clif_type;
 use super::lower::Lower;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8, I32, I64, I128};
-use cranelift_codegen::ir::{InstBuilder, Type, Value as Clif};
+use cranelift_codegen::ir::{BlockArg, InstBuilder, Type, Value as Clif};
 use philae_ir::{Inst, IntCond, Op};
 
 /// What a division makes.
@@ -96,7 +96,7 @@ impl Lower<'_, '_> {
             Op::Mul => self.b.ins().imul(a, b),
             Op::UmulHigh if ty != I128 => self.b.ins().umulhi(a, b),
             Op::SmulHigh if ty != I128 => self.b.ins().smulhi(a, b),
-            Op::Udiv | Op::Sdiv | Op::Urem | Op::Srem if ty == I128 => return None,
+            Op::Udiv | Op::Sdiv | Op::Urem | Op::Srem if ty == I128 => self.wide_division(inst, a, b),
             Op::Udiv => self.unsigned_division(inst, a, b, Part::Quotient),
             Op::Urem => self.unsigned_division(inst, a, b, Part::Remainder),
             Op::Sdiv => self.signed_division(inst, a, b, Part::Quotient),
@@ -129,7 +129,9 @@ impl Lower<'_, '_> {
             Op::Smin => self.pick(IntCC::SignedLessThan, a, b),
             Op::Smax => self.pick(IntCC::SignedGreaterThan, a, b),
             Op::Icmp => self.b.ins().icmp(int_cc(IntCond::from_aux(inst.aux)), a, b),
-            Op::AddSatU | Op::SubSatU | Op::AddSatS | Op::SubSatS if ty != I128 => self.scalar_saturating(inst.op, a, b),
+            Op::AddSatU | Op::SubSatU | Op::AddSatS | Op::SubSatS if ty != I128 => {
+                self.scalar_saturating(inst.op, a, b)
+            }
             _ => return None,
         })
     }
@@ -200,6 +202,53 @@ impl Lower<'_, '_> {
             Part::Quotient => self.zero(self.type_of(a)),
             Part::Remainder => a,
         }
+    }
+
+    /// A division of 128 bits is one of 64 where both operands are extended from 64 bits and the host does not trap:
+    /// so for nearly all divisions that x86 guests make of RDX:RAX.
+    fn wide_division(&mut self, inst: &Inst, a: Clif, b: Clif) -> Clif {
+        let signed = matches!(inst.op, Op::Sdiv | Op::Srem);
+        let ((a_low, a_high), (b_low, b_high)) = (self.split(a), self.split(b));
+        let [a_narrow, b_narrow] = [(a_low, a_high), (b_low, b_high)].map(|(low, high)| {
+            let extension = if signed { self.sign_of(low) } else { self.iconst(I64, 0) };
+            self.b.ins().bxor(high, extension)
+        });
+        let wide = self.b.ins().bor(a_narrow, b_narrow);
+        let narrow = self.compare_with(IntCC::Equal, wide, 0);
+        // Signed: neither 0 nor −1, which one comparison tells. Unsigned: not 0.
+        let safe = if signed {
+            let one = self.iconst(I64, 1);
+            let next = self.b.ins().iadd(b_low, one);
+            self.compare_with(IntCC::UnsignedGreaterThan, next, 1)
+        } else {
+            self.compare_with(IntCC::NotEqual, b_low, 0)
+        };
+        let short = self.b.ins().band(narrow, safe);
+        let (fast, slow, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(slow);
+        let (low, high) = (self.b.append_block_param(join, I64), self.b.append_block_param(join, I64));
+        self.b.ins().brif(short, fast, &[], slow, &[]);
+        self.b.seal_block(fast);
+        self.b.seal_block(slow);
+        self.b.switch_to_block(fast);
+        let part = if matches!(inst.op, Op::Udiv | Op::Sdiv) { Part::Quotient } else { Part::Remainder };
+        let result =
+            if signed { self.divide_signed(a_low, b_low, part) } else { self.divide_unsigned(a_low, b_low, part) };
+        let extension = if signed { self.sign_of(result) } else { self.iconst(I64, 0) };
+        self.b.ins().jump(join, &[BlockArg::Value(result), BlockArg::Value(extension)]);
+        self.b.switch_to_block(slow);
+        let result = self.evaluate(inst);
+        let (result_low, result_high) = self.split(result);
+        self.b.ins().jump(join, &[BlockArg::Value(result_low), BlockArg::Value(result_high)]);
+        self.b.seal_block(join);
+        self.b.switch_to_block(join);
+        self.b.ins().iconcat(low, high)
+    }
+
+    /// 64 copies of the sign bit.
+    fn sign_of(&mut self, value: Clif) -> Clif {
+        let places = self.iconst(I32, 63);
+        self.b.ins().sshr(value, places)
     }
 
     fn scalar_saturating(&mut self, op: Op, a: Clif, b: Clif) -> Clif {

@@ -7,6 +7,7 @@
 
 use super::CompileError;
 use super::outcall::evaluate_scratch;
+use super::stored_flags::{settle, settle_state};
 use cranelift_codegen::isa::{self, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable, Flags};
 use philae_ir::CpuState;
@@ -126,7 +127,8 @@ fn tail_jump_start(bytes: &[u8], end: usize) -> Option<usize> {
 /// to, until this returns, and `cpu.ctl.jump_cache` points to a jump cache of such code.
 pub unsafe fn enter(code: *const u8, cpu: &mut CpuState) {
     // SAFETY: the caller vouches for the code; the trampoline keeps the ABI.
-    unsafe { enter_frame(cpu, code) }
+    unsafe { enter_frame(cpu, code) };
+    settle(cpu);
 }
 
 /// Where a signal handler continues after a fault in translated code, with the state's address in rdi.
@@ -210,65 +212,144 @@ pub(super) fn evaluator_address() -> u64 {
     evaluator as *const () as u64
 }
 
-/// Calls [`evaluate_scratch`] with its own three arguments; saves what the C convention does not. Nine pushes after
+/// The address of the stub that settles the flags in memory and keeps every register.
+pub(super) fn settle_address() -> u64 {
+    settler as *const () as u64
+}
+
+/// A stub that calls a C function with its own arguments and saves what the C convention does not. Nine pushes after
 /// the return address leave the stack aligned.
-#[unsafe(naked)]
-unsafe extern "sysv64" fn evaluator(state: *mut CpuState, packed: u64, imm: u64) {
-    naked_asm!(
-        "push rax",
-        "push rcx",
-        "push rdx",
-        "push rsi",
-        "push rdi",
-        "push r8",
-        "push r9",
-        "push r10",
-        "push r11",
-        "sub rsp, 256",
-        "movups [rsp], xmm0",
-        "movups [rsp + 16], xmm1",
-        "movups [rsp + 32], xmm2",
-        "movups [rsp + 48], xmm3",
-        "movups [rsp + 64], xmm4",
-        "movups [rsp + 80], xmm5",
-        "movups [rsp + 96], xmm6",
-        "movups [rsp + 112], xmm7",
-        "movups [rsp + 128], xmm8",
-        "movups [rsp + 144], xmm9",
-        "movups [rsp + 160], xmm10",
-        "movups [rsp + 176], xmm11",
-        "movups [rsp + 192], xmm12",
-        "movups [rsp + 208], xmm13",
-        "movups [rsp + 224], xmm14",
-        "movups [rsp + 240], xmm15",
-        "call {evaluate}",
-        "movups xmm0, [rsp]",
-        "movups xmm1, [rsp + 16]",
-        "movups xmm2, [rsp + 32]",
-        "movups xmm3, [rsp + 48]",
-        "movups xmm4, [rsp + 64]",
-        "movups xmm5, [rsp + 80]",
-        "movups xmm6, [rsp + 96]",
-        "movups xmm7, [rsp + 112]",
-        "movups xmm8, [rsp + 128]",
-        "movups xmm9, [rsp + 144]",
-        "movups xmm10, [rsp + 160]",
-        "movups xmm11, [rsp + 176]",
-        "movups xmm12, [rsp + 192]",
-        "movups xmm13, [rsp + 208]",
-        "movups xmm14, [rsp + 224]",
-        "movups xmm15, [rsp + 240]",
-        "add rsp, 256",
-        "pop r11",
-        "pop r10",
-        "pop r9",
-        "pop r8",
-        "pop rdi",
-        "pop rsi",
-        "pop rdx",
-        "pop rcx",
-        "pop rax",
-        "ret",
-        evaluate = sym evaluate_scratch,
-    )
+macro_rules! preserving_stub {
+    ($(#[$doc:meta])* $name:ident($($parameter:ident: $ty:ty),*) calls $function:path) => {
+        $(#[$doc])*
+        #[unsafe(naked)]
+        unsafe extern "sysv64" fn $name($($parameter: $ty),*) {
+            naked_asm!(
+                "push rax", "push rcx", "push rdx", "push rsi", "push rdi",
+                "push r8", "push r9", "push r10", "push r11",
+                "sub rsp, 256",
+                "movups [rsp], xmm0", "movups [rsp + 16], xmm1",
+                "movups [rsp + 32], xmm2", "movups [rsp + 48], xmm3",
+                "movups [rsp + 64], xmm4", "movups [rsp + 80], xmm5",
+                "movups [rsp + 96], xmm6", "movups [rsp + 112], xmm7",
+                "movups [rsp + 128], xmm8", "movups [rsp + 144], xmm9",
+                "movups [rsp + 160], xmm10", "movups [rsp + 176], xmm11",
+                "movups [rsp + 192], xmm12", "movups [rsp + 208], xmm13",
+                "movups [rsp + 224], xmm14", "movups [rsp + 240], xmm15",
+                "call {function}",
+                "movups xmm0, [rsp]", "movups xmm1, [rsp + 16]",
+                "movups xmm2, [rsp + 32]", "movups xmm3, [rsp + 48]",
+                "movups xmm4, [rsp + 64]", "movups xmm5, [rsp + 80]",
+                "movups xmm6, [rsp + 96]", "movups xmm7, [rsp + 112]",
+                "movups xmm8, [rsp + 128]", "movups xmm9, [rsp + 144]",
+                "movups xmm10, [rsp + 160]", "movups xmm11, [rsp + 176]",
+                "movups xmm12, [rsp + 192]", "movups xmm13, [rsp + 208]",
+                "movups xmm14, [rsp + 224]", "movups xmm15, [rsp + 240]",
+                "add rsp, 256",
+                "pop r11", "pop r10", "pop r9", "pop r8",
+                "pop rdi", "pop rsi", "pop rdx", "pop rcx", "pop rax",
+                "ret",
+                function = sym $function,
+            )
+        }
+    };
+}
+
+preserving_stub! {
+    /// Calls [`evaluate_scratch`].
+    evaluator(state: *mut CpuState, packed: u64) calls evaluate_scratch
+}
+
+preserving_stub! {
+    /// Calls [`settle_state`].
+    settler(state: *mut CpuState) calls settle_state
+}
+
+/// `test r, r` and `jz rel32`: the branch behind an access.
+pub(super) const RECOVERY_LENGTH: usize = 9;
+/// A no-op of that length that ends in four bytes of no meaning: `nop word [rax + rax + disp32]`.
+const RECOVERY_NOP: [u8; 5] = [0x66, 0x0f, 0x1f, 0x84, 0x00];
+
+/// Turns the branch behind the access that `bytes` starts with into a no-op that holds its distance; false if there
+/// is no such branch.
+pub(super) fn mark_recovery(bytes: &mut [u8]) -> bool {
+    let Some(length) = access_length(bytes) else { return false };
+    let Some(branch) = bytes.get_mut(length..length + RECOVERY_LENGTH) else { return false };
+    let [rex, 0x85, modrm, 0x0f, 0x84, ..] = *branch else { return false };
+    let (register, other) = (modrm >> 3 & 7, modrm & 7);
+    let tests_itself = modrm >> 6 == 3 && register == other && (rex == 0x48 || rex == 0x4d);
+    if tests_itself {
+        branch[..RECOVERY_NOP.len()].copy_from_slice(&RECOVERY_NOP);
+    }
+    tests_itself
+}
+
+/// The distance from the access that `bytes` starts with to the code that it recovers in, if it has any.
+pub(super) fn recovery_offset(bytes: &[u8]) -> Option<i64> {
+    let length = access_length(bytes)?;
+    let distance = bytes.get(length..)?.strip_prefix(&RECOVERY_NOP)?.first_chunk()?;
+    Some((length + RECOVERY_LENGTH) as i64 + i64::from(i32::from_le_bytes(*distance)))
+}
+
+/// The length of a plain access to memory: the moves that Cranelift makes for loads and stores, and no others.
+fn access_length(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    let mut operand16 = false;
+    while let [0x66 | 0xf2 | 0xf3, ..] = bytes[at..] {
+        operand16 |= bytes[at] == 0x66;
+        at += 1;
+    }
+    let map = match bytes[at..] {
+        [0xc5, ..] => {
+            at += 2;
+            1
+        }
+        [0xc4, map, ..] => {
+            at += 3;
+            map & 0x1f
+        }
+        [0x62, map, ..] => {
+            at += 4;
+            map & 7
+        }
+        _ => {
+            at += usize::from(bytes[at] & 0xf0 == 0x40);
+            let escape = bytes[at] == 0x0f;
+            at += usize::from(escape);
+            u8::from(escape)
+        }
+    };
+    let opcode = *bytes.get(at)?;
+    let immediate = match (map, opcode) {
+        // mov, movsxd
+        (0, 0x88..=0x8b | 0x63) => 0,
+        (0, 0xc6) => 1,
+        (0, 0xc7) => {
+            if operand16 {
+                2
+            } else {
+                4
+            }
+        }
+        // movups, movss, movsd, movlps, movhps, movaps; movd, movq, movdqu; movzx, movsx
+        (1, 0x10..=0x13 | 0x16 | 0x17 | 0x28 | 0x29) => 0,
+        (1, 0x6e | 0x6f | 0x7e | 0x7f | 0xd6 | 0xb6 | 0xb7 | 0xbe | 0xbf) => 0,
+        // pextrb, pextrw, pextrd, extractps
+        (3, 0x14..=0x17) => 1,
+        _ => return None,
+    };
+    let modrm = *bytes.get(at + 1)?;
+    let (mode, base) = (modrm >> 6, modrm & 7);
+    if mode == 3 {
+        return None;
+    }
+    let indexed = base == 4;
+    let base = if indexed { *bytes.get(at + 2)? & 7 } else { base };
+    let displacement = match mode {
+        0 if base == 5 => 4,
+        0 => 0,
+        1 => 1,
+        _ => 4,
+    };
+    Some(at + 2 + usize::from(indexed) + displacement + immediate)
 }

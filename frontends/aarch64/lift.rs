@@ -23,12 +23,12 @@ use super::system;
 use super::word::{Word, pattern};
 use crate::lift::Lift;
 use philae_ir::{Builder, FloatCond, IntCond, Op, Ordering, RmwOp, Rounding, Ty, Value};
+use std::fmt;
 
 /// Appends the meaning of one instruction word.
 pub(super) type Body = fn(Word, &mut Lift<'_>) -> Lifted;
 
 /// An instruction.
-#[derive(Debug)]
 pub(super) struct Row {
     /// Its name, with what the Arm ARM puts in brackets behind.
     pub(super) name: &'static str,
@@ -38,6 +38,12 @@ pub(super) struct Row {
     pub(super) value: u32,
     /// Its meaning.
     pub(super) body: Body,
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 const fn row(name: &'static str, bits: &str, body: Body) -> Row {
@@ -80,11 +86,11 @@ pub(super) static ROWS: &[Row] = &[
     row("RET", "11010110010 11111 000000 nnnnn 00000", branch::ret),
     row("SVC", "11010100000 iiiiiiiiiiiiiiii 00001", system::svc),
     row("BRK", "11010100001 iiiiiiiiiiiiiiii 00000", system::brk),
-    row("HINT", "11010101000000110010 mmmmooo 11111", system::hint),
+    row("HINT", "11010101000000110010 mmmmooo 11111", system::no_effect),
     row("CLREX", "11010101000000110011 mmmm 010 11111", atomic::clrex),
     row("DSB", "11010101000000110011 mmmm 100 11111", system::barrier),
     row("DMB", "11010101000000110011 mmmm 101 11111", system::barrier),
-    row("ISB", "11010101000000110011 mmmm 110 11111", system::isb),
+    row("ISB", "11010101000000110011 mmmm 110 11111", system::no_effect),
     row("DC ZVA", "1101010100001 011 0111 0100 001 ttttt", system::dc_zva),
     row("DC CVAC", "1101010100001 011 0111 1010 001 ttttt", system::dc_clean),
     row("DC CVAU", "1101010100001 011 0111 1011 001 ttttt", system::dc_clean),
@@ -172,7 +178,7 @@ pub(super) static ROWS: &[Row] = &[
     row("LDR (literal, 32-bit)", "00011000 iiiiiiiiiiiiiiiiiii ttttt", |w, l| loadstore::load_literal(w, l, Ty::I32, Extend::Zero)),
     row("LDR (literal, 64-bit)", "01011000 iiiiiiiiiiiiiiiiiii ttttt", |w, l| loadstore::load_literal(w, l, Ty::I64, Extend::Zero)),
     row("LDRSW (literal)", "10011000 iiiiiiiiiiiiiiiiiii ttttt", |w, l| loadstore::load_literal(w, l, Ty::I32, Extend::Sign64)),
-    row("PRFM (literal)", "11011000 iiiiiiiiiiiiiiiiiii ttttt", system::hint),
+    row("PRFM (literal)", "11011000 iiiiiiiiiiiiiiiiiii ttttt", system::no_effect),
     row("LDR (literal, S)", "00011100 iiiiiiiiiiiiiiiiiii ttttt", |w, l| loadstore::load_literal_simd(w, l, Ty::F32)),
     row("LDR (literal, D)", "01011100 iiiiiiiiiiiiiiiiiii ttttt", |w, l| loadstore::load_literal_simd(w, l, Ty::F64)),
     row("LDR (literal, Q)", "10011100 iiiiiiiiiiiiiiiiiii ttttt", |w, l| loadstore::load_literal_simd(w, l, Ty::V128)),

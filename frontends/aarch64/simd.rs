@@ -37,7 +37,7 @@ pub(super) struct Sizes(u8);
 impl Sizes {
     /// Whether lanes of `bits` bits are among them.
     pub(super) fn has(self, bits: u32) -> bool {
-        u32::from(self.0) * 8 & bits != 0
+        (u32::from(self.0) << 3) & bits != 0
     }
 }
 

@@ -219,16 +219,11 @@ fn neighbours(l: &mut Lift<'_>, form: Form, ty: Ty, n: Value, m: Value) -> (Valu
 }
 
 /// Where lane i of the even (0) or odd (1) lanes of two vectors lies.
-pub(super) fn pair_lane(form: Form, bytes: usize, i: usize, parity: usize) -> usize {
+fn pair_lane(form: Form, bytes: usize, i: usize, parity: usize) -> usize {
     let lane = 2 * i + parity;
     let half = 8 / bytes;
-    match form {
-        Form::Half if lane < half => lane,
-        // The second vector starts at byte 16, also where only 8 bytes of the first count.
-        Form::Half if lane < 2 * half => lane + half,
-        Form::Half => usize::MAX / 32,
-        Form::Full | Form::Scalar => lane,
-    }
+    // The second vector starts at byte 16, also where only 8 bytes of the first count.
+    if form == Form::Half && lane >= half { lane + half } else { lane }
 }
 
 /// ADDP, SMAXP, SMINP, UMAXP, UMINP (vector).

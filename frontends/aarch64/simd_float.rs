@@ -5,7 +5,7 @@ use super::helpers;
 use super::operand::{Lifted, Sign, require, set_v, v};
 use super::simd::{Form, float, float_lanes, sources, splat, write, write_narrow, zero};
 use super::simd_arith::neighbours_of_sources;
-use super::simd_wide::element;
+use super::simd_wide::{element, scalar_element};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
 use philae_ir::{Builder, FloatCond, Helper, IntCond, NanRule, Op, Rounding, Ty, Value};
@@ -147,10 +147,7 @@ fn with_element(w: Word, l: &mut Lift<'_>) -> Result<(Form, Ty, [Value; 2]), Lif
     require(!(w.is_set(22) && w.is_set(21)))?;
     let n = v(l, ty, w.rn());
     let lanes = if w.is_set(22) { Ty::F64X2 } else { Ty::F32X4 };
-    let mut m = element(w, l, lanes);
-    if !ty.is_vector() {
-        m = l.b.extract_lane(lanes, m, 0);
-    }
+    let m = if ty.is_vector() { element(w, l, lanes) } else { scalar_element(w, l, lanes) };
     Ok((form, ty, [n, m]))
 }
 

@@ -176,17 +176,29 @@ pub(super) fn pmul(w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
-/// The lane of Vm that H, L and M (bits 11, 21, 20) choose, in all lanes. Halfwords leave Rm four bits.
-pub(super) fn element(w: Word, l: &mut Lift<'_>, ty: Ty) -> Value {
+/// The register and the lane number that Rm, H, L and M (bits 11, 21, 20) mean. Halfwords leave Rm four bits.
+fn element_place(w: Word, ty: Ty) -> (usize, u32) {
     let (h, low, m) = (w.bits(11, 11), w.bits(21, 21), w.bits(20, 20));
-    let (index, register) = match ty.lane().bits() {
-        16 => (h << 2 | low << 1 | m, w.rm() & 15),
-        32 => (h << 1 | low, w.rm()),
-        _ => (h, w.rm()),
-    };
+    match ty.lane().bits() {
+        16 => (w.rm() & 15, h << 2 | low << 1 | m),
+        32 => (w.rm(), h << 1 | low),
+        _ => (w.rm(), h),
+    }
+}
+
+/// The element of Vm in all lanes of the shape `ty`.
+pub(super) fn element(w: Word, l: &mut Lift<'_>, ty: Ty) -> Value {
+    let (register, index) = element_place(w, ty);
     let whole = v(l, Ty::V128, register);
     let mask = lane_mask(ty.lane().bytes() as usize, |_| index as usize);
     l.b.shuffle(whole, whole, mask)
+}
+
+/// The element of Vm as a scalar.
+pub(super) fn scalar_element(w: Word, l: &mut Lift<'_>, ty: Ty) -> Value {
+    let (register, index) = element_place(w, ty);
+    let whole = v(l, Ty::V128, register);
+    l.b.extract_lane(ty, whole, index)
 }
 
 /// MUL, MLA, MLS, SQDMULH, SQRDMULH (by element): `op` takes Vd, Vn and the element.

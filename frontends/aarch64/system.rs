@@ -44,8 +44,10 @@ pub(super) fn brk(_w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
-/// HINT: NOP, YIELD, WFE, SEV, BTI, and pointer authentication, which does nothing where it is not announced.
-pub(super) fn hint(_w: Word, _l: &mut Lift<'_>) -> Lifted {
+/// Instructions without an effect that a program can see: HINT (NOP, YIELD, WFE, SEV, BTI, and pointer
+/// authentication, which does nothing where it is not announced), PRFM (literal), and ISB, as translated code is
+/// in program order.
+pub(super) fn no_effect(_w: Word, _l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
@@ -56,11 +58,6 @@ pub(super) fn barrier(w: Word, l: &mut Lift<'_>) -> Lifted {
         2 => Barrier::Store,
         _ => Barrier::Full,
     });
-    Ok(())
-}
-
-/// ISB: translated code is already in program order.
-pub(super) fn isb(_w: Word, _l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
@@ -140,7 +137,7 @@ pub(super) fn mrs(w: Word, l: &mut Lift<'_>) -> Lifted {
         ID_AA64PFR0_EL1 => l.b.c64(PFR0),
         ID_AA64ISAR0_EL1 => l.b.c64(ISAR0),
         ID_AA64ISAR1_EL1 => l.b.c64(ISAR1),
-        ID_FIRST..=ID_LAST => l.b.c64(0),
+        other if (ID_FIRST..=ID_LAST).contains(&other) => l.b.c64(0),
         _ => return Err(LiftError::Undefined),
     };
     set_reg(l, Ty::I64, w.rt(), value);

@@ -1,1 +1,182 @@
-//! x
+//! What the table promises: every row can be reached and lifted, what it makes is well formed, no word makes the
+//! frontend panic, and a second decoder agrees that what is lifted is an instruction.
+
+use super::Aarch64;
+use super::decode::find;
+use super::lift::{ROWS, Row};
+use super::word::Word;
+use crate::lift::{Decoded, Flow, Guest};
+use crate::{Shape, lift_region};
+use philae_ir::{Arch, ExitReason, Region, Terminator, verify};
+use yaxpeax_arch::{Decoder, U8Reader};
+use yaxpeax_arm::armv8::a64::{InstDecoder, Opcode};
+
+const PC: u64 = 0x40_0000;
+
+/// SplitMix64: good enough, and the same numbers everywhere.
+struct Random(u64);
+
+impl Random {
+    fn word(&mut self) -> u32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ mixed >> 31) as u32
+    }
+
+    /// A word that fits the row.
+    fn of(&mut self, row: &Row) -> u32 {
+        self.word() & !row.mask | row.value
+    }
+}
+
+fn lift(words: &[u32]) -> Region {
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let mut fetch = |pc: u64, buffer: &mut [u8]| {
+        let rest = &bytes[bytes.len().min((pc - PC) as usize)..];
+        let length = rest.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        length
+    };
+    lift_region(Arch::Aarch64, PC, Shape::Block { limit: words.len() }, &mut fetch).0
+}
+
+fn is_defined(word: u32) -> bool {
+    let region = lift(&[word]);
+    let undefined = |end: &Terminator| matches!(end, Terminator::Exit { reason: ExitReason::Undefined, .. });
+    !region.blocks.iter().any(|block| undefined(&block.end))
+}
+
+fn flow(word: u32) -> Flow {
+    match Aarch64::decode(PC, &word.to_le_bytes()) {
+        Decoded::Insn { length: 4, flow, .. } => flow,
+        other => panic!("{word:08x}: {other:?}"),
+    }
+}
+
+#[test]
+fn no_row_hides_another() {
+    for (i, row) in ROWS.iter().enumerate() {
+        let hides = |before: &&Row| before.mask & !row.mask == 0 && row.value & before.mask == before.value;
+        assert!(!ROWS[..i].iter().any(|before| hides(&before)), "{row:?} is never reached");
+    }
+}
+
+#[test]
+fn index_finds_the_first_row_that_fits() {
+    let mut random = Random(1);
+    for _ in 0..20_000 {
+        let word = random.word();
+        let first = ROWS.iter().position(|row| word & row.mask == row.value);
+        let found = find(Word(word)).map(|row| ROWS.iter().position(|other| std::ptr::eq(row, other)).unwrap());
+        assert_eq!(found, first, "{word:08x}");
+    }
+}
+
+#[test]
+fn every_row_lifts_to_well_formed_regions() {
+    let mut random = Random(2);
+    for row in ROWS {
+        let mut defined = 0;
+        for _ in 0..64 {
+            let word = random.of(row);
+            let region = lift(&[word]);
+            verify::verify(&region).unwrap_or_else(|error| panic!("{row:?} {word:08x}: {error}"));
+            defined += usize::from(is_defined(word));
+        }
+        // System registers are many, and few of them exist.
+        assert!(defined > 0 || matches!(row.name, "MRS" | "MSR (register)"), "{row:?} is never defined");
+    }
+}
+
+#[test]
+fn no_word_panics() {
+    let mut random = Random(3);
+    for i in 0..500_000 {
+        lift(&[random.word()]);
+        lift(&[random.of(&ROWS[i % ROWS.len()])]);
+    }
+}
+
+/// What a decoder written by others says: `None` if it refuses the word.
+fn second_opinion(word: u32) -> Option<Opcode> {
+    let bytes = word.to_le_bytes();
+    let decoded = InstDecoder::default().decode(&mut U8Reader::new(&bytes));
+    decoded.ok().map(|instruction| instruction.opcode).filter(|&opcode| opcode != Opcode::Invalid)
+}
+
+#[test]
+fn what_is_lifted_is_an_instruction() {
+    let mut random = Random(4);
+    for row in ROWS {
+        for _ in 0..64 {
+            let word = random.of(row);
+            assert!(!is_defined(word) || second_opinion(word).is_some(), "{row:?} {word:08x}");
+        }
+    }
+}
+
+#[test]
+fn flows() {
+    assert_eq!(flow(0x1400_0002), Flow::Jump(PC + 8), "b .+8");
+    assert_eq!(flow(0x17ff_ffff), Flow::Jump(PC - 4), "b .-4");
+    assert_eq!(flow(0x5400_0040), Flow::Branch(PC + 8), "b.eq .+8");
+    assert_eq!(flow(0xb4ff_ffe0), Flow::Branch(PC - 4), "cbz x0, .-4");
+    assert_eq!(flow(0x3500_0041), Flow::Branch(PC + 8), "cbnz w1, .+8");
+    assert_eq!(flow(0xb607_fffe), Flow::Branch(PC - 4), "tbz x30, #32, .-4");
+    assert_eq!(flow(0x3700_0040), Flow::Branch(PC + 8), "tbnz w0, #0, .+8");
+    for leaves in [0x9400_0002, 0xd61f_0000, 0xd63f_0000, 0xd65f_03c0, 0xd400_0001, 0xd420_0000, 0xd50b_7520] {
+        assert_eq!(flow(leaves), Flow::Leave, "{leaves:08x}");
+    }
+    for next in [0xd503_201f, 0xd50b_7421, 0xd53b_d040, 0x8b02_0020, 0xf940_0020, 0x1e62_2820] {
+        assert_eq!(flow(next), Flow::Next, "{next:08x}");
+    }
+}
+
+#[test]
+fn truncated_words_ask_for_more() {
+    assert!(matches!(Aarch64::decode(PC, &[0x1f, 0x20, 0x03]), Decoded::Truncated));
+}
+
+/// Reserved encodings, instructions of features that the guest is not told of, and those that decoders get wrong.
+#[test]
+fn undefined_words() {
+    let words = [
+        (0x0000_0000, "udf #0"),
+        (0x5280_0000 | 3 << 21, "movz w0, #0, lsl #48"),
+        (0x1240_0000, "and w0, w0 with N set"),
+        (0x9240_fc00, "and x0, x0 with imms all ones"),
+        (0x8b20_1400, "add x0, x0, w0, uxtb #5"),
+        (0x8bc0_0000, "add x0, x0, x0, ror #0"),
+        (0x0b00_8000, "add w0, w0, w0, lsl #32"),
+        (0x1340_0000, "sbfm w0 with N set"),
+        (0xf840_0c00, "ldr x0, [x0, #0]!"),
+        (0xa8c1_0000, "ldp x0, x0, [x0], #16"),
+        (0x4820_7c01, "casp with an odd register"),
+        (0x0ee2_8420, "add v0.1d"),
+        (0x4ee2_9c20, "mul v0.2d"),
+        (0x2f80_8021, "fmlal2 by element"),
+        (0x0e22_ec20, "fmlal"),
+        (0x6880_131d, "stgp"),
+        (0x9180_0000, "addg"),
+        (0xd180_0000, "subg"),
+        (0xd500_401f, "cfinv"),
+        (0xd500_403f, "xaflag"),
+        (0xd500_405f, "axflag"),
+        (0x6e21_e800, "frint32x v0.4s"),
+        (0x0ea1_6800, "bfcvtn"),
+        (0x4e80_a400, "smmla"),
+        (0xd503_323f, "dsb nXS"),
+        (0xd503_1000, "wfet"),
+        (0xd503_30ff, "sb"),
+        (0x04e0_e3e0, "cntd x0"),
+        (0x1ee2_2820, "fadd h0, h1, h2"),
+        (0xd53b_2400, "mrs x0, rndr"),
+        (0xd440_0000, "hlt"),
+        (0xd400_0002, "hvc"),
+        (0xdac1_0000, "pacia"),
+    ];
+    for (word, text) in words {
+        assert!(!is_defined(word), "{text}: {word:08x}");
+    }
+}

@@ -92,11 +92,9 @@ pub(super) fn movbe(x: &mut X86) -> Lifted {
 
 pub(super) fn bswap(x: &mut X86) -> Lifted {
     let ty = x.ty(0)?;
-    if ty == Ty::I16 {
-        return Err(LiftError::Undefined);
-    }
     let value = x.value(0, ty)?;
-    let swapped = x.bswap(ty, value);
+    // Of 16 bits undefined; processors swap the zero-extended register.
+    let swapped = if ty == Ty::I16 { x.iconst(ty, 0) } else { x.bswap(ty, value) };
     x.write_operand(0, ty, swapped)
 }
 

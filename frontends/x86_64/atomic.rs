@@ -6,11 +6,7 @@ use philae_ir::state::LOCALS;
 use philae_ir::{ExitReason, IntCond, RmwOp, Ty, Value};
 
 /// Replaces operand 0 by `new`(old) and makes old and new.
-pub(super) fn update(
-    x: &mut X86,
-    ty: Ty,
-    new: impl Fn(&mut X86, Value) -> Value,
-) -> Result<(Value, Value), LiftError> {
+pub(super) fn update(x: &mut X86, ty: Ty, new: impl Fn(&mut X86, Value) -> Value) -> Result<(Value, Value), LiftError> {
     let place = x.place(0)?;
     match place {
         Place::Memory(at) if x.insn.has_lock_prefix() => {
@@ -110,18 +106,29 @@ pub(super) fn cmpxchg(x: &mut X86) -> Lifted {
     };
     let result = x.sub(ty, expected, old);
     let equal = x.icmp(ty, IntCond::Eq, expected, old);
-    if let Place::Low(_) | Place::HighByte(_) = target {
-        let stays = x.select(ty, equal, new, old);
-        x.write(target, ty, stays);
+    // One of both is written, whole; the other keeps its upper half.
+    match target {
+        Place::Low(slot) | Place::HighByte(slot) => {
+            let before = [slot, RAX].map(|slot| x.get(Ty::I64, slot));
+            x.write_gpr(RAX, ty, old);
+            let failed = x.get(Ty::I64, RAX);
+            x.set(Ty::I64, RAX, before[1]);
+            x.write(target, ty, new);
+            let exchanged = x.get(Ty::I64, slot);
+            let after = x.select(Ty::I64, equal, exchanged, before[0]);
+            x.set(Ty::I64, slot, after);
+            let accumulator = x.get(Ty::I64, RAX);
+            let after = x.select(Ty::I64, equal, accumulator, failed);
+            x.set(Ty::I64, RAX, after);
+        }
+        Place::Memory(_) => {
+            let before = x.get(Ty::I64, RAX);
+            x.write_gpr(RAX, ty, old);
+            let failed = x.get(Ty::I64, RAX);
+            let after = x.select(Ty::I64, equal, before, failed);
+            x.set(Ty::I64, RAX, after);
+        }
     }
-    // The accumulator is written on failure only, so that success keeps its upper half.
-    let before = x.get(Ty::I64, RAX);
-    let failed = {
-        x.write_gpr(RAX, ty, old);
-        x.get(Ty::I64, RAX)
-    };
-    let after = x.select(Ty::I64, equal, before, failed);
-    x.set(Ty::I64, RAX, after);
     x.subtraction_flags(ty, expected, old, result);
     Ok(())
 }

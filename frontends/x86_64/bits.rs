@@ -84,8 +84,7 @@ pub(super) fn scan(x: &mut X86, end: End) -> Lifted {
         }
     };
     let zero = x.icmp_imm(ty, IntCond::Eq, source, 0);
-    let (_, place) = (ty, x.place(0)?);
-    let Place::Low(slot) = place else { return Err(LiftError::Undefined) };
+    let Place::Low(slot) = x.place(0)? else { return Err(LiftError::Undefined) };
     if ty == Ty::I16 {
         let old = x.get(ty, slot);
         let value = x.select(ty, zero, old, found);
@@ -97,7 +96,12 @@ pub(super) fn scan(x: &mut X86, end: End) -> Lifted {
         let value = x.select(Ty::I64, zero, old, found);
         x.set(Ty::I64, slot, value);
     }
-    x.logic_flags(ty, source);
+    // ZF alone is defined; the others are AMD's: PF from the result, the rest clear.
+    let any = x.bool_not(zero);
+    let flags = x.flags_logic(Ty::I8, any);
+    x.set_flags(flags);
+    x.set_parity(ty, found);
+    x.clear_adjust();
     Ok(())
 }
 
@@ -114,6 +118,9 @@ pub(super) fn count_zeros(x: &mut X86, end: End) -> Lifted {
     let flags = x.flags_logic(ty, count);
     let flags = x.flags_with_c(flags, empty);
     x.set_flags(flags);
+    let clear = x.bool_const(0);
+    x.set_parity_flag(clear);
+    x.clear_adjust();
     Ok(())
 }
 

@@ -36,10 +36,10 @@ pub(super) const INDEFINITE: Extended = Extended { mantissa: INTEGER_BIT | QUIET
 
 /// A finite value that is not 0: ± mantissa × 2^(exponent − 63), the mantissa's top bit set.
 #[derive(Clone, Copy)]
-struct Number {
-    negative: bool,
-    exponent: i32,
-    mantissa: u64,
+pub(super) struct Number {
+    pub(super) negative: bool,
+    pub(super) exponent: i32,
+    pub(super) mantissa: u64,
 }
 
 /// The kinds of values that FXAM tells apart, but for empty registers.
@@ -83,6 +83,8 @@ pub(super) struct Context {
     pub(super) raised: u16,
     /// Whether the magnitude was rounded up (C1).
     pub(super) up: bool,
+    /// Whether an operand was denormal in memory, in a format where 80 bits make it normal.
+    denormal_source: bool,
 }
 
 /// What is left of an exact result after rounding.
@@ -102,16 +104,25 @@ struct Format {
     top: i32,
 }
 
-/// What a remainder leaves: the value, the low bits of the quotient, and whether there is more to do.
+/// What a remainder leaves: a value, and what is known of the quotient.
 pub(super) struct Remainder {
     pub(super) value: Extended,
-    pub(super) quotient: u64,
-    pub(super) partial: bool,
+    pub(super) quotient: Quotient,
+}
+
+/// The quotient of a remainder.
+pub(super) enum Quotient {
+    /// There is none: an operand is no number, or the operation invalid.
+    None,
+    /// The remainder is not yet smaller than the divisor.
+    Partial,
+    /// Its low bits.
+    Whole(u64),
 }
 
 /// How a remainder's quotient is rounded.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Quotient {
+pub(super) enum QuotientRule {
     /// FPREM.
     Truncated,
     /// FPREM1.
@@ -185,8 +196,14 @@ impl Extended {
         Extended { mantissa: magnitude << shift, head }
     }
 
+    /// The same value with the exponent of 1 that an integer bit asks for (pseudo-denormals).
+    fn canonical(self) -> Extended {
+        let pseudo = self.class() == Class::Denormal && self.mantissa & INTEGER_BIT != 0;
+        if pseudo { Extended { head: self.head | 1, ..self } } else { self }
+    }
+
     /// Finite values other than 0 as a number.
-    fn number(self) -> Number {
+    pub(super) fn number(self) -> Number {
         let shift = self.mantissa.leading_zeros();
         let biased = i32::from(self.head & EXPONENT).max(1);
         Number {
@@ -211,10 +228,10 @@ impl Context {
             2 => 53,
             _ => 64,
         };
-        Context { round, precision, raised: 0, up: false }
+        Context { round, precision, raised: 0, up: false, denormal_source: false }
     }
 
-    fn raise(&mut self, exceptions: u16) {
+    pub(super) fn raise(&mut self, exceptions: u16) {
         self.raised |= exceptions;
     }
 
@@ -224,14 +241,14 @@ impl Context {
         INDEFINITE
     }
 
-    fn note_denormal(&mut self, a: Extended) {
-        if a.class() == Class::Denormal {
+    pub(super) fn note_denormal(&mut self, a: Extended) {
+        if a.class() == Class::Denormal || self.denormal_source {
             self.raise(DENORMAL);
         }
     }
 
     /// The result if an operand is no number (SDM volume 1, table 4-7).
-    fn not_a_number(&mut self, a: Extended, b: Extended) -> Option<Extended> {
+    pub(super) fn not_a_number(&mut self, a: Extended, b: Extended) -> Option<Extended> {
         if a.class() == Class::Unsupported || b.class() == Class::Unsupported {
             return Some(self.invalid());
         }
@@ -316,7 +333,7 @@ impl Context {
     }
 
     /// Rounds to the 80-bit format at the context's precision.
-    fn pack(&mut self, negative: bool, exponent: i32, mantissa: u128, sticky: bool) -> Extended {
+    pub(super) fn pack(&mut self, negative: bool, exponent: i32, mantissa: u128, sticky: bool) -> Extended {
         let format = Format { precision: self.precision, bias: BIAS, top: 0x7fff };
         let Rounded { biased, mantissa } = self.fit(negative, exponent, mantissa, sticky, format);
         Extended { mantissa: (mantissa >> 64) as u64, head: biased as u16 | Extended::zero(negative).head }
@@ -525,7 +542,7 @@ impl Context {
     }
 
     /// A signed integer of `bits` width; what does not fit is the most negative one.
-    pub(super) fn to_integer(&mut self, a: Extended, bits: u32) -> i64 {
+    pub(super) fn store_integer(&mut self, a: Extended, bits: u32) -> i64 {
         let indefinite = i64::MIN >> (64 - bits);
         let saved = *self;
         let value = match a.class() {
@@ -535,10 +552,8 @@ impl Context {
                 let magnitude = i128::from(self.integer_part(n));
                 if n.negative { -magnitude } else { magnitude }
             }
-            Class::Normal | Class::Denormal if a.is_negative() && a.mantissa == INTEGER_BIT => {
-                // −2^63 exactly, if it is that.
-                if a.number().exponent == 63 { i128::from(i64::MIN) } else { i128::MAX }
-            }
+            // −2^63 itself.
+            Class::Normal if a == Extended::from_integer(i64::MIN) => i128::from(i64::MIN),
             _ => i128::MAX,
         };
         if value < i128::from(indefinite) || value > -(i128::from(indefinite) + 1) {
@@ -549,13 +564,19 @@ impl Context {
         value as i64
     }
 
-    /// Out of a binary32.
-    pub(super) fn from_single(&mut self, bits: u32) -> Extended {
+    /// A value that has been converted on its way to the stack: what arithmetic would raise for it.
+    pub(super) fn loaded(&mut self, a: Extended) -> Extended {
+        self.note_denormal(a);
+        self.not_a_number(a, a).unwrap_or(a)
+    }
+
+    /// Out of a binary32; what is exceptional about it is raised by what it is used for.
+    pub(super) fn load_single(&mut self, bits: u32) -> Extended {
         self.widen(u64::from(bits) << 32, 8, 127)
     }
 
-    /// Out of a binary64.
-    pub(super) fn from_double(&mut self, bits: u64) -> Extended {
+    /// Out of a binary64, in the same way.
+    pub(super) fn load_double(&mut self, bits: u64) -> Extended {
         self.widen(bits, 11, 1023)
     }
 
@@ -566,14 +587,13 @@ impl Context {
         let fraction = bits << (1 + exponent_bits);
         let sign = Extended::zero(negative).head;
         if biased == (1 << exponent_bits) - 1 {
-            let value = Extended { mantissa: INTEGER_BIT | fraction >> 1, head: sign | EXPONENT };
-            return if fraction == 0 { value } else { self.not_a_number(value, value).unwrap_or(value) };
+            return Extended { mantissa: INTEGER_BIT | fraction >> 1, head: sign | EXPONENT };
         }
         if biased == 0 {
             if fraction == 0 {
                 return Extended::zero(negative);
             }
-            self.raise(DENORMAL);
+            self.denormal_source = true;
             let shift = fraction.leading_zeros();
             let head = (BIAS - bias - shift as i32) as u16 | sign;
             return Extended { mantissa: fraction << shift, head };
@@ -582,12 +602,12 @@ impl Context {
     }
 
     /// Into a binary32.
-    pub(super) fn to_single(&mut self, a: Extended) -> u32 {
+    pub(super) fn store_single(&mut self, a: Extended) -> u32 {
         (self.narrow(a, 8, Format { precision: 24, bias: 127, top: 0xff }) >> 32) as u32
     }
 
     /// Into a binary64.
-    pub(super) fn to_double(&mut self, a: Extended) -> u64 {
+    pub(super) fn store_double(&mut self, a: Extended) -> u64 {
         self.narrow(a, 11, Format { precision: 53, bias: 1023, top: 0x7ff })
     }
 
@@ -630,7 +650,7 @@ impl Context {
         self.note_denormal(a);
         self.note_denormal(b);
         match (a.class(), b.class()) {
-            (Class::Zero | Class::Infinity, _) | (_, Class::Zero) => return a,
+            (Class::Zero | Class::Infinity, _) | (_, Class::Zero) => return a.canonical(),
             (_, Class::Infinity) if b.is_negative() => return Extended::zero(a.is_negative()),
             (_, Class::Infinity) => return Extended::infinity(a.is_negative()),
             _ => {}
@@ -644,10 +664,15 @@ impl Context {
         };
         let n = a.number();
         let exponent = n.exponent + if by.negative { -magnitude } else { magnitude };
+        self.at_full_precision(|context| context.pack(n.negative, exponent, u128::from(n.mantissa) << 64, false))
+    }
+
+    /// Does what the control word's precision has no say in.
+    pub(super) fn at_full_precision<T>(&mut self, work: impl FnOnce(&mut Context) -> T) -> T {
         let precision = std::mem::replace(&mut self.precision, 64);
-        let value = self.pack(n.negative, exponent, u128::from(n.mantissa) << 64, false);
+        let result = work(self);
         self.precision = precision;
-        value
+        result
     }
 
     /// Exponent and significand (FXTRACT).
@@ -671,14 +696,14 @@ impl Context {
     }
 
     /// a − b × quotient, exactly; at most 63 bits of the quotient at a time.
-    pub(super) fn remainder(&mut self, a: Extended, b: Extended, rule: Quotient) -> Remainder {
-        let done = |value| Remainder { value, quotient: 0, partial: false };
-        if let Some(nan) = self.not_a_number(a, b) {
-            return done(nan);
+    pub(super) fn remainder(&mut self, a: Extended, b: Extended, rule: QuotientRule) -> Remainder {
+        if let Some(value) = self.not_a_number(a, b) {
+            return Remainder { value, quotient: Quotient::None };
         }
         if a.class() == Class::Infinity || b.class() == Class::Zero {
-            return done(self.invalid());
+            return Remainder { value: self.invalid(), quotient: Quotient::None };
         }
+        let done = |value| Remainder { value: Extended::canonical(value), quotient: Quotient::Whole(0) };
         self.note_denormal(a);
         self.note_denormal(b);
         if a.class() == Class::Zero || b.class() == Class::Infinity {
@@ -686,23 +711,23 @@ impl Context {
         }
         let (x, y) = (a.number(), b.number());
         let distance = x.exponent - y.exponent;
-        if distance < -1 || (distance < 0 && rule == Quotient::Truncated) {
+        if distance < -1 || (distance < 0 && rule == QuotientRule::Truncated) {
             return done(a);
         }
-        let precision = std::mem::replace(&mut self.precision, 64);
-        let result = if distance < 64 { self.whole_remainder(x, y, rule) } else { self.partial_remainder(x, y) };
-        self.precision = precision;
-        result
+        self.at_full_precision(|context| match distance {
+            ..64 => context.whole_remainder(x, y, rule),
+            _ => context.partial_remainder(x, y),
+        })
     }
 
-    fn whole_remainder(&mut self, x: Number, y: Number, rule: Quotient) -> Remainder {
+    fn whole_remainder(&mut self, x: Number, y: Number, rule: QuotientRule) -> Remainder {
         let distance = x.exponent - y.exponent;
         // With one more bit below, so that a distance of −1 needs no fraction.
         let divisor = u128::from(y.mantissa) << 1;
         let dividend = (u128::from(x.mantissa), distance + 1);
         let (quotient, rest) = divide_scaled(dividend.0, dividend.1 as u32, divisor);
         let (mut quotient, mut rest, mut negative) = (quotient, rest, x.negative);
-        if rule == Quotient::Nearest && (2 * rest > divisor || (2 * rest == divisor && quotient & 1 == 1)) {
+        if rule == QuotientRule::Nearest && (2 * rest > divisor || (2 * rest == divisor && quotient & 1 == 1)) {
             rest = divisor - rest;
             quotient = quotient.wrapping_add(1);
             negative = !negative;
@@ -712,7 +737,7 @@ impl Context {
             // Bit 64 of the doubled divisor counts 2^y.exponent.
             _ => self.normalise(negative, y.exponent + 63, rest, false),
         };
-        Remainder { value, quotient, partial: false }
+        Remainder { value, quotient: Quotient::Whole(quotient) }
     }
 
     fn partial_remainder(&mut self, x: Number, y: Number) -> Remainder {
@@ -723,7 +748,7 @@ impl Context {
             0 => Extended::zero(x.negative),
             _ => self.normalise(x.negative, y.exponent + distance - step + 64, rest, false),
         };
-        Remainder { value, quotient: 0, partial: true }
+        Remainder { value, quotient: Quotient::Partial }
     }
 }
 

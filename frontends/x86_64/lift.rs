@@ -10,9 +10,7 @@ use super::sse_float::{Estimate, Fraction};
 use super::sse_int::{Half, LaneShift};
 use super::x87::{Memory, Then};
 use super::x87_unit::{self as unit, Arithmetic, Constant, Unary};
-use super::{
-    alu, atomic, bits, branch, muldiv, shift, sse_float as float, sse_int as int, stack, string, system, x87,
-};
+use super::{alu, atomic, bits, branch, muldiv, shift, sse_float as float, sse_int as int, stack, string, system, x87};
 use crate::lift::{Lift, LiftError};
 use iced_x86::{Code, ConditionCode, Instruction, Mnemonic as M};
 use philae_ir::{Barrier, Builder, FloatCond, IntCond, Op, Ty};
@@ -141,7 +139,8 @@ fn body(x: &mut X86) -> Lifted {
         // The system.
         M::Nop | M::Pause | M::Endbr64 | M::Endbr32 | M::Reservednop | M::Wait | M::Cldemote
         | M::Clflush | M::Clflushopt | M::Clwb | M::Prefetch | M::Prefetchw | M::Prefetchwt1
-        | M::Prefetchnta | M::Prefetcht0 | M::Prefetcht1 | M::Prefetcht2 => system::nop(x),
+        | M::Prefetchnta | M::Prefetcht0 | M::Prefetcht1 | M::Prefetcht2
+        | M::Prefetchit0 | M::Prefetchit1 => system::nop(x),
         // Without shadow stacks these leave their register.
         M::Rdsspd | M::Rdsspq => system::nop(x),
         M::Syscall => system::syscall(x),
@@ -347,7 +346,7 @@ fn body(x: &mut X86) -> Lifted {
         M::Fldln2 => x87::load_constant(x, Constant::LnOf2),
         M::Fldz => x87::load_constant(x, Constant::Zero),
         M::Fst => x87::store(x, Memory::Float, Then::Keep),
-        M::Fstp | M::Fstpnce => x87::store(x, Memory::Float, Then::Pop),
+        M::Fstp => x87::store(x, Memory::Float, Then::Pop),
         M::Fist => x87::store(x, Memory::Integer, Then::Keep),
         M::Fistp => x87::store(x, Memory::Integer, Then::Pop),
         M::Fisttp => x87::store(x, Memory::Truncated, Then::Pop),
@@ -390,6 +389,14 @@ fn body(x: &mut X86) -> Lifted {
         M::Fprem => x87::unary(x, Unary::Remainder),
         M::Fprem1 => x87::unary(x, Unary::RemainderNearest),
         M::Fxtract => x87::unary(x, Unary::Extract),
+        M::F2xm1 => x87::unary(x, Unary::Exp2MinusOne),
+        M::Fsin => x87::unary(x, Unary::Sine),
+        M::Fcos => x87::unary(x, Unary::Cosine),
+        M::Fsincos => x87::unary(x, Unary::SineAndCosine),
+        M::Fptan => x87::unary(x, Unary::Tangent),
+        M::Fpatan => x87::unary(x, Unary::ArcTangent),
+        M::Fyl2x => x87::unary(x, Unary::YLog2X),
+        M::Fyl2xp1 => x87::unary(x, Unary::YLog2XPlusOne),
         M::Fxam => x87::unary(x, Unary::Examine),
         M::Ftst => x87::unary(x, Unary::Test),
         M::Fdecstp => x87::unary(x, Unary::DecrementTop),
@@ -414,7 +421,8 @@ fn body(x: &mut X86) -> Lifted {
         M::Frstor => x87::frstor(x),
         M::Fninit => x87::control(x, &unit::INITIALISE),
         M::Fnclex => x87::control(x, &unit::CLEAR),
-        M::Fnop => system::nop(x),
+        // What only the 8087 and the 80287 obey.
+        M::Fnop | M::Fneni | M::Fndisi | M::Fnsetpm => system::nop(x),
 
         _ => Err(LiftError::Undefined),
     }

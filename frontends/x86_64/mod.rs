@@ -19,6 +19,9 @@ mod sse_int;
 mod stack;
 mod string;
 mod system;
+#[cfg(test)]
+mod tests;
+mod transcendental;
 mod x87;
 mod x87_unit;
 
@@ -40,7 +43,7 @@ impl Guest for X86_64 {
         let insn = decoder.decode();
         if insn.is_invalid() {
             let starved = decoder.last_error() == DecoderError::NoMoreBytes && bytes.len() < Self::MAX_LENGTH;
-            return if starved { Decoded::Truncated } else { Decoded::Undefined };
+            return if starved && may_become_valid(bytes) { Decoded::Truncated } else { Decoded::Undefined };
         }
         Decoded::Insn { insn, length: insn.len() as u8, flow: flow(&insn) }
     }
@@ -48,6 +51,13 @@ impl Guest for X86_64 {
     fn lift(insn: &Instruction, lift: &mut Lift<'_>) -> Result<(), LiftError> {
         lift::lift(insn, lift)
     }
+}
+
+/// Whether more bytes can make an instruction of a start: the decoder asks for a ModRM byte before it refuses.
+fn may_become_valid(bytes: &[u8]) -> bool {
+    let mut padded = [0; X86_64::MAX_LENGTH];
+    padded[..bytes.len()].copy_from_slice(bytes);
+    !Decoder::new(64, &padded, DecoderOptions::NONE).decode().is_invalid()
 }
 
 /// Where control goes. What iced calls a call includes SYSCALL; all of that leaves.

@@ -110,16 +110,11 @@ fn rotate_flags(x: &mut X86, shifted: Option<(Ty, Count, Shifted)>) {
     x.set_flags(flags);
 }
 
-/// The sign bits of two values differ.
-fn signs_differ(x: &mut X86, ty: Ty, a: Value, b: Value) -> Value {
-    let both = x.xor(ty, a, b);
-    x.sign_bit(ty, both)
-}
-
 /// The two top bits of a value differ.
 fn top_bits_differ(x: &mut X86, ty: Ty, value: Value) -> Value {
     let doubled = x.shl_imm(ty, value, 1);
-    signs_differ(x, ty, value, doubled)
+    let both = x.xor(ty, value, doubled);
+    x.sign_bit(ty, both)
 }
 
 /// The type to compute in: counts stay below its width.
@@ -308,7 +303,8 @@ pub(super) fn shld(x: &mut X86) -> Lifted {
         let result = x.or(ty, up, down);
         let out = x.lshr(ty, old, back);
         let carry = x.low_bit(ty, out);
-        let overflow = signs_differ(x, ty, old, result);
+        let sign = x.sign_bit(ty, result);
+        let overflow = x.xor(Ty::I8, sign, carry);
         Shifted { result, carry, overflow }
     })?;
     shift_flags(x, shifted);
@@ -332,20 +328,24 @@ pub(super) fn shrd(x: &mut X86) -> Lifted {
         let before = x.add_imm(ty, by, u64::MAX);
         let out = x.lshr(ty, old, before);
         let carry = x.low_bit(ty, out);
-        let overflow = signs_differ(x, ty, old, result);
+        let overflow = top_bits_differ(x, ty, result);
         Shifted { result, carry, overflow }
     })?;
     shift_flags(x, shifted);
     Ok(())
 }
 
-/// SHLD and SHRD of 16 bits. Counts above 16 are undefined; processors go on with the operand itself.
+/// SHLD and SHRD of 16 bits. Counts above 16 are undefined; AMD's processors go on with the filler again.
 fn shift_pair_16(x: &mut X86, old: Value, filler: Value, count: Count, direction: Direction) -> Shifted {
     let ty = Ty::I64;
     let (own, filler) = (x.zext(ty, old), x.zext(ty, filler));
+    let (low, high) = match direction {
+        Direction::Left => (filler, own),
+        Direction::Right => (own, filler),
+    };
     let middle = x.shl_imm(ty, filler, 16);
-    let top = x.shl_imm(ty, own, 32);
-    let ends = x.or(ty, own, top);
+    let high = x.shl_imm(ty, high, 32);
+    let ends = x.or(ty, low, high);
     let whole = x.or(ty, ends, middle);
     let by = amount(x, ty, count);
     let (turned, out) = match direction {
@@ -360,6 +360,12 @@ fn shift_pair_16(x: &mut X86, old: Value, filler: Value, count: Count, direction
     };
     let result = x.trunc(Ty::I16, turned);
     let carry = x.low_bit(ty, out);
-    let overflow = signs_differ(x, Ty::I16, old, result);
+    let overflow = match direction {
+        Direction::Left => {
+            let sign = x.sign_bit(Ty::I16, result);
+            x.xor(Ty::I8, sign, carry)
+        }
+        Direction::Right => top_bits_differ(x, Ty::I16, result),
+    };
     Shifted { result, carry, overflow }
 }

@@ -1,10 +1,10 @@
 //! Integer vectors of SSE2, SSE3 and SSSE3, and MMX: an MMX register is computed with as a vector whose upper
 //! half is 0, through the same bodies.
 
-use super::operand::{Lifted, X86, mm_number};
+use super::operand::{Address, Lifted, X86, mm_number};
 use super::x87_unit;
 use crate::lift::LiftError;
-use iced_x86::OpKind;
+use iced_x86::{Mnemonic, OpKind};
 use philae_ir::{Builder, IntCond, Ty, Value};
 
 /// A shuffle index that makes a zero byte.
@@ -53,7 +53,10 @@ impl<'l> X86<'_, 'l> {
         }
         let at = self.address();
         match self.insn.memory_size().size() {
-            16 => Ok(self.load(Ty::V128, at.base, at.offset)),
+            16 => {
+                let at = self.aligned(at);
+                Ok(self.load(Ty::V128, at.base, at.offset))
+            }
             // PUNPCKL of MMX reads 32 bits.
             4 => {
                 let low = self.load_zext(Ty::I64, Ty::I32, at.base, at.offset);
@@ -83,7 +86,10 @@ impl<'l> X86<'_, 'l> {
         }
         let at = self.address();
         match self.insn.memory_size().size() {
-            16 => self.store(Ty::V128, at.base, at.offset, value),
+            16 => {
+                let at = self.aligned(at);
+                self.store(Ty::V128, at.base, at.offset, value);
+            }
             8 => {
                 let low = self.low(Ty::V128, value);
                 self.store(Ty::I64, at.base, at.offset, low);
@@ -91,6 +97,25 @@ impl<'l> X86<'_, 'l> {
             _ => return Err(LiftError::Undefined),
         }
         Ok(())
+    }
+
+    /// An address that faults, as a misaligned one of 16 bytes does: the low bits that must be 0 make it
+    /// non-canonical, which is cheaper than a way out of the region.
+    fn aligned(&mut self, at: Address) -> Address {
+        const LOW_TO_TOP: u64 = 60;
+        if !self.checks_alignment() {
+            return at;
+        }
+        let at = if at.offset % 16 == 0 { at } else { Address { base: self.pointer(at), offset: 0 } };
+        let low = self.shl_imm(Ty::I64, at.base, LOW_TO_TOP);
+        Address { base: self.xor(Ty::I64, at.base, low), offset: at.offset }
+    }
+
+    /// Whether the instruction refuses misaligned memory; a RIP-relative address is known to be aligned or not.
+    fn checks_alignment(&self) -> bool {
+        use Mnemonic::{Lddqu, Movdqu, Movupd, Movups};
+        let known = self.insn.is_ip_rel_memory_operand() && self.insn.memory_displacement64().is_multiple_of(16);
+        !known && !matches!(self.insn.mnemonic(), Movups | Movupd | Movdqu | Lddqu)
     }
 
     /// A vector of 64-bit lanes that both hold `bits`.

@@ -4,7 +4,7 @@ use super::alu::selector;
 use super::operand::{Lifted, Place, RBP, RSP, X86};
 use crate::lift::LiftError;
 use iced_x86::Register;
-use philae_ir::{Ty, Value};
+use philae_ir::{RmwOp, Ty, Value};
 
 /// Stores below the stack pointer, then moves it.
 fn push_value(x: &mut X86, ty: Ty, value: Value) {
@@ -111,6 +111,9 @@ pub(super) fn enter(x: &mut X86) -> Lifted {
         x.store(Ty::I64, stack, -pushed, frame);
     }
     let below = x.add_imm(Ty::I64, stack, (pushed as u64 + room).wrapping_neg());
+    // SDM: faults as a write at the final stack pointer would.
+    let zero = x.iconst(Ty::I8, 0);
+    x.atomic_rmw(Ty::I8, RmwOp::Or, below, zero);
     x.set(Ty::I64, RSP, below);
     x.set(Ty::I64, RBP, frame);
     Ok(())

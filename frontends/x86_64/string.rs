@@ -45,8 +45,32 @@ enum Until {
     Compared,
 }
 
+/// How many bytes a bulk round moves.
+const BULK: u64 = 16;
+/// The highest offset in a page at which a bulk access stays inside it: it then faults as a whole or not at all,
+/// so that its fault is that of its first element.
+const LAST_IN_PAGE: u64 = 4096 - BULK;
+
+/// Many elements at once, where that cannot be told from one by one.
+struct Bulk<C, B> {
+    /// Beside an upward direction, enough elements and a destination inside a page: what must hold of the source.
+    condition: C,
+    /// Moves [`BULK`] bytes and the pointers.
+    body: B,
+}
+
 /// Writes `body` once, or as a loop over RCX under a REP prefix.
 fn repeat(x: &mut X86, ty: Ty, until: Until, body: impl Fn(&mut X86, Round)) {
+    repeat_with(x, ty, until, body, None::<Bulk<fn(&mut X86) -> Value, fn(&mut X86)>>);
+}
+
+fn repeat_with(
+    x: &mut X86,
+    ty: Ty,
+    until: Until,
+    body: impl Fn(&mut X86, Round),
+    bulk: Option<Bulk<impl Fn(&mut X86) -> Value, impl Fn(&mut X86)>>,
+) {
     let address = address_size(x);
     let direction = x.get(Ty::I8, DF);
     let (up, down) = (x.c64(u64::from(ty.bytes())), x.c64(u64::from(ty.bytes()).wrapping_neg()));
@@ -62,6 +86,9 @@ fn repeat(x: &mut X86, ty: Ty, until: Until, body: impl Fn(&mut X86, Round)) {
     let finished = x.icmp_imm(address, IntCond::Eq, count, 0);
     x.branch(finished, done, work);
     x.switch_to(work);
+    if let (Some(bulk), Ty::I64) = (bulk, address) {
+        bulk_round(x, round, count, head, bulk);
+    }
     body(x, round);
     let less = x.add_imm(address, count, u64::MAX);
     x.write_gpr(RCX, address, less);
@@ -71,6 +98,46 @@ fn repeat(x: &mut X86, ty: Ty, until: Until, body: impl Fn(&mut X86, Round)) {
     x.lift.poll(x.lift.pc);
     x.jump(head);
     x.switch_to(done);
+}
+
+/// Writes a round of [`BULK`] bytes, for when that is possible; goes on in a block for when it is not.
+fn bulk_round(
+    x: &mut X86,
+    round: Round,
+    count: Value,
+    head: BlockId,
+    bulk: Bulk<impl Fn(&mut X86) -> Value, impl Fn(&mut X86)>,
+) {
+    let (many, one) = (x.new_block(), x.new_block());
+    let elements = BULK / u64::from(round.ty.bytes());
+    let enough = x.icmp_imm(Ty::I64, IntCond::Uge, count, elements);
+    let upwards = x.icmp_imm(Ty::I64, IntCond::Slt, round.step, 0);
+    let upwards = x.bool_not(upwards);
+    let destination = inside_page(x, RDI);
+    let source = (bulk.condition)(x);
+    let possible = [upwards, destination, source].into_iter().fold(enough, |all, this| x.and(Ty::I8, all, this));
+    x.branch(possible, many, one);
+    x.switch_to(many);
+    (bulk.body)(x);
+    let less = x.add_imm(Ty::I64, count, elements.wrapping_neg());
+    x.set(Ty::I64, RCX, less);
+    x.lift.poll(x.lift.pc);
+    x.jump(head);
+    x.switch_to(one);
+}
+
+/// Whether [`BULK`] bytes at the address in a register lie in one page.
+fn inside_page(x: &mut X86, slot: Slot) -> Value {
+    let pointer = x.get(Ty::I64, slot);
+    let offset = x.and_imm(Ty::I64, pointer, 4095);
+    x.icmp_imm(Ty::I64, IntCond::Ule, offset, LAST_IN_PAGE)
+}
+
+/// Moves the pointer in a register on by [`BULK`] bytes.
+fn advance(x: &mut X86, slot: Slot) {
+    let pointer = x.get(Ty::I64, slot);
+    let next = x.add_imm(Ty::I64, pointer, BULK);
+    x.set(Ty::I64, slot, next);
 }
 
 /// Goes to `done` unless ZF still is what the prefix asks for.
@@ -90,24 +157,55 @@ fn address_size(x: &X86) -> Ty {
 }
 
 pub(super) fn movs(x: &mut X86, ty: Ty) -> Lifted {
-    repeat(x, ty, Until::Counted, |x, round| {
+    let bulk = Bulk {
+        // A destination less than a bulk above the source reads what it has just written.
+        condition: |x: &mut X86| {
+            let (from, to) = (x.get(Ty::I64, RSI), x.get(Ty::I64, RDI));
+            let distance = x.sub(Ty::I64, to, from);
+            let apart = x.icmp_imm(Ty::I64, IntCond::Uge, distance, BULK);
+            let inside = inside_page(x, RSI);
+            x.and(Ty::I8, apart, inside)
+        },
+        body: |x: &mut X86| {
+            let (from, to) = (x.get(Ty::I64, RSI), x.get(Ty::I64, RDI));
+            let value = x.load(Ty::V128, from, 0);
+            x.store(Ty::V128, to, 0, value);
+            advance(x, RSI);
+            advance(x, RDI);
+        },
+    };
+    // With a segment base the source's page is another one.
+    let bulk = if x.segment_base().is_none() { Some(bulk) } else { None };
+    let single = |x: &mut X86, round: Round| {
         let (from, next_from) = round.source(x);
         let (to, next_to) = round.pointer(x, RDI);
         let value = x.load(round.ty, from, 0);
         x.store(round.ty, to, 0, value);
         x.write_gpr(RSI, round.address, next_from);
         x.write_gpr(RDI, round.address, next_to);
-    });
+    };
+    repeat_with(x, ty, Until::Counted, single, bulk);
     Ok(())
 }
 
 pub(super) fn stos(x: &mut X86, ty: Ty) -> Lifted {
-    repeat(x, ty, Until::Counted, |x, round| {
+    let bulk = Bulk {
+        condition: |x: &mut X86| x.bool_const(1),
+        body: |x: &mut X86| {
+            let element = x.get(ty, RAX);
+            let value = x.splat(Ty::int_vector(ty.bits()), element);
+            let to = x.get(Ty::I64, RDI);
+            x.store(Ty::V128, to, 0, value);
+            advance(x, RDI);
+        },
+    };
+    let single = |x: &mut X86, round: Round| {
         let (to, next) = round.pointer(x, RDI);
         let value = x.get(round.ty, RAX);
         x.store(round.ty, to, 0, value);
         x.write_gpr(RDI, round.address, next);
-    });
+    };
+    repeat_with(x, ty, Until::Counted, single, Some(bulk));
     Ok(())
 }
 

@@ -4,8 +4,9 @@
 //! Exceptions set the status word and are answered as masked ones, whatever the control word says.
 
 use super::extended::{
-    Class, Context, Extended, INDEFINITE, INVALID, Quotient, QuietNan, Relation, Remainder, Round,
+    Class, Context, Extended, INDEFINITE, INVALID, QuietNan, Quotient, QuotientRule, Relation, Remainder, Round,
 };
+use super::transcendental::Angle;
 use philae_ir::state::x86_64::{X87, X87_CONTROL, X87_STATUS, X87_TAGS};
 use philae_ir::{CpuState, Helper, HelperEffect, Ty};
 
@@ -97,6 +98,20 @@ numbered! {
         Extract,
         Examine,
         Test,
+        /// 2^x − 1.
+        Exp2MinusOne,
+        Sine,
+        Cosine,
+        /// Replaced by its sine, with the cosine pushed.
+        SineAndCosine,
+        /// Replaced by its tangent, with 1 pushed.
+        Tangent,
+        /// Of the register below by the top; popped.
+        ArcTangent,
+        /// The register below times the logarithm to base 2 of the top; popped.
+        YLog2X,
+        /// The register below times the logarithm to base 2 of the top plus 1; popped.
+        YLog2XPlusOne,
         /// TOP − 1.
         DecrementTop,
         /// TOP + 1.
@@ -130,7 +145,10 @@ const fn helper(
 pub(super) static LOAD: Helper = helper("x87_load", 2, Ty::I64, |cpu, [kind, bits, _]| {
     let mut unit = Unit::new(cpu);
     let value = match Kind::from_number(kind) {
-        Kind::Stack => unit.read(bits as u16),
+        kind @ (Kind::Single | Kind::Double) => {
+            let value = unit.decode(kind, bits);
+            unit.context.loaded(value)
+        }
         kind => unit.decode(kind, bits),
     };
     unit.push(value);
@@ -201,14 +219,12 @@ pub(super) static COMPARE_QUIET: Helper = helper("x87_compare_quiet", 2, Ty::I64
 });
 
 /// Compares the top of the stack with a register; makes ZF, PF, CF in bits 2, 1, 0.
-pub(super) static COMPARE_FLAGS: Helper = helper("x87_compare_flags", 1, Ty::I32, |cpu, [with, ..]| {
-    compare_to_flags(cpu, with, QuietNan::Raises)
-});
+pub(super) static COMPARE_FLAGS: Helper =
+    helper("x87_compare_flags", 1, Ty::I32, |cpu, [with, ..]| compare_to_flags(cpu, with, QuietNan::Raises));
 
 /// As [`COMPARE_FLAGS`], where quiet NaNs pass.
-pub(super) static COMPARE_FLAGS_QUIET: Helper = helper("x87_compare_flags_quiet", 1, Ty::I32, |cpu, [with, ..]| {
-    compare_to_flags(cpu, with, QuietNan::Passes)
-});
+pub(super) static COMPARE_FLAGS_QUIET: Helper =
+    helper("x87_compare_flags_quiet", 1, Ty::I32, |cpu, [with, ..]| compare_to_flags(cpu, with, QuietNan::Passes));
 
 /// One of [`Unary`].
 pub(super) static UNARY: Helper = helper("x87_unary", 1, Ty::I64, |cpu, [op, ..]| {
@@ -221,8 +237,8 @@ pub(super) static UNARY: Helper = helper("x87_unary", 1, Ty::I64, |cpu, [op, ..]
 pub(super) static EXCHANGE: Helper = helper("x87_exchange", 1, Ty::I64, |cpu, [with, ..]| {
     let mut unit = Unit::new(cpu);
     let (a, b) = (unit.read(0), unit.read(with as u16));
-    unit.write(0, b);
-    unit.write(with as u16, a);
+    unit.replace(0, b);
+    unit.replace(with as u16, a);
     unit.commit()
 });
 
@@ -231,20 +247,19 @@ pub(super) static MOVE_IF: Helper = helper("x87_move_if", 2, Ty::I64, |cpu, [con
     let mut unit = Unit::new(cpu);
     let (old, new) = (unit.read(0), unit.read(from as u16));
     unit.write(0, if condition == 1 { new } else { old });
-    unit.commit()
+    unit.commit_keeping_c1()
 });
 
 /// Marks a register as empty.
 pub(super) static FREE: Helper = helper("x87_free", 1, Ty::I64, |cpu, [which, ..]| {
-    let bit = 1 << Unit::new(cpu).physical(which as u16);
-    let tags = cpu.get(X87_TAGS) & !bit;
-    cpu.set(X87_TAGS, tags);
-    0
+    let unit = Unit::new(cpu);
+    let tags = unit.cpu.get(X87_TAGS) & !(1 << unit.physical(which as u16));
+    unit.cpu.set(X87_TAGS, tags);
+    unit.commit()
 });
 
 /// The control word.
-pub(super) static CONTROL: Helper =
-    helper("x87_control", 0, Ty::I16, |cpu, _| u128::from(cpu.get(X87_CONTROL) as u16));
+pub(super) static CONTROL: Helper = helper("x87_control", 0, Ty::I16, |cpu, _| u128::from(cpu.get(X87_CONTROL) as u16));
 
 /// Sets the control word; bit 6 always reads 1.
 pub(super) static SET_CONTROL: Helper = helper("x87_set_control", 1, Ty::I64, |cpu, [control, ..]| {
@@ -324,6 +339,7 @@ pub(super) static SET_MM: Helper = helper("mmx_set_register", 2, Ty::I64, |cpu, 
 
 /// Marks all registers as empty (EMMS).
 pub(super) static LEAVE_MMX: Helper = helper("mmx_leave", 0, Ty::I64, |cpu, _| {
+    enter_mmx(cpu);
     cpu.set(X87_TAGS, 0);
     0
 });
@@ -415,16 +431,19 @@ impl<'a> Unit<'a> {
     fn read(&mut self, which: u16) -> Extended {
         if !self.in_use(which) {
             self.stack_fault = true;
-            self.context.raised |= INVALID;
             self.context.up = false;
             return INDEFINITE;
         }
         Extended::from_bits(self.cpu.get128(X87[self.physical(which)]))
     }
 
+    /// Writes a result: after a stack fault, the indefinite value.
     fn write(&mut self, which: u16, value: Extended) {
+        self.replace(which, if self.stack_fault { INDEFINITE } else { value });
+    }
+
+    fn replace(&mut self, which: u16, value: Extended) {
         let register = self.physical(which);
-        let value = if self.stack_fault { INDEFINITE } else { value };
         self.cpu.set128(X87[register], value.to_bits());
         let tags = self.cpu.get(X87_TAGS) | 1 << register;
         self.cpu.set(X87_TAGS, tags);
@@ -436,15 +455,17 @@ impl<'a> Unit<'a> {
         self.cpu.set(X87_STATUS, u64::from(status & !TOP | top));
     }
 
-    /// Pushes; a register in use there is a stack overflow.
-    fn push(&mut self, value: Extended) {
-        let overflow = self.in_use(7);
-        self.move_top(7);
-        if overflow {
+    /// A push onto a register in use is a stack overflow.
+    fn check_room(&mut self) {
+        if self.in_use(7) && !self.stack_fault {
             self.stack_fault = true;
-            self.context.raised |= INVALID;
             self.context.up = true;
         }
+    }
+
+    fn push(&mut self, value: Extended) {
+        self.check_room();
+        self.move_top(7);
         self.write(0, value);
     }
 
@@ -455,7 +476,11 @@ impl<'a> Unit<'a> {
     }
 
     /// Writes the collected exceptions and conditions to the status word.
-    fn commit(self) -> u128 {
+    fn commit(mut self) -> u128 {
+        if self.stack_fault || self.context.raised & INVALID != 0 {
+            // An invalid operation is answered before its operands are looked at further.
+            self.context.raised = INVALID;
+        }
         let mut status = status(self.cpu) & !C1;
         if self.sets_conditions {
             status = status & !(C0 | C2 | C3) | self.conditions & (C0 | C2 | C3);
@@ -471,12 +496,20 @@ impl<'a> Unit<'a> {
         0
     }
 
+    /// As [`Unit::commit`]; C1 changes only on a stack fault.
+    fn commit_keeping_c1(mut self) -> u128 {
+        if !self.stack_fault {
+            self.context.up = status(self.cpu) & C1 != 0;
+        }
+        self.commit()
+    }
+
     /// An operand of a kind from its bits.
     fn decode(&mut self, kind: Kind, bits: u128) -> Extended {
         match kind {
             Kind::Stack => self.read(bits as u16),
-            Kind::Single => self.context.from_single(bits as u32),
-            Kind::Double => self.context.from_double(bits as u64),
+            Kind::Single => self.context.load_single(bits as u32),
+            Kind::Double => self.context.load_double(bits as u64),
             Kind::Extended => Extended::from_bits(bits),
             Kind::Int16 | Kind::Int32 | Kind::Int64 | Kind::Truncated16 | Kind::Truncated32 | Kind::Truncated64 => {
                 Extended::from_integer(bits as i64)
@@ -493,11 +526,11 @@ impl<'a> Unit<'a> {
     /// The top of the stack as the bits of a kind.
     fn encode(&mut self, kind: Kind) -> u128 {
         let value = self.read(0);
-        let integer = |context: &mut Context, bits: u32| context.to_integer(value, bits) as u128;
+        let integer = |context: &mut Context, bits: u32| context.store_integer(value, bits) as u128;
         match kind {
             Kind::Stack | Kind::Extended => value.to_bits(),
-            Kind::Single => u128::from(self.context.to_single(value)),
-            Kind::Double => u128::from(self.context.to_double(value)),
+            Kind::Single => u128::from(self.context.store_single(value)),
+            Kind::Double => u128::from(self.context.store_double(value)),
             Kind::Int16 => integer(&mut self.context, 16),
             Kind::Int32 => integer(&mut self.context, 32),
             Kind::Int64 => integer(&mut self.context, 64),
@@ -510,15 +543,15 @@ impl<'a> Unit<'a> {
                 };
                 integer(&mut self.context, bits)
             }
-            Kind::Decimal => self.to_decimal(value),
+            Kind::Decimal => self.decimal_of(value),
         }
     }
 
     /// Packed decimal; what has more than 18 digits is indefinite.
-    fn to_decimal(&mut self, value: Extended) -> u128 {
+    fn decimal_of(&mut self, value: Extended) -> u128 {
         const INDEFINITE_DECIMAL: u128 = 0xffff_c000_0000_0000_0000;
         let before = self.context;
-        let integer = self.context.to_integer(value, 64);
+        let integer = self.context.store_integer(value, 64);
         if integer.unsigned_abs() >= 1_000_000_000_000_000_000 {
             self.context = before;
             self.context.raised |= INVALID;
@@ -595,9 +628,14 @@ impl<'a> Unit<'a> {
                 let b = self.read(1);
                 self.context.scale(a, b)
             }
-            Unary::Remainder => self.remainder(a, Quotient::Truncated),
-            Unary::RemainderNearest => self.remainder(a, Quotient::Nearest),
+            Unary::Remainder => self.remainder(a, QuotientRule::Truncated),
+            Unary::RemainderNearest => self.remainder(a, QuotientRule::Nearest),
             Unary::Extract => return self.extract(a),
+            Unary::Exp2MinusOne => self.context.exp2_minus_1(a),
+            Unary::Sine | Unary::Cosine | Unary::SineAndCosine | Unary::Tangent => return self.angle(op, a),
+            Unary::ArcTangent => return self.replace_below(a, Context::arc_tangent),
+            Unary::YLog2X => return self.replace_below(a, Context::y_log2_x),
+            Unary::YLog2XPlusOne => return self.replace_below(a, Context::y_log2_x_plus_1),
             Unary::Test => {
                 let relation = if self.stack_fault {
                     Relation::Unordered
@@ -609,27 +647,64 @@ impl<'a> Unit<'a> {
             Unary::Examine | Unary::DecrementTop | Unary::IncrementTop => a,
         };
         if self.stack_fault {
-            // What an underflow raises hides what its indefinite operand would.
-            self.context.raised = INVALID;
             self.context.up = false;
         }
         self.write(0, value);
     }
 
-    fn remainder(&mut self, a: Extended, rule: Quotient) -> Extended {
+    fn remainder(&mut self, a: Extended, rule: QuotientRule) -> Extended {
         let b = self.read(1);
-        let Remainder { value, quotient, partial } = self.context.remainder(a, b, rule);
-        let bit = |n: u32, condition: u16| if quotient >> n & 1 == 1 { condition } else { 0 };
-        let conditions = if partial { C2 } else { bit(2, C0) | bit(1, C3) };
-        self.set_conditions(conditions);
-        self.context.up = quotient & 1 == 1;
+        let Remainder { value, quotient } = self.context.remainder(a, b, rule);
+        match quotient {
+            // The reduction is complete; there is no quotient to tell of.
+            Quotient::None => self.set_conditions(status(self.cpu) & (C0 | C3)),
+            Quotient::Partial => self.set_conditions(C2),
+            Quotient::Whole(quotient) => {
+                let bit = |n: u32, condition: u16| if quotient >> n & 1 == 1 { condition } else { 0 };
+                self.set_conditions(bit(2, C0) | bit(1, C3));
+                self.context.up = quotient & 1 == 1;
+            }
+        }
         value
     }
 
     fn extract(&mut self, a: Extended) {
         let (exponent, significand) = self.context.extract(a);
-        self.write(0, exponent);
-        self.push(significand);
+        self.replace_and_push(exponent, significand);
+    }
+
+    /// Replaces the top of the stack and pushes; without room for that both become indefinite.
+    fn replace_and_push(&mut self, value: Extended, pushed: Extended) {
+        self.check_room();
+        self.write(0, value);
+        self.push(pushed);
+    }
+
+    /// Replaces the register below by `op`(top, it), and pops.
+    fn replace_below(&mut self, a: Extended, op: impl FnOnce(&mut Context, Extended, Extended) -> Extended) {
+        let b = self.read(1);
+        let value = op(&mut self.context, a, b);
+        self.write(1, value);
+        self.pop();
+    }
+
+    fn angle(&mut self, op: Unary, a: Extended) {
+        let pushes = matches!(op, Unary::SineAndCosine | Unary::Tangent);
+        if pushes {
+            self.check_room();
+        }
+        self.set_conditions(status(self.cpu) & (C0 | C3));
+        let angle = if self.stack_fault { Angle::None(INDEFINITE) } else { self.context.angle(a) };
+        let context = &mut self.context;
+        let (value, pushed) = match (angle, op) {
+            (Angle::TooLarge, _) => return self.set_conditions(status(self.cpu) & (C0 | C3) | C2),
+            (Angle::None(value), _) => (value, value),
+            (Angle::Known(angle), Unary::Sine) => (context.sine(angle), a),
+            (Angle::Known(angle), Unary::Cosine) => (context.cosine(angle), a),
+            (Angle::Known(angle), Unary::SineAndCosine) => (context.sine(angle), context.cosine(angle)),
+            (Angle::Known(angle), _) => (context.tangent(angle), Extended::from_integer(1)),
+        };
+        if pushes { self.replace_and_push(value, pushed) } else { self.write(0, value) }
     }
 
     fn examine(&mut self) {
@@ -658,7 +733,7 @@ fn compare_to_status(cpu: &mut CpuState, kind: Kind, bits: u128, quiet: QuietNan
 fn compare_to_flags(cpu: &mut CpuState, with: u128, quiet: QuietNan) -> u128 {
     let mut unit = Unit::new(cpu);
     let relation = unit.relation(Kind::Stack, with, quiet);
-    unit.commit();
+    unit.commit_keeping_c1();
     match relation {
         Relation::Greater => 0,
         Relation::Less => 0b001,

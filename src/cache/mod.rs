@@ -10,9 +10,9 @@
 
 mod arena;
 
+use crate::jump_cache::EMPTY_JUMP_CACHE;
 use arena::Arena;
 pub use arena::{Scratch, contains};
-use crate::jump_cache::EMPTY_JUMP_CACHE;
 use philae_backends::cranelift::{Code, FaultSite, LinkSlot, resolver_address};
 use philae_ir::Region;
 use philae_ir::state::Control;
@@ -196,11 +196,6 @@ impl Cache {
             inner.forget(pc, &range);
         }
         inner.expel_threads();
-    }
-
-    /// Whether anything was translated from this page.
-    pub fn has_page(&self, page: u64) -> bool {
-        self.lock().pages.get(&(page / PAGE)).is_some_and(|users| !users.is_empty())
     }
 
     /// Forgets everything that was compiled, for a change of how code is compiled.

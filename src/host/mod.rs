@@ -1,9 +1,12 @@
-//! What depends on the machine that Philae itself runs on, one file each.
+//! Where Philae meets its host: what depends on the machine, one file each, and the calls made for ourselves.
 
+mod calls;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::{ARCH, Context};
+
+pub use calls::*;
 
 #[cfg(not(test))]
 use std::ffi::{CStr, OsStr, OsString, c_char};
@@ -26,18 +29,4 @@ unsafe extern "C" fn main(argc: i32, argv: *const *const c_char) -> i32 {
         })
         .collect();
     crate::philae_main(args)
-}
-
-/// Ends the process, all its threads, with this status.
-pub fn exit_process(status: i32) -> ! {
-    // SAFETY: nothing of this process is used afterwards; exit handlers of the C library are none of the guest's.
-    unsafe { libc::_exit(status) }
-}
-
-/// Ends the calling thread alone; the process goes on.
-pub fn exit_thread() -> ! {
-    loop {
-        // SAFETY: the thread's guest side is gone, and nothing of its host side is used afterwards.
-        unsafe { libc::syscall(libc::SYS_exit, 0) };
-    }
 }

@@ -34,6 +34,11 @@ impl Context<'_> {
         self.0.uc_mcontext.gregs[libc::REG_RDI as usize] = value as i64;
     }
 
+    /// Sets the register that carries a function's result.
+    pub fn set_result(&mut self, value: u64) {
+        self.0.uc_mcontext.gregs[libc::REG_RAX as usize] = value as i64;
+    }
+
     /// What the processor said of the fault.
     pub fn fault(&self) -> FaultContext {
         let register = |index: libc::c_int| self.0.uc_mcontext.gregs[index as usize] as u64;

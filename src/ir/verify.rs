@@ -2,7 +2,7 @@
 //!
 //! In: any region. Out: the first rule that it breaks, in words, with the instruction's text.
 
-use crate::flow::Flow;
+use crate::flow::{Dominators, Flow};
 use crate::ops::{AuxKind, ImmKind, Op, OpInfo, Takes};
 use crate::region::{BlockId, ExitReason, Inst, Pc, Region, Terminator, Value};
 use crate::text::{aux_name, implied_type};
@@ -32,11 +32,15 @@ pub fn verify(region: &Region) -> Result<(), VerifyError> {
     let mut verifier = Verifier { region, home: vec![None; region.insts.len()] };
     verifier.place_instructions()?;
     let flow = Flow::new(region);
+    let dominators = Dominators::new(&flow);
     for block in region.block_ids() {
-        verifier.block(&flow, block)?;
+        verifier.block(flow.is_reachable(block).then_some(&dominators), block)?;
     }
     Ok(())
 }
+
+/// The dominators, for blocks that the entry reaches.
+type Ways<'a> = Option<&'a Dominators<'a>>;
 
 struct Verifier<'a> {
     region: &'a Region,
@@ -70,20 +74,20 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    fn block(&self, flow: &Flow, id: BlockId) -> Result<(), VerifyError> {
+    fn block(&self, ways: Ways<'_>, id: BlockId) -> Result<(), VerifyError> {
         let block = self.region.block(id);
         for (place, &value) in block.insts.iter().enumerate() {
             let inst = self.region.inst(value);
             let fail = |message| error(id, format!("`{}`: {message}", self.region.inst_text(value)));
             self.instruction(inst).map_err(fail)?;
             for operand in inst.operands() {
-                self.available(flow, operand, id, place).map_err(fail)?;
+                self.available(ways, operand, id, place).map_err(fail)?;
             }
         }
         let fail = |message| error(id, format!("`{}`: {message}", block.end));
         self.terminator(&block.end).map_err(fail)?;
         for operand in block.end.operands() {
-            self.available(flow, operand, id, block.insts.len()).map_err(fail)?;
+            self.available(ways, operand, id, block.insts.len()).map_err(fail)?;
         }
         Ok(())
     }
@@ -103,11 +107,15 @@ impl Verifier<'_> {
     }
 
     /// The value is made before `place` of `block` on every way there.
-    fn available(&self, flow: &Flow, value: Value, block: BlockId, place: usize) -> Result<(), String> {
+    fn available(&self, ways: Ways<'_>, value: Value, block: BlockId, place: usize) -> Result<(), String> {
         let Some((home, at)) = self.home.get(value.index()).copied().flatten() else {
             return Err(format!("{value} is in no block"));
         };
-        let before = if home == block { at < place } else { !flow.is_reachable(block) || flow.dominates(home, block) };
+        let before = match ways {
+            _ if home == block => at < place,
+            Some(dominators) => dominators.dominates(home, block),
+            None => true,
+        };
         if before { Ok(()) } else { Err(format!("{value} is not made on every way here")) }
     }
 

@@ -53,7 +53,8 @@ int main(void) {
     printf("realloc %d %d\n", !big[1000], big[(80 << 20) - 1]);
     free(big);
     void *aligned = 0;
-    printf("aligned %d %d\n", posix_memalign(&aligned, 1 << 16, 100), (int)((uintptr_t)aligned & 0xffff));
+    int error = posix_memalign(&aligned, 1 << 16, 100);
+    printf("aligned %d %d\n", error, (int)((uintptr_t)aligned & 0xffff));
     free(aligned);
     malloc_trim(0);
     errno = 0;

@@ -12,6 +12,9 @@ use philae_ir::{
 /// Words of memory that a region may touch.
 pub(crate) const MEMORY_WORDS: usize = 40;
 
+/// An address that is never mapped.
+const NOWHERE: u64 = 0x10;
+
 /// A xorshift generator; the seed must not be 0.
 pub(crate) struct Random(pub(crate) u64);
 
@@ -142,14 +145,38 @@ impl Writer<'_> {
             let cond = self.random.pick(IntCond::ALL);
             return self.b.icmp(ty, cond, a, b);
         }
-        let flags = self.operand(Ty::Flags);
+        let flags = if self.random.below(2) == 0 { self.operand(Ty::Flags) } else { self.flags(ty, a, b) };
         let cond = self.random.pick(philae_ir::Cond::ALL);
         self.b.flags_test(flags, cond)
     }
 
+    /// New flags of two operands, of which passes know more than of any flags.
+    fn flags(&mut self, ty: Ty, a: Value, b: Value) -> Value {
+        let b = match self.random.below(4) {
+            0 => a,
+            1 => self.b.iconst(ty, 0),
+            _ => b,
+        };
+        let sense = self.random.pick(philae_ir::Carry::ALL);
+        let flags = match self.random.below(4) {
+            0 => self.b.flags_add(ty, a, b),
+            1 => self.b.flags_sub(ty, sense, a, b),
+            2 => self.b.flags_logic(ty, a),
+            _ => {
+                let (a, b) = (self.operand(Ty::F64), self.operand(Ty::F64));
+                let relations = self.random.next() as u16;
+                self.b.flags_fcmp(Ty::F64, a, b, [0, 4, 8, 12].map(|place| (relations >> place & 15) as u8))
+            }
+        };
+        self.values.push(flags);
+        flags
+    }
+
     fn pure(&mut self) {
+        let common =
+            [Op::Zext, Op::Sext, Op::Trunc, Op::Add, Op::Sub, Op::And, Op::Xor, Op::Icmp, Op::Select, Op::FlagsWithC];
         let rows: Vec<_> = OPS.iter().filter(|row| row.effect == Effect::Pure).collect();
-        let row = self.random.pick(&rows);
+        let row = if self.random.below(2) == 0 { self.random.pick(&common).info() } else { self.random.pick(&rows) };
         let types: Vec<Ty> = Ty::NAMES.iter().map(|(ty, _)| *ty).filter(|&ty| has_type(row.op, ty)).collect();
         let ty = self.random.pick(&types);
         let mut inst = Inst::new(row.op, ty);
@@ -243,6 +270,11 @@ impl Writer<'_> {
     }
 
     fn memory(&mut self) {
+        if self.random.below(12) == 0 {
+            let nowhere = self.b.c64(NOWHERE);
+            let value = self.b.load(Ty::I32, nowhere, 0);
+            return self.keep(value);
+        }
         let base = self.b.get(Ty::I64, base(self.arch));
         let index = self.operand(Ty::I64);
         let index = self.b.and_imm(Ty::I64, index, 0xf0);

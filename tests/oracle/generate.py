@@ -214,6 +214,7 @@ def registers(guest, text):
 def before(guest, text, options, rng):
     """The values that a test starts from."""
     general, bases, index, vectors = registers(guest, text)
+    general.discard("rsp")
     items = {}
     plain = {o.split("=")[0]: o.split("=")[1] for o in options if "=" in o and not o.startswith("set:")}
     general |= set(filter(None, plain.get("uses", "").split(",")))
@@ -245,7 +246,8 @@ def before(guest, text, options, rng):
     for option in options:
         if option.startswith("set:"):
             name, _, value = option[4:].partition("=")
-            items[name] = int(rng.choice(value.split("/")), 16)
+            choice = rng.choice(value.split("/"))
+            items[name] = bytes.fromhex(choice) if name[0] == "[" else int(choice, 16)
     return items
 
 
@@ -254,6 +256,16 @@ def line(code, text, items):
         return value.hex() if isinstance(value, bytes) else f"{value:x}"
     values = " ".join(f"{name}={show(value)}" for name, value in items.items())
     return f"[{' '.join(f'{byte:02x}' for byte in code)}] {text} | {values}".rstrip()
+
+
+def operand_bits(operand):
+    """The width of an x86 operand, from its register's name or its size in words."""
+    sizes = {"byte": 8, "word": 16, "dword": 32, "qword": 64}
+    name = operand.split()[0]
+    if name in sizes: return sizes[name]
+    if name[0] == "r" and name[-1] not in "bwd": return 64
+    if name[0] == "e" or name[-1] == "d": return 32
+    return 8 if name[-1] in "lhb" else 16
 
 
 def undefined(text, items, options):
@@ -265,12 +277,7 @@ def undefined(text, items, options):
     if match:
         last = text.split(",")[-1].strip()
         count = items.get("rcx", 0) & 0xff if last == "cl" else int(last, 0)
-        operand = text[match.end():].split(",")[0].strip()
-        size = 64 if operand.startswith(("qword", "r")) and not operand.endswith(("b", "w", "d")) else 32
-        bits = 8 if operand.startswith("byte") or operand.endswith(("l", "h", "b")) else 16
-        if operand.startswith(("dword", "e")) or operand.endswith("d"): bits = 32
-        if size == 64 and not operand.startswith(("byte", "word", "dword")): bits = 64
-        if operand.startswith("word"): bits = 16
+        bits = operand_bits(text[match.end():].split(",")[0].strip())
         count &= 63 if bits == 64 else 31
         if count == 0:
             return []
@@ -301,6 +308,7 @@ def oracle(guest, lines):
     command = [runner]
     if guest == "aarch64":
         # Without SVE: with it the emulator takes the vectors of a signal frame from elsewhere.
+        # tests/oracle/fetch-qemu puts it there.
         command = [os.environ.get("QEMU_AARCH64", os.path.join(BUILD, "qemu-aarch64")), "-cpu", "max,sve=off,sme=off", runner]
     output = subprocess.run(command, input="\n".join(lines) + "\n", capture_output=True, text=True, check=True).stdout
     return output.splitlines()

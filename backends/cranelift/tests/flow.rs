@@ -2,11 +2,13 @@
 
 use super::operations::{pick, types};
 use super::*;
-use crate::cranelift::{JUMP_CACHE_ENTRIES, JumpCacheEntry, fault_exit_address, jump_cache_index};
+use crate::cranelift::{
+    Continuation, JUMP_CACHE_ENTRIES, JumpCacheEntry, Recovery, fault_continuation, jump_cache_index,
+};
 use crate::interp::{Interpreter, recovery};
-use philae_ir::ops::{ImmKind, Makes, OPS, Takes};
+use philae_ir::ops::{AuxKind, ImmKind, Makes, OPS, Takes};
 use philae_ir::state::{LOCALS, NZCV, VECTOR_LOCALS, aarch64};
-use philae_ir::{BlockId, Carry, Cond, Effect, Helper, HelperEffect, Inst, Slot, Ty};
+use philae_ir::{BlockId, Carry, Cond, Effect, Helper, HelperEffect, Inst, NanRule, Slot, Ty};
 use std::collections::HashMap;
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -59,8 +61,13 @@ extern "C" fn on_fault(_: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
         (*state).set_pc(pc);
         (*state).ctl.exit_reason = ExitReason::Fault as u32;
         (*state).ctl.exit_argument = address;
-        registers[libc::REG_RDI as usize] = state as i64;
-        registers[libc::REG_RIP as usize] = fault_exit_address() as i64;
+        match fault_continuation(rip) {
+            Continuation::Recover(to) => registers[libc::REG_RIP as usize] = to as i64,
+            Continuation::Leave(to) => {
+                registers[libc::REG_RDI as usize] = state as i64;
+                registers[libc::REG_RIP as usize] = to as i64;
+            }
+        }
     }
 }
 
@@ -100,10 +107,19 @@ struct Generator<'a, 'r> {
     random: &'r mut Random,
     memory: u64,
     faults: bool,
-    /// Values of this block by type; truth values under `Ty::Flags`' neighbour are kept apart.
+    /// Values of this block by type, without truth values.
     values: HashMap<Ty, Vec<Value>>,
     truths: Vec<Value>,
+    taste: Taste,
     pc: u64,
+}
+
+/// Which operations a generator likes.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Taste {
+    Anything,
+    /// Chains of floating-point arithmetic in few types.
+    Floats,
 }
 
 const SCALAR_SLOTS: usize = 5;
@@ -184,14 +200,25 @@ impl Generator<'_, '_> {
     fn operation(&mut self) {
         let row = &OPS[self.random.below(OPS.len())];
         let types = types(row.op);
+        if self.taste == Taste::Floats && row.aux != AuxKind::Nan {
+            return if self.random.below(8) > 0 {
+                self.operation()
+            };
+        }
         if row.effect != Effect::Pure || types.is_empty() || row.imm == ImmKind::Const {
             return;
         }
-        let (ty, from) = types[self.random.below(types.len())];
+        let (ty, from) = match self.taste {
+            Taste::Anything => types[self.random.below(types.len())],
+            Taste::Floats => [(Ty::F64, Ty::F64), (Ty::F64, Ty::F64), (Ty::F32X4, Ty::F32X4)][self.random.below(3)],
+        };
         let auxes = super::operations::auxes(row);
         let imms = super::operations::imms(row, ty);
         let mut inst = Inst::new(row.op, ty);
         inst.aux = auxes[self.random.below(auxes.len())];
+        if self.taste == Taste::Floats && self.random.below(8) > 0 {
+            inst.aux = NanRule::Arm as u8;
+        }
         inst.imm = imms[self.random.below(imms.len())];
         for (index, &takes) in row.takes.iter().enumerate() {
             inst.args[index] = self.operand(takes, ty, from);
@@ -206,10 +233,24 @@ impl Generator<'_, '_> {
 
     fn write(&mut self) {
         let all = [
-            Ty::I8, Ty::I16, Ty::I32, Ty::I64, Ty::I64, Ty::I128, Ty::F32, Ty::F32, Ty::F64, Ty::F64, Ty::V128, Ty::Flags,
+            Ty::I8,
+            Ty::I16,
+            Ty::I32,
+            Ty::I64,
+            Ty::I64,
+            Ty::I128,
+            Ty::F32,
+            Ty::F32,
+            Ty::F64,
+            Ty::F64,
+            Ty::V128,
+            Ty::Flags,
             Ty::Flags,
         ];
-        let ty = all[self.random.below(all.len())];
+        let ty = match self.taste {
+            Taste::Anything => all[self.random.below(all.len())],
+            Taste::Floats => [Ty::F64, Ty::F64, Ty::V128, Ty::I64][self.random.below(4)],
+        };
         let (value, slot) = (self.value(ty), self.slot_for(ty));
         match self.random.below(2) {
             0 if ty != Ty::Flags => self.b.set_low(ty, slot, value),
@@ -218,7 +259,7 @@ impl Generator<'_, '_> {
     }
 
     fn access(&mut self) {
-        let bad = self.faults && self.random.below(30) == 0;
+        let bad = self.faults && self.random.below(12) == 0;
         let offset = 16 * self.random.below(8) as i64;
         let base = self.b.c64(if bad { UNMAPPED } else { self.memory });
         let all = [Ty::I8, Ty::I16, Ty::I32, Ty::I64, Ty::I128, Ty::F32, Ty::F64, Ty::V128];
@@ -346,7 +387,7 @@ fn compare(region: &Region, one: &CpuState, other: &CpuState, what: &str) {
 fn random_regions_do_as_the_interpreter() {
     in_child(|| {
         handle_faults();
-        let mut compiler = Compiler::new();
+        let mut compilers = [Recovery::Never, Recovery::InLoops].map(Compiler::with_recovery);
         let mut interpreter = Interpreter::default();
         let mut memory = Box::new([[0u64; 2]; 9]);
         let base = (memory.as_mut_ptr() as u64).next_multiple_of(16);
@@ -361,14 +402,16 @@ fn random_regions_do_as_the_interpreter() {
             let b = Builder::new(&mut region);
             let (values, truths) = (HashMap::new(), Vec::new());
             let may_fault = options.exactness == Exactness::Exact;
-            Generator { b, random: &mut random, memory: base, faults: may_fault, values, truths, pc: PC }.region();
+            let taste = if seed % 5 == 0 { Taste::Floats } else { Taste::Anything };
+            let random = &mut random;
+            Generator { b, random, memory: base, faults: may_fault, values, truths, taste, pc: PC }.region();
             philae_ir::verify::verify(&region).unwrap_or_else(|error| panic!("{error}\n{region}"));
-            let mut code = compiler
+            let mut code = compilers[seed as usize % 2]
                 .compile(&region, options, &mut |site| panic!("no link expected to {site:?}"))
                 .unwrap_or_else(|error| panic!("{error}\n{region}"));
             let entry = arena.add(&code);
             for _ in 0..4 {
-                let start = random_state(&mut random);
+                let start = random_state(random);
                 let contents = [[random.next(), random.next()]; 9];
                 let (mut one, mut other) = (start.fork(), start.fork());
                 *memory = contents;

@@ -3,15 +3,12 @@
 use super::*;
 use philae_ir::eval::eval_op;
 use philae_ir::ops::{AuxKind, ImmKind, Makes, OPS, OpInfo, Takes};
-use philae_ir::{
-    Barrier, Carry, Cond, Effect, FloatCond, Inst, IntCond, NanRule, Op, Ordering, RmwOp, Rounding, Ty,
-};
+use philae_ir::{Barrier, Carry, Cond, Effect, FloatCond, Inst, IntCond, NanRule, Op, Ordering, RmwOp, Rounding, Ty};
 
 const SCALARS: &[Ty] = &[Ty::I8, Ty::I16, Ty::I32, Ty::I64, Ty::I128];
 const WORDS: &[Ty] = &[Ty::I8, Ty::I16, Ty::I32, Ty::I64];
 const VECTORS: &[Ty] = &[Ty::I8X16, Ty::I16X8, Ty::I32X4, Ty::I64X2];
-const INTEGERS: &[Ty] =
-    &[Ty::I8, Ty::I16, Ty::I32, Ty::I64, Ty::I128, Ty::I8X16, Ty::I16X8, Ty::I32X4, Ty::I64X2];
+const INTEGERS: &[Ty] = &[Ty::I8, Ty::I16, Ty::I32, Ty::I64, Ty::I128, Ty::I8X16, Ty::I16X8, Ty::I32X4, Ty::I64X2];
 const BITS: &[Ty] = &[Ty::I8, Ty::I16, Ty::I32, Ty::I64, Ty::I128, Ty::V128, Ty::I8X16, Ty::F64X2];
 const FLOATS: &[Ty] = &[Ty::F32, Ty::F64, Ty::F32X4, Ty::F64X2];
 const SHAPES: &[Ty] = &[Ty::I8X16, Ty::I16X8, Ty::I32X4, Ty::I64X2, Ty::F32X4, Ty::F64X2];
@@ -175,9 +172,36 @@ fn interesting(lane: Ty) -> Vec<u128> {
     all.extend([lane.mask(), lane.mask() - 1, lane.mask() >> 1, (lane.mask() >> 1) + 1]);
     if matches!(bits, 32 | 64) {
         let floats = [
-            0.0f64, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, -2.5, 0.1, 3e38, 1e-310, -1e-45, 1e300, 127.5, 32768.0,
-            2147483647.0, 2147483648.0, -2147483649.0, 4294967295.5, 4294967296.0, 9.2e18, 9223372036854775808.0,
-            1.8446744073709552e19, -9.3e18, 4503599627370497.5, 0.49999999999999994, 8388609.0, 1e40, -1e40,
+            0.0f64,
+            -0.0,
+            1.0,
+            -1.0,
+            0.5,
+            -0.5,
+            1.5,
+            2.5,
+            -2.5,
+            0.1,
+            3e38,
+            1e-310,
+            -1e-45,
+            1e300,
+            127.5,
+            32768.0,
+            2147483647.0,
+            2147483648.0,
+            -2147483649.0,
+            4294967295.5,
+            4294967296.0,
+            9.2e18,
+            9223372036854775808.0,
+            1.8446744073709552e19,
+            -9.3e18,
+            4503599627370497.5,
+            0.49999999999999994,
+            8388609.0,
+            1e40,
+            -1e40,
         ];
         let wide = bits == 64;
         let one = |f: f64| if wide { u128::from(f.to_bits()) } else { u128::from((f as f32).to_bits()) };
@@ -240,7 +264,9 @@ fn every_operation_is_the_evaluator_s() {
                     let inst = Inst { aux, imm, ..Inst::new(row.op, ty) };
                     let mut ways = vec![Way::Memory, Way::Register];
                     if row.takes.len() == 2 && row.takes[1] != Takes::Flags {
-                        ways.extend([0, 1, 2].map(|_| Way::Constant(pick_operand(&mut random, row.takes[1], ty, from))));
+                        ways.extend(
+                            [0, 1, 2].map(|_| Way::Constant(pick_operand(&mut random, row.takes[1], ty, from))),
+                        );
                     }
                     for way in ways {
                         let region = build(row, inst, from, address, way);

@@ -47,7 +47,7 @@ fn join_blocks(region: &mut Region) {
     // Backwards, so that a chain has been joined when its head takes it.
     for &from in flow.order.iter().rev() {
         while let Terminator::Jump(to) = region.block(from).end {
-            if to == BlockId::ENTRY || to == from || flow.predecessors[to.index()].len() != 1 {
+            if to == BlockId::ENTRY || to == from || flow.predecessors(to).len() != 1 {
                 break;
             }
             let tail = std::mem::take(&mut region.blocks[to.index()].insts);

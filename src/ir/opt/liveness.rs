@@ -61,19 +61,31 @@ impl Liveness {
     pub(super) fn new(region: &Region, flow: &Flow, exactness: Exactness) -> Liveness {
         let entry = vec![SlotSet::default(); region.blocks.len()];
         let mut liveness = Liveness { guest: SlotSet::guest(region.arch), exactness, entry };
+        let summaries: Vec<_> = region.block_ids().map(|block| liveness.summary(region, block)).collect();
         let mut changed = true;
         while changed {
             changed = false;
             for &block in flow.order.iter().rev() {
-                let mut live = liveness.at_end(region, block);
-                for &value in region.block(block).insts.iter().rev() {
-                    liveness.step_back(region, region.inst(value), &mut live);
-                }
+                let (read, written) = summaries[block.index()];
+                let live = read.union(liveness.at_end(region, block).minus(written));
                 changed |= liveness.entry[block.index()] != live;
                 liveness.entry[block.index()] = live;
             }
         }
         liveness
+    }
+
+    /// What a block reads before it writes it, and what it writes.
+    fn summary(&self, region: &Region, block: BlockId) -> (SlotSet, SlotSet) {
+        let (mut read, mut written) = (SlotSet::default(), SlotSet::default());
+        for &value in region.block(block).insts.iter().rev() {
+            let inst = region.inst(value);
+            self.step_back(region, inst, &mut read);
+            if inst.op == Op::Set {
+                written.insert(inst.slot());
+            }
+        }
+        (read, written)
     }
 
     /// What is live where `block` begins.

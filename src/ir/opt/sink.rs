@@ -5,13 +5,14 @@
 //! bring something else and the slot is live. Another write before that makes it nothing. No way through the region
 //! executes more writes than before; loops mostly execute none.
 
-use super::liveness::Liveness;
+use super::liveness::{Liveness, SlotSet};
 use super::{Exactness, calls_state_helper, is_pure, may_fault};
 use crate::flow::Flow;
 use crate::ops::Op;
 use crate::region::{Block, BlockId, Inst, Region, Terminator, Value};
 use crate::state::{Life, Slot};
 use crate::ty::Ty;
+use std::ops::Range;
 
 /// The pass.
 pub(super) fn run(region: &mut Region, exactness: Exactness) {
@@ -22,8 +23,9 @@ pub(super) fn run(region: &mut Region, exactness: Exactness) {
     let flow = Flow::new(region);
     let liveness = Liveness::new(region, &flow, exactness);
     let mut writes = Vec::new();
+    let events = Events::new(region, &slots, exactness);
     for &slot in &slots {
-        let mut sink = Sink { region, flow: &flow, liveness: &liveness, exactness, slot, writes: &mut writes };
+        let mut sink = Sink { region, flow: &flow, liveness: &liveness, events: &events, slot, writes: &mut writes };
         let entries = sink.pending_at_entries();
         sink.place_writes(&entries);
     }
@@ -37,11 +39,58 @@ pub(super) fn run(region: &mut Region, exactness: Exactness) {
 
 /// The slots that guest code writes far more often than it reads: flags and the bytes that flags derive from.
 fn sinkable_slots(region: &Region) -> Vec<Slot> {
-    let insts = || region.blocks.iter().flat_map(|block| &block.insts).map(|&value| region.inst(value));
-    let has = |op, slot| insts().any(|inst| inst.op == op && inst.slot() == slot);
-    let candidates = region.arch.slots().iter().filter(|info| info.life == Life::Guest);
-    let candidates = candidates.filter(|info| matches!(info.ty, Ty::Flags | Ty::I8)).map(|info| info.slot);
-    candidates.filter(|&slot| has(Op::Set, slot) && !has(Op::SetLow, slot)).collect()
+    let (mut whole, mut low) = (SlotSet::default(), SlotSet::default());
+    for &value in region.blocks.iter().flat_map(|block| &block.insts) {
+        let inst = region.inst(value);
+        match inst.op {
+            Op::Set => whole.insert(inst.slot()),
+            Op::SetLow => low.insert(inst.slot()),
+            _ => {}
+        }
+    }
+    let rows = region.arch.slots().iter();
+    let candidates = rows.filter(|info| info.life == Life::Guest && matches!(info.ty, Ty::Flags | Ty::I8));
+    candidates.map(|info| info.slot).filter(|&slot| whole.contains(slot) && !low.contains(slot)).collect()
+}
+
+/// What an instruction means for pending writes.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    /// The slot is to hold this value.
+    Written(Slot, Value),
+    /// The slot is read.
+    Read(Slot),
+    /// Every slot has to be right.
+    AllRead,
+}
+
+/// The events of a region's blocks, each with its place in the block.
+struct Events {
+    list: Vec<(usize, Event)>,
+    /// Where those of each block are in the list.
+    of: Vec<Range<usize>>,
+}
+
+impl Events {
+    fn new(region: &Region, slots: &[Slot], exactness: Exactness) -> Events {
+        let mut events = Events { list: Vec::new(), of: Vec::with_capacity(region.blocks.len()) };
+        for block in &region.blocks {
+            let first = events.list.len();
+            for (place, &value) in block.insts.iter().enumerate() {
+                let inst = region.inst(value);
+                let event = match inst.op {
+                    Op::Set if slots.contains(&inst.slot()) => Event::Written(inst.slot(), inst.args[0]),
+                    Op::Get if slots.contains(&inst.slot()) => Event::Read(inst.slot()),
+                    op if exactness == Exactness::Exact && may_fault(op) => Event::AllRead,
+                    _ if calls_state_helper(region, inst) => Event::AllRead,
+                    _ => continue,
+                };
+                events.list.push((place, event));
+            }
+            events.of.push(first..events.list.len());
+        }
+        events
+    }
 }
 
 /// Whether the slot's contents are in the slot.
@@ -78,7 +127,7 @@ struct Sink<'a> {
     region: &'a Region,
     flow: &'a Flow,
     liveness: &'a Liveness,
-    exactness: Exactness,
+    events: &'a Events,
     slot: Slot,
     writes: &'a mut Vec<Write>,
 }
@@ -105,7 +154,7 @@ impl Sink<'_> {
     /// What the ways to `block` agree on.
     fn meet(&self, block: BlockId, ends: &[State]) -> State {
         let start = if block == BlockId::ENTRY { State::Settled } else { State::Unknown };
-        let ways = self.flow.predecessors[block.index()].iter().map(|from| ends[from.index()]);
+        let ways = self.flow.predecessors(block).iter().map(|from| ends[from.index()]);
         ways.fold(start, |known, way| match (known, way) {
             (State::Unknown, other) | (other, State::Unknown) => other,
             (a, b) if a == b => a,
@@ -116,24 +165,19 @@ impl Sink<'_> {
     /// The state at the end of `block`; `write` is told before which instruction a value has to be written.
     fn walk(&self, block: BlockId, entry: State, mut write: impl FnMut(usize, Value)) -> State {
         let mut state = entry;
-        for (place, &value) in self.region.block(block).insts.iter().enumerate() {
-            let inst = self.region.inst(value);
-            if inst.op == Op::Set && inst.slot() == self.slot {
-                state = State::Pending(inst.args[0]);
-            } else if let State::Pending(pending) = state
-                && self.needs(inst)
-            {
-                write(place, pending);
-                state = State::Settled;
+        for &(place, event) in &self.events.list[self.events.of[block.index()].clone()] {
+            match (event, state) {
+                (Event::Written(slot, value), _) if slot == self.slot => state = State::Pending(value),
+                (Event::Written(..), _) => {}
+                (Event::Read(slot), _) if slot != self.slot => {}
+                (Event::Read(_) | Event::AllRead, State::Pending(value)) => {
+                    write(place, value);
+                    state = State::Settled;
+                }
+                (Event::Read(_) | Event::AllRead, State::Settled | State::Unknown) => {}
             }
         }
         state
-    }
-
-    fn needs(&self, inst: &Inst) -> bool {
-        inst.op == Op::Get && inst.slot() == self.slot
-            || self.exactness == Exactness::Exact && may_fault(inst.op)
-            || calls_state_helper(self.region, inst)
     }
 
     fn place_writes(&mut self, entries: &[State]) {

@@ -6,7 +6,7 @@
 
 use super::liveness::{Liveness, SlotSet};
 use super::{Exactness, calls_state_helper, map_operands};
-use crate::flow::Flow;
+use crate::flow::{Dominators, Flow};
 use crate::ops::Op;
 use crate::region::{BlockId, Inst, Region, Value};
 use crate::state::{Slot, WORDS};
@@ -29,7 +29,58 @@ enum Known {
     Whole(Value),
 }
 
-type State = [Known; WORDS];
+/// What is known of the slots that a region names.
+struct Knowledge {
+    /// Which slots those are.
+    slots: Vec<Slot>,
+    /// The place of each slot among them.
+    place: [u8; WORDS],
+    /// What is known at the current place.
+    now: Vec<Known>,
+    /// What is known at the end of each block.
+    ends: Vec<Known>,
+}
+
+impl Knowledge {
+    fn new(region: &Region) -> Knowledge {
+        let mut knowledge = Knowledge { slots: Vec::new(), place: [u8::MAX; WORDS], now: Vec::new(), ends: Vec::new() };
+        for &value in region.blocks.iter().flat_map(|block| &block.insts) {
+            let inst = region.inst(value);
+            let named = matches!(inst.op, Op::Get | Op::Set | Op::SetLow);
+            if named && knowledge.place[inst.imm as usize] == u8::MAX {
+                knowledge.place[inst.imm as usize] = knowledge.slots.len() as u8;
+                knowledge.slots.push(inst.slot());
+            }
+        }
+        knowledge.now = vec![Known::Nothing; knowledge.slots.len()];
+        knowledge.ends = vec![Known::Nothing; knowledge.slots.len() * region.blocks.len()];
+        knowledge
+    }
+
+    fn enter(&mut self, above: Option<BlockId>, merges: &SlotSet) {
+        match above {
+            Some(above) => self.now.copy_from_slice(&self.ends[above.index() * self.slots.len()..][..self.slots.len()]),
+            None => self.now.fill(Known::Nothing),
+        }
+        self.forget(merges);
+    }
+
+    fn leave(&mut self, block: BlockId) {
+        self.ends[block.index() * self.slots.len()..][..self.slots.len()].copy_from_slice(&self.now);
+    }
+
+    fn of(&mut self, inst: &Inst) -> &mut Known {
+        &mut self.now[self.place[inst.imm as usize] as usize]
+    }
+
+    fn forget(&mut self, slots: &SlotSet) {
+        if !slots.is_empty() {
+            for (known, _) in self.now.iter_mut().zip(&self.slots).filter(|(_, slot)| slots.contains(**slot)) {
+                *known = Known::Nothing;
+            }
+        }
+    }
+}
 
 /// What becomes of an instruction.
 enum Fate {
@@ -42,23 +93,20 @@ enum Fate {
 }
 
 fn forward(region: &mut Region, flow: &Flow) {
-    let merges = merges(region, flow);
+    let dominators = Dominators::new(flow);
+    let merges = merges(region, flow, &dominators);
     let guest = SlotSet::guest(region.arch);
+    let mut knowledge = Knowledge::new(region);
     let mut same: Vec<Value> = (0..region.insts.len() as u32).map(Value).collect();
-    let mut ends: Vec<Option<Box<State>>> = vec![None; region.blocks.len()];
     for &block in &flow.order {
-        let mut state = match flow.immediate_dominator(block) {
-            Some(above) => ends[above.index()].clone().expect("dominators come first"),
-            None => Box::new([Known::Nothing; WORDS]),
-        };
-        forget(&mut state, &merges[block.index()]);
+        knowledge.enter(dominators.immediate(block), &merges[block.index()]);
         let mut insts = std::mem::take(&mut region.blocks[block.index()].insts);
         insts.retain(|&value| {
             let inst = &mut region.insts[value.index()];
             for arg in inst.args.iter_mut().filter(|arg| **arg != Value::NONE) {
                 *arg = same[arg.index()];
             }
-            match visit(region, value, &mut state, &guest) {
+            match visit(region, value, &mut knowledge, &guest) {
                 Fate::Keep => true,
                 Fate::Drop => false,
                 Fate::Same(known) => {
@@ -73,48 +121,29 @@ fn forward(region: &mut Region, flow: &Flow) {
         });
         region.blocks[block.index()].insts = insts;
         region.blocks[block.index()].end = map_operands(region.block(block).end, |value| same[value.index()]);
-        ends[block.index()] = Some(state);
+        knowledge.leave(block);
     }
 }
 
-fn visit(region: &Region, value: Value, state: &mut State, guest: &SlotSet) -> Fate {
+fn visit(region: &Region, value: Value, knowledge: &mut Knowledge, guest: &SlotSet) -> Fate {
     let inst = region.inst(value);
-    let slot = inst.slot().0 as usize;
     match inst.op {
-        Op::Get => match read(region, inst, state[slot]) {
-            Fate::Keep => {
+        Op::Get => {
+            let known = knowledge.of(inst);
+            let fate = read(region, inst, *known);
+            if let Fate::Keep = fate {
                 let whole = inst.ty.bits() == region.arch.slot(inst.slot()).ty.bits();
-                state[slot] = if whole { Known::Whole(value) } else { Known::Low(value) };
-                Fate::Keep
+                *known = if whole { Known::Whole(value) } else { Known::Low(value) };
             }
-            fate => fate,
-        },
-        Op::Set if state[slot] == Known::Whole(inst.args[0]) => Fate::Drop,
-        Op::Set => {
-            state[slot] = Known::Whole(inst.args[0]);
-            Fate::Keep
+            return fate;
         }
-        Op::SetLow => {
-            state[slot] = Known::Low(inst.args[0]);
-            Fate::Keep
-        }
-        _ if calls_state_helper(region, inst) => {
-            forget(state, guest);
-            Fate::Keep
-        }
-        _ => Fate::Keep,
+        Op::Set if *knowledge.of(inst) == Known::Whole(inst.args[0]) => return Fate::Drop,
+        Op::Set => *knowledge.of(inst) = Known::Whole(inst.args[0]),
+        Op::SetLow => *knowledge.of(inst) = Known::Low(inst.args[0]),
+        _ if calls_state_helper(region, inst) => knowledge.forget(guest),
+        _ => {}
     }
-}
-
-fn forget(state: &mut State, slots: &SlotSet) {
-    if slots.is_empty() {
-        return;
-    }
-    for (word, known) in (0..).zip(state) {
-        if slots.contains(Slot(word)) {
-            *known = Known::Nothing;
-        }
-    }
+    Fate::Keep
 }
 
 /// How a read finds what it reads in what is known.
@@ -147,18 +176,22 @@ fn read(region: &Region, inst: &Inst, known: Known) -> Fate {
 }
 
 /// For each block the slots that may have been written in different ways on the ways to it.
-fn merges(region: &Region, flow: &Flow) -> Vec<SlotSet> {
-    let mut written: Vec<SlotSet> = region.block_ids().map(|block| written_in(region, block)).collect();
+fn merges(region: &Region, flow: &Flow, dominators: &Dominators<'_>) -> Vec<SlotSet> {
+    let mut written = vec![SlotSet::default(); region.blocks.len()];
+    for &block in &flow.order {
+        written[block.index()] = written_in(region, block);
+    }
     let mut merges = vec![SlotSet::default(); region.blocks.len()];
-    let frontiers = flow.dominance_frontiers();
-    let mut work = flow.order.clone();
-    while let Some(block) = work.pop() {
-        for &join in &frontiers[block.index()] {
+    let frontiers = dominators.frontiers();
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for (block, join) in &frontiers {
             let new = written[block.index()].minus(merges[join.index()]);
             if !new.is_empty() {
+                changed = true;
                 merges[join.index()] = merges[join.index()].union(new);
                 written[join.index()] = written[join.index()].union(new);
-                work.push(join);
             }
         }
     }

@@ -5,7 +5,7 @@
 stxr w3, $r0, [x1] @ n=1
 ldxr $r0, [x1]; add $r0, $r0, #1; stxr w3, $r0, [x1] @ n=2
 ldaxr $r0, [x1]; stlxr w3, $r2, [x1] @ n=2
-ld{a|}xr{b|h} w0, [x1]; st{l|}xr{b|h} w3, w2, [x1] @ n=1
+ld{a|}xr$z w0, [x1]; st{l|}xr$z w3, w2, [x1] @ z=b,h n=1
 ldxp $r0, $r2, [x1]; stxp w3, $r4, $r5, [x1] @ n=2
 ldaxp $r0, $r2, [x1]; stlxp w3, $r4, $r5, [x1] @ n=1
 ldxr x0, [x1]; clrex; stxr w3, x2, [x1] @ n=1

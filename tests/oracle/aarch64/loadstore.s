@@ -35,8 +35,8 @@ ldpsw x0, x2, {[x1]|[x1, #-8]!|[x1], #8} @ n=1
 ldr {w0|x0|s0|d0|q0}, .+{8|64} @ n=1
 ldrsw x0, .+16 @ n=1
 {ldr|str} x0, [x1] @ set:x1=30000000 n=1
-{ldp|stp} x0, x2, [x1], #16 @ set:x1=1000fff8 n=1
-{str|ldr} q0, [x1, #16]! @ set:x1=1000ffe8 n=1
+{ldp|stp} x0, x2, [x1], #16 @ set:x1=10010000 n=1
+{str|ldr} q0, [x1, #16]! @ set:x1=1000fff0 n=1
 ldr x1, [x1] @ n=1
 prfm pldl1keep, [x1, #8] @ n=1
 {ldar|ldapr} $r0, [x1] @ n=1

@@ -8,7 +8,6 @@ msr nzcv, x0 @ n=3
 mrs x0, fpcr @ n=2 set:fpcr=0/3000000/c00000
 msr fpcr, x0 @ n=2 set:x0=0/1000000/800000/3c00000
 msr fpsr, x0 @ n=2 set:x0=0/8000000
-dc zva, x1 @ n=1 set:x1=10001040
 {crc32b|crc32h|crc32w|crc32cb|crc32ch|crc32cw} w0, w1, w2 @ n=2
 {crc32x|crc32cx} w0, w1, x2 @ n=2
 .inst 0x00000000 @ n=1

@@ -3,11 +3,9 @@
 //! What must hold: an option and its twin do the same, `-x` and `--x` are one, an option that is not there yet says
 //! so. The guest is the committed hello where it suffices, otherwise `startup`, which prints what it was given.
 
-mod support;
-
+use crate::support::{Failures, GUESTS, Outcome, philae, root, run, skip};
 use std::process::Command;
 use std::time::Duration;
-use support::{Failures, GUESTS, Outcome, philae, root, run, skip};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -87,11 +85,14 @@ fn strace() {
     }
 }
 
+/// Options, variables, and the lines that must show.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a [&'a str]);
+
 /// Each way of setting something, and the line of `startup` that shows it.
 #[test]
 fn environment_and_names() {
     let (set, twins, both) = ("PHILAE_A=1", "PHILAE_B=2,PHILAE_C=3", "PHILAE_D=4,PHILAE_E=5");
-    let cases: [(&[&str], &[(&str, &str)], &[&str]); 8] = [
+    let cases: [Case; 8] = [
         (&["-E", set], &[], &["PHILAE_A=1"]),
         (&["-E", both], &[], &["PHILAE_D=4", "PHILAE_E=5"]),
         (&["-E", set, "-E", "PHILAE_A=9"], &[], &["PHILAE_A=9"]),
@@ -166,7 +167,7 @@ fn traces() {
 /// `--lift` takes one instruction through the whole path.
 #[test]
 fn lift() {
-    for (guest, bytes, word) in [("aarch64", "20 00 02 8b", "add"), ("x86_64", "4801d8", "add")] {
+    for (guest, bytes, word) in [("aarch64", "8b020020", "add"), ("x86_64", "4801d8", "add")] {
         let outcome = run(&mut philae(["--lift", guest, bytes, "--run"]), "", LIMIT);
         assert_eq!(outcome.end, "exit 0", "{}", outcome.stderr);
         assert!(outcome.stdout.contains(word), "{}", outcome.stdout);

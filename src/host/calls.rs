@@ -1,0 +1,81 @@
+//! The host calls that Philae makes for itself, not for the guest, and that the standard library does not have.
+
+use std::ffi::{CStr, CString, OsStr, c_char};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// Takes over a descriptor that a parent Philae has left for this process alone.
+pub fn adopt_descriptor(fd: i32) -> File {
+    // SAFETY: the parent made the descriptor for this purpose; nothing else in this process knows it.
+    unsafe { File::from_raw_fd(fd) }
+}
+
+/// An anonymous file that survives execve (`memfd_create(2)`).
+pub fn anonymous_file(name: &CStr) -> io::Result<File> {
+    // SAFETY: the name is a string.
+    let fd = unsafe { libc::memfd_create(name.as_ptr(), 0) };
+    if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(adopt_descriptor(fd)) }
+}
+
+/// The same file at a descriptor of at least `least`, closed by execve; or as it was if there is no room.
+pub fn move_above(file: File, least: i32) -> File {
+    // SAFETY: duplicating a descriptor that is ours.
+    let high = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least) };
+    if high < 0 { file } else { adopt_descriptor(high) }
+}
+
+/// Whether execve closes a descriptor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AcrossExec {
+    /// It stays open.
+    Kept,
+    /// It is closed.
+    Closed,
+}
+
+/// Says what execve does to a descriptor.
+pub fn set_across_exec(fd: i32, what: AcrossExec) {
+    let flags = if what == AcrossExec::Kept { 0 } else { libc::FD_CLOEXEC };
+    // SAFETY: the call changes a flag of a descriptor that is ours.
+    unsafe { libc::fcntl(fd, libc::F_SETFD, flags) };
+}
+
+/// `execveat(2)`; comes back with the error.
+pub fn execute(directory: i32, path: &CStr, argv: &[CString], envp: &[CString], flags: i32) -> io::Error {
+    let pointers = |strings: &[CString]| {
+        let mut all: Vec<*const c_char> = strings.iter().map(|string| string.as_ptr()).collect();
+        all.push(std::ptr::null());
+        all
+    };
+    let (argv, envp) = (pointers(argv), pointers(envp));
+    // SAFETY: the arrays end in null and their strings are alive.
+    unsafe { libc::syscall(libc::SYS_execveat, directory, path.as_ptr(), argv.as_ptr(), envp.as_ptr(), flags) };
+    io::Error::last_os_error()
+}
+
+/// The path that Philae was executed by (AT_EXECFN), for when there is no /proc.
+pub fn own_name() -> PathBuf {
+    // SAFETY: AT_EXECFN points to a string for as long as the process lives.
+    let name = unsafe {
+        let address = libc::getauxval(libc::AT_EXECFN);
+        (address != 0).then(|| CStr::from_ptr(address as *const c_char))
+    };
+    name.map_or_else(PathBuf::new, |name| PathBuf::from(OsStr::from_bytes(name.to_bytes())))
+}
+
+/// Ends the process, all its threads, with this status.
+pub fn exit_process(status: i32) -> ! {
+    // SAFETY: nothing of this process is used afterwards; exit handlers of the C library are none of the guest's.
+    unsafe { libc::_exit(status) }
+}
+
+/// Ends the calling thread alone; the process goes on.
+pub fn exit_thread() -> ! {
+    loop {
+        // SAFETY: the thread's guest side is gone, and nothing of its host side is used afterwards.
+        unsafe { libc::syscall(libc::SYS_exit, 0) };
+    }
+}

@@ -1,0 +1,130 @@
+//! vfork(2) as it is: a child in its parent's memory. The parent's thread waits until the child has executed
+//! another program or ended; what the child has written, and an error that it reports through memory as
+//! posix_spawn(3) does, the parent then finds.
+//!
+//! In: a [`NewProcess`] that shares memory, and what the child is to run. Out: the child's id, when it is gone.
+//!
+//! What must hold: the child runs on a host stack of its own and with the waiting thread's thread-local data, which
+//! nobody else uses meanwhile; signal handlers, descriptors and process are copies, as the kernel makes them.
+
+use crate::arch;
+use crate::args::Fd;
+use crate::errno::Errno;
+use crate::host;
+use crate::process::{self, CloneArgs, NewProcess};
+use crate::signal;
+use crate::task::{Memory, Task};
+use philae_ir::CpuState;
+use std::arch::global_asm;
+
+global_asm!(
+    ".pushsection .text.philae_vfork, \"ax\", @progbits",
+    ".globl philae_vfork",
+    ".hidden philae_vfork",
+    // (rdi flags, rsi top of the child's stack, rdx pidfd, rcx entry, r8 its argument) → rax the child's id
+    "philae_vfork:",
+    "mov [rsi - 16], rcx",
+    "mov [rsi - 8], r8",
+    "sub rsi, 16",
+    "xor r10d, r10d",
+    "xor r8d, r8d",
+    "mov eax, 56", // clone
+    "syscall",
+    "test rax, rax",
+    "jnz 1f",
+    "xor ebp, ebp",
+    "pop rcx",
+    "pop rdi",
+    "call rcx",
+    "ud2",
+    "1: ret",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    fn philae_vfork(
+        flags: u64,
+        stack: u64,
+        pidfd: u64,
+        entry: extern "C" fn(*mut libc::c_void) -> !,
+        argument: *mut libc::c_void,
+    ) -> u64;
+}
+
+/// Bytes of the child's host stack: for Philae's frames only.
+const STACK: u64 = 2 << 20;
+
+/// The task and the registers of the child that [`run`] will start; its memory is the parent's.
+pub fn child(parent: &Task, cpu: &CpuState, new: &NewProcess) -> (Task, CpuState) {
+    let args = &new.args;
+    let mut registers = cpu.fork();
+    process::set_child_registers(parent.arch, &mut registers, args);
+    let shares = |flag: i32| args.flags & flag as u64 != 0;
+    let task = Task {
+        arch: parent.arch,
+        tid: 0,
+        signals: parent.signals.child(parent.signals.alt_stack),
+        clear_child_tid: if shares(libc::CLONE_CHILD_CLEARTID) { args.child_tid } else { 0 },
+        robust_list: 0,
+        mm: parent.mm.clone(),
+        sighand: if shares(libc::CLONE_SIGHAND) { parent.sighand.clone() } else { parent.sighand.copy() },
+        files: if shares(libc::CLONE_FILES) { parent.files.clone() } else { parent.files.copy() },
+        fs: parent.fs.clone(),
+        process: parent.process.copy(),
+        memory: Memory::Parents,
+        vfork_done: None,
+        restart: None,
+    };
+    (task, registers)
+}
+
+/// What the child does first, before [`signal::attach_thread`]: takes its id and writes it where the flags say.
+pub fn enter_child(task: &mut Task, new: &NewProcess) {
+    process::take_child_id(task, &new.args);
+}
+
+/// Starts `child` in a process that shares this one's memory and comes back when that process has executed a
+/// program or ended; `child` does not return. Sets the result register, of an error too. The waiting thread's
+/// attachment to its signals is restored; what else `child` has changed of thread-local data is the caller's to
+/// restore.
+pub fn run(task: &mut Task, cpu: &mut CpuState, new: &NewProcess, child: impl FnOnce()) {
+    let mask = host::set_mask(!0);
+    let attachment = signal::attachment();
+    let result = start(&new.args, child);
+    signal::restore_attachment(attachment);
+    host::set_mask(mask);
+    if let Ok(pid) = result {
+        process::write_parent_tid(&new.args, pid);
+    }
+    let value = result.map_or_else(Errno::as_result, u64::from);
+    arch::set_result(task.arch, cpu, value);
+}
+
+extern "C" fn enter<F: FnOnce()>(child: *mut libc::c_void) -> ! {
+    // SAFETY: `start` passes its own `Option<F>`, which outlives the child: it waits.
+    if let Some(child) = unsafe { (*child.cast::<Option<F>>()).take() } {
+        child();
+    }
+    // SAFETY: only reached if `child` came back, which it must not: there is no frame to return to.
+    let _ = unsafe { host::raw(libc::SYS_exit_group, [127, 0, 0, 0, 0, 0]) };
+    std::process::abort()
+}
+
+fn start<F: FnOnce()>(args: &CloneArgs, child: F) -> Result<u32, Errno> {
+    let flags = process::host_flags(args) | (libc::CLONE_VM | libc::CLONE_VFORK) as u64;
+    let sighand = args.flags & libc::CLONE_SIGHAND as u64;
+    let prot = (libc::PROT_READ | libc::PROT_WRITE) as u64;
+    let kind = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK) as u64;
+    let mut child = Some(child);
+    // SAFETY: a fresh mapping of ours; the child is gone, or has other memory, when it is unmapped. The child runs
+    // `enter` on it, from where it does not return.
+    unsafe {
+        let stack = host::raw(libc::SYS_mmap, [0, STACK, prot, kind, Fd(-1).word(), 0])?;
+        // The lowest page stops a stack that grows too far.
+        let _ = host::raw(libc::SYS_mprotect, [stack, 4096, 0, 0, 0, 0]);
+        let argument = (&raw mut child).cast();
+        let pid = philae_vfork(flags | sighand | args.exit_signal, stack + STACK, args.pidfd, enter::<F>, argument);
+        let _ = host::raw(libc::SYS_munmap, [stack, STACK, 0, 0, 0, 0]);
+        Errno::check(pid).map(|pid| pid as u32)
+    }
+}
