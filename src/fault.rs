@@ -8,7 +8,9 @@ use crate::cache;
 use crate::host::Context;
 use crate::jump_cache::EMPTY_JUMP_CACHE;
 use crate::thread::Thread;
-use philae_backends::{cranelift, interp};
+use philae_backends::cranelift::{self, Continuation};
+use philae_backends::interp;
+use philae_syscalls::mm::PAGE;
 use philae_syscalls::signal::{self, FaultContext, SigInfo};
 use std::cell::Cell;
 use std::io::Write;
@@ -81,8 +83,14 @@ fn fault(number: i32, info: SigInfo, context: &mut Context<'_>) {
     }
     if cache::contains(pc) {
         FAULT.set(Some(HostFault { info, context: context.fault(), host_pc: pc }));
-        context.set_first_argument(current().map_or(0, |thread| std::ptr::from_ref(&thread.cpu) as u64));
-        context.set_pc(cranelift::fault_exit_address());
+        // SAFETY: the pc is that of an access in compiled code, which stays as it was compiled.
+        match unsafe { cranelift::fault_continuation(pc) } {
+            Continuation::Recover(recovery) => context.set_pc(recovery),
+            Continuation::Leave(leave) => {
+                context.set_first_argument(current().map_or(0, |thread| std::ptr::from_ref(&thread.cpu) as u64));
+                context.set_pc(leave);
+            }
+        }
     } else if let Some(recovery) = interp::recovery(pc) {
         FAULT.set(Some(HostFault { info, context: context.fault(), host_pc: 0 }));
         context.set_result(info.address());
@@ -98,12 +106,11 @@ fn fault(number: i32, info: SigInfo, context: &mut Context<'_>) {
 /// made again. No lock is held where the guest's memory is accessed.
 fn writes_code(address: u64) -> bool {
     let Some(thread) = current() else { return false };
-    let writes = thread.task.mm.unwatch_code(address);
-    if writes {
-        let page = address & !4095;
-        thread.runtime.cache.invalidate(page..page + 4096);
+    let changed = thread.task.mm.unwatch_code(address);
+    for &page in &changed {
+        thread.runtime.cache.invalidate(page..page + PAGE);
     }
-    writes
+    !changed.is_empty()
 }
 
 /// Ends Philae for a fault in its own code.

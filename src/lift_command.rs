@@ -30,7 +30,7 @@ pub fn show(arch: Arch, bytes: &[u8], execute: Execute) -> Result<String, LoadEr
         section(&mut text, "verify", &format!("{error}\n"));
     }
     let lifted = region.clone();
-    opt::optimise(&mut region, opt::Exactness::Relaxed);
+    opt::optimise(&mut region, Exactness::Relaxed);
     section(&mut text, "opt", &region.to_string());
     let mut compiler = Compiler::new();
     let slot: &'static LinkSlot = Box::leak(Box::new(LinkSlot::new(PC_OF_INSTRUCTION)));

@@ -5,10 +5,12 @@
 
 use crate::cache::Entry;
 use crate::fault::{self, HostFault};
+use crate::host::FloatControl;
 use crate::thread::Thread;
 use crate::{disassemble, exec, spawn, tier, translate};
 use philae_backends::{Exit, cranelift};
 use philae_ir::{Arch, ExitReason};
+use philae_syscalls::mm::PAGE;
 use philae_syscalls::signal::{self, Delivery, FaultContext, SigInfo};
 use philae_syscalls::{Errno, Outcome, Then, arch as abi, strace, system_call, uaccess};
 use std::ops::Range;
@@ -92,7 +94,11 @@ impl Thread {
             }
         }
         self.counts.interpreted += 1;
-        self.interpreter.run(&entry.region, &mut self.cpu)
+        let control = FloatControl::of(self.task.arch, &self.cpu);
+        control.set();
+        let exit = self.interpreter.run(&entry.region, &mut self.cpu);
+        control.reset();
+        exit
     }
 
     fn find(&mut self, pc: u64) -> Arc<Entry> {
@@ -135,10 +141,12 @@ impl Thread {
     fn enter(&mut self, pc: u64, code: u64) -> Exit {
         self.counts.entered += 1;
         self.remember_code(pc, code);
-        self.cpu.ctl.exit_link = 0;
+        let control = FloatControl::of(self.task.arch, &self.cpu);
+        control.set();
         // SAFETY: the address is that of compiled code for this guest, which is never freed; `synchronise` has set
         // the jump cache, and everything code links to comes from the same cache.
         unsafe { cranelift::enter(code as *const u8, &mut self.cpu) };
+        control.reset();
         self.counts.unlinked += u64::from(self.cpu.ctl.exit_link != 0);
         let reason = ExitReason::from_number(self.cpu.ctl.exit_reason);
         if let Some(host_pc) = fault::peek_host_pc() {
@@ -231,7 +239,7 @@ impl Thread {
             return outcome;
         }
         for page in pages {
-            self.runtime.cache.invalidate(page..page + 4096);
+            self.runtime.cache.invalidate(page..page + PAGE);
         }
         self.cpu.restore(&before);
         system_call(&mut self.task, &mut self.cpu)

@@ -3,7 +3,7 @@
 use crate::cache::Cache;
 use crate::options::Options;
 use crate::trace::{Log, Stats};
-use philae_backends::cranelift::{Compiler, Exactness};
+use philae_backends::cranelift::{Compiler, Exactness, Recovery};
 use philae_ir::Arch;
 use std::fs::File;
 use std::sync::Mutex;
@@ -35,7 +35,7 @@ impl Runtime {
             arch,
             options,
             cache: Cache::new()?,
-            compiler: Mutex::new(Compiler::new()),
+            compiler: Mutex::new(Compiler::with_recovery(Recovery::InLoops)),
             log,
             stats: Stats::default(),
             own_file,

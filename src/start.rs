@@ -22,7 +22,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -65,6 +65,10 @@ const SCRIPT_DEPTH: usize = 5;
 /// Opens the program of the command line; a `#!` script becomes its interpreter.
 fn command_line_launch(options: &Options, path: &Path, depth: usize) -> Result<Launch, LoadError> {
     let file = File::open(path).map_err(|error| LoadError::open(path, &error))?;
+    let executable = file.metadata().is_ok_and(|metadata| metadata.is_dir() || metadata.mode() & 0o111 != 0);
+    if !executable {
+        return Err(LoadError::not_runnable(path, "permission denied: nobody may execute it"));
+    }
     let argv0 = options.argv0.clone().unwrap_or_else(|| options.command[0].clone());
     let mut argv: Vec<OsString> = vec![argv0];
     argv.extend(options.command[1..].iter().cloned());
@@ -74,7 +78,7 @@ fn command_line_launch(options: &Options, path: &Path, depth: usize) -> Result<L
         }
         return script_launch(options, path, script, depth);
     }
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let absolute = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     Ok(Launch {
         file,
         guest_path: c_string(absolute.as_os_str()),
@@ -119,23 +123,26 @@ fn script_launch(options: &Options, path: &Path, script: Script, depth: usize) -
         ..error
     })?;
     launch.guest_path = script.interpreter;
+    launch.execfn = c_string(path.as_os_str());
     Ok(launch)
 }
 
-/// Philae's own environment, changed as `-E` and `-U` say.
+/// Philae's own environment, less what `-U` names, with what `-E` sets.
 fn environment(options: &Options) -> Vec<CString> {
     let name_of = |pair: &OsStr| pair.as_bytes().split(|&b| b == b'=').next().unwrap_or_default().to_vec();
-    let replaced: Vec<Vec<u8>> = options.set_env.iter().map(|pair| name_of(pair)).collect();
-    let hidden = |name: &OsStr| {
-        replaced.iter().any(|r| r == name.as_bytes()) || options.unset_env.iter().any(|unset| unset == name)
-    };
-    let inherited = std::env::vars_os().filter(|(name, _)| !hidden(name)).map(|(name, value)| {
-        let mut pair = name;
+    let mut pairs: Vec<OsString> = Vec::new();
+    for (mut pair, value) in std::env::vars_os().filter(|(name, _)| !options.unset_env.contains(name)) {
         pair.push("=");
         pair.push(value);
-        c_string(&pair)
-    });
-    inherited.chain(options.set_env.iter().map(|pair| c_string(pair))).collect()
+        pairs.push(pair);
+    }
+    for new in &options.set_env {
+        match pairs.iter_mut().find(|pair| name_of(pair) == name_of(new)) {
+            Some(pair) => pair.clone_from(new),
+            None => pairs.push(new.clone()),
+        }
+    }
+    pairs.iter().map(|pair| c_string(pair)).collect()
 }
 
 /// Loads the program and runs it to its end.

@@ -60,10 +60,6 @@ fn lift(runtime: &Runtime, mm: &Mm, pc: u64, shape: Shape<'_>) -> (Region, Cover
 }
 
 fn optimise(runtime: &Runtime, region: &mut Region, exactness: Exactness) {
-    let exactness = match exactness {
-        Exactness::Exact => opt::Exactness::Exact,
-        Exactness::Relaxed => opt::Exactness::Relaxed,
-    };
     opt::optimise(region, exactness);
     dump(runtime, DumpItem::Opt, region.pc, || region.to_string());
 }

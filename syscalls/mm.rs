@@ -13,7 +13,7 @@ use crate::host;
 use crate::uaccess;
 use crate::vma::{Backing, Vma, VmaMap};
 use philae_ir::Arch;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -70,8 +70,9 @@ struct Space {
     /// Where the search for free addresses starts, downward.
     top: u64,
     brk: Brk,
-    /// Pages that the guest may write and the host keeps read-only because code was translated from them.
-    watched: BTreeSet<u64>,
+    /// Pages that the guest may write and the host keeps read-only because code was translated from what they hold,
+    /// each with the pages where that code is executed.
+    watched: BTreeMap<u64, BTreeSet<u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -84,7 +85,7 @@ impl Mm {
     /// An empty address space. Philae's own memory is what is mapped now.
     pub fn new(arch: Arch) -> Arc<Mm> {
         let (own, top) = own_memory();
-        let space = Space { vmas: VmaMap::default(), own, top, brk: Brk::default(), watched: BTreeSet::new() };
+        let space = Space { vmas: VmaMap::default(), own, top, brk: Brk::default(), watched: BTreeMap::new() };
         Arc::new(Mm { arch, space: Mutex::new(space), sigreturn: AtomicU64::new(0) })
     }
 
@@ -359,36 +360,41 @@ impl Mm {
         Ok(stale)
     }
 
-    /// Makes the host catch writes to the writable pages of a range, before code is translated from them: the guest
-    /// of a machine with coherent instruction fetch does not announce that it changes code.
+    /// Makes the host catch writes to the pages of a range, through every mapping that the guest may write them by,
+    /// before code is translated from them: the guest of a machine with coherent instruction fetch does not announce
+    /// that it changes code.
     pub fn watch_code(&self, range: &Range<u64>) {
         let mut space = self.lock();
         for page in (range.start & !(PAGE - 1)..range.end).step_by(PAGE as usize) {
-            let prot = space.vmas.find(page).map_or(0, |vma| vma.prot);
-            if prot & WRITE != 0 && space.watched.insert(page) {
-                protect_page(page, host_prot(prot) & !WRITE);
+            for (alias, prot) in space.writable_aliases(page) {
+                let watched = space.watched.entry(alias).or_default();
+                if watched.is_empty() {
+                    protect_page(alias, host_prot(prot) & !WRITE);
+                }
+                watched.insert(page);
             }
         }
     }
 
-    /// Gives up watching the page of `address`, which the guest wants to write. False if it is not a watched page or
-    /// not the guest's to write: then the fault is the guest's own.
-    pub fn unwatch_code(&self, address: u64) -> bool {
+    /// Gives up watching the page of `address`, which the guest wants to write; the pages of code that change with it,
+    /// none if it is not a watched page or not the guest's to write: then the fault is the guest's own.
+    pub fn unwatch_code(&self, address: u64) -> BTreeSet<u64> {
         let page = address & !(PAGE - 1);
         let mut space = self.lock();
         let prot = space.vmas.find(page).map_or(0, |vma| vma.prot);
-        let writable = prot & WRITE != 0;
-        let watched = space.watched.remove(&page);
-        if watched && writable {
-            protect_page(page, host_prot(prot));
+        match space.watched.remove(&page) {
+            Some(code) if prot & WRITE != 0 => {
+                protect_page(page, host_prot(prot));
+                code
+            }
+            _ => BTreeSet::new(),
         }
-        watched && writable
     }
 
-    /// Gives up watching all pages, for a system call that the host refused for one of them; gives their addresses.
-    pub fn unwatch_all_code(&self) -> Vec<u64> {
-        let watched: Vec<u64> = self.lock().watched.iter().copied().collect();
-        watched.into_iter().filter(|&page| self.unwatch_code(page)).collect()
+    /// Gives up watching all pages, for a system call that the host refused for one of them; the pages of code.
+    pub fn unwatch_all_code(&self) -> BTreeSet<u64> {
+        let watched: Vec<u64> = self.lock().watched.keys().copied().collect();
+        watched.into_iter().flat_map(|page| self.unwatch_code(page)).collect()
     }
 
     /// The mapping that holds `address`.
@@ -467,6 +473,27 @@ impl Request {
 impl Space {
     fn touches_own(&self, range: &Range<u64>) -> bool {
         self.own.iter().any(|own| own.start < range.end && range.start < own.end)
+    }
+
+    /// The pages by which the guest may write what it executes at `page`, with their protection: that page, and those
+    /// that share its part of a file.
+    fn writable_aliases(&self, page: u64) -> Vec<(u64, u32)> {
+        let Some(vma) = self.vmas.find(page) else { return Vec::new() };
+        let mut aliases = Vec::new();
+        if vma.prot & WRITE != 0 {
+            aliases.push((page, vma.prot));
+        }
+        let Some(backing) = vma.backing.as_ref().filter(|_| vma.shared) else { return aliases };
+        let offset = vma.offset + (page - vma.range.start);
+        for other in self.vmas.iter().filter(|other| other.shared && other.prot & WRITE != 0) {
+            let same = other.backing.as_ref().is_some_and(|b| (b.device, b.inode) == (backing.device, backing.inode));
+            let within = other.offset..other.offset + (other.range.end - other.range.start);
+            if same && within.contains(&offset) {
+                aliases.push((other.range.start + (offset - other.offset), other.prot));
+            }
+        }
+        aliases.dedup();
+        aliases
     }
 
     /// The range of a MAP_FIXED or MAP_FIXED_NOREPLACE request.

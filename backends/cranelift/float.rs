@@ -186,6 +186,8 @@ impl Lower<'_, '_> {
             return None;
         }
         Some(match rounding {
+            // Cranelift has no rounding by the host's mode; the evaluator runs under it.
+            Rounding::Current => return None,
             Rounding::Nearest => self.b.ins().nearest(a),
             Rounding::Floor => self.b.ins().floor(a),
             Rounding::Ceil => self.b.ins().ceil(a),

@@ -10,8 +10,11 @@
 //!   [`JumpCacheEntry`] at `ctl.jump_cache`, indexed by [`jump_cache_index`].
 //! * When [`enter`] returns, the PC slot says where the guest goes on, `ctl.exit_reason` why it left,
 //!   `ctl.exit_argument` is the exit's argument, and `ctl.exit_link` the link slot it left through, or 0.
-//! * A host fault inside the bytes is at one of [`Code::faults`]; the signal handler continues at
-//!   [`fault_exit_address`] with the state's address in the first argument register, and [`enter`] returns.
+//! * A host fault inside the bytes is at one of [`Code::faults`]; the signal handler continues where
+//!   [`fault_continuation`] says, and [`enter`] returns. With [`Recovery::Never`] that is always
+//!   [`fault_exit_address`], with the state's address in the first argument register.
+//! * From one region to the next the flags' slot and the last entry of `ctl.scratch` may hold the comparison that the
+//!   flags come from; [`enter`] leaves the four bits in the slot.
 //!
 //! What must hold: the region verifies, and addresses given by the caller of [`Compiler::compile`] outlive the code.
 
@@ -192,8 +195,8 @@ impl Compiler {
         }
     }
 
-    /// Compiles `region`. `links` gives the link slot of each exit to a constant pc; it is asked once for each exit
-    /// and may give the same slot for equal sites.
+    /// Compiles `region`. `links` gives the link slot of each exit to a constant pc; it may be asked more than once
+    /// for an exit, and may give the same slot for equal sites.
     pub fn compile(
         &mut self,
         region: &Region,

@@ -161,7 +161,11 @@ pub(super) fn msr(w: Word, l: &mut Lift<'_>) -> Lifted {
             let flags = l.b.flags_from_bits(bits);
             super::flags::set(l, flags);
         }
-        FPCR_REGISTER => set_word_slot(l, FPCR, FPCR_MASK, value),
+        FPCR_REGISTER => {
+            set_word_slot(l, FPCR, FPCR_MASK, value);
+            // What follows may round differently: the runtime has to see the new control word first.
+            l.leave(ExitReason::Interrupted, l.next);
+        }
         FPSR_REGISTER => set_word_slot(l, FPSR, FPSR_MASK, value),
         _ => return Err(LiftError::Undefined),
     }

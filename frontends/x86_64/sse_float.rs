@@ -1,5 +1,5 @@
-//! Floating point of SSE, SSE2 and SSE3. Rounding is to nearest even, whatever MXCSR says, and its exception
-//! flags are not raised.
+//! Floating point of SSE, SSE2 and SSE3. Rounding follows MXCSR, which the runtime loads; its exception flags are
+//! not raised.
 
 use super::operand::{Lifted, X86};
 use crate::lift::LiftError;
@@ -215,7 +215,7 @@ pub(super) enum Fraction {
 /// A scalar as a signed integer; what does not fit becomes the most negative one, "integer indefinite".
 fn to_integer(x: &mut X86, from: Ty, to: Ty, fraction: Fraction, value: Value) -> Value {
     let value = match fraction {
-        Fraction::Round => x.fround(from, Rounding::Nearest, value),
+        Fraction::Round => x.fround(from, Rounding::Current, value),
         Fraction::Drop => value,
     };
     let integer = x.fto_sint(to, Rounding::Zero, value);
@@ -247,7 +247,7 @@ pub(super) fn ps_to_dq(x: &mut X86, fraction: Fraction) -> Lifted {
     let ty = Ty::F32X4;
     let mut value = x.vector(1)?;
     if fraction == Fraction::Round {
-        value = x.fround(ty, Rounding::Nearest, value);
+        value = x.fround(ty, Rounding::Current, value);
     }
     let integers = x.fto_sint(Ty::I32X4, Rounding::Zero, value);
     let bound = x.splat64(0x4f00_0000_4f00_0000);

@@ -194,6 +194,11 @@ pub(super) fn wrgsbase(x: &mut X86) -> Lifted {
 /// The MXCSR bits that exist, as FXSAVE announces them.
 const MXCSR_MASK: u64 = 0xffff;
 
+/// What follows may round differently: the runtime has to see the new control word first.
+fn new_float_control(x: &mut X86) {
+    x.lift.leave(ExitReason::Interrupted, x.lift.next);
+}
+
 /// Refuses a new MXCSR with bits that do not exist.
 fn check_mxcsr(x: &mut X86, value: Value) {
     let reserved = x.and_imm(Ty::I32, value, !MXCSR_MASK);
@@ -205,6 +210,7 @@ pub(super) fn ldmxcsr(x: &mut X86) -> Lifted {
     let value = x.value(0, Ty::I32)?;
     check_mxcsr(x, value);
     x.set(Ty::I32, MXCSR, value);
+    new_float_control(x);
     Ok(())
 }
 

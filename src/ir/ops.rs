@@ -589,6 +589,8 @@ aux! {
         Zero = "zero",
         /// To nearest, ties away from zero.
         Away = "away",
+        /// As the guest's floating-point control register says: as arithmetic rounds.
+        Current = "current",
     }
 }
 

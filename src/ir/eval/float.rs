@@ -55,6 +55,16 @@ macro_rules! float {
                     Rounding::Ceil => self.ceil(),
                     Rounding::Zero => self.trunc(),
                     Rounding::Away => $F::round(self),
+                    // From this size on every value is integral; below it, a sum of this size is rounded to an
+                    // integral value as the processor rounds now.
+                    Rounding::Current => {
+                        let integral: $F = 1.0 / $F::EPSILON;
+                        let rounded = (self.abs() < integral).then(|| {
+                            let large = integral.copysign(self);
+                            (std::hint::black_box(self + large) - large).copysign(self)
+                        });
+                        rounded.unwrap_or(self)
+                    }
                 }
             }
 
