@@ -179,7 +179,7 @@ fn check_segment(header: &ProgramHeader, file_length: u64) -> Result<(), String>
     if header.p_filesz > header.p_memsz {
         return Err(format!("segment at {at:#x} is larger in the file than in memory"));
     }
-    if header.p_filesz > 0 && (at ^ header.p_offset) % PAGE != 0 {
+    if header.p_filesz > 0 && !(at ^ header.p_offset).is_multiple_of(PAGE) {
         return Err(format!("segment at {at:#x} does not fit its file offset {:#x}", header.p_offset));
     }
     let file_end = header.p_offset.checked_add(header.p_filesz);

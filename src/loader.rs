@@ -57,6 +57,9 @@ fn host_error(error: Errno) -> io::Error {
     io::Error::from_raw_os_error(error.0)
 }
 
+/// Opens the file of an interpreter and says where it was.
+pub type FindInterpreter<'a> = dyn Fn(&OsStr) -> Result<(File, PathBuf), LoadError> + 'a;
+
 /// What to load, and what the program is to see.
 pub struct Start<'a> {
     /// The program's file.
@@ -72,7 +75,7 @@ pub struct Start<'a> {
     /// The environment.
     pub envp: &'a [CString],
     /// Finds the file of an interpreter: opened, or the places where it was looked for.
-    pub find_interpreter: &'a dyn Fn(&OsStr) -> Result<(File, PathBuf), LoadError>,
+    pub find_interpreter: &'a FindInterpreter<'a>,
     /// The stack's size in bytes, if the soft limit does not decide.
     pub stack_size: Option<u64>,
 }

@@ -393,7 +393,7 @@ impl Options {
     fn take_lift_bytes(&mut self, word: &OsStr) -> Result<bool, String> {
         let Request::Lift { arch, bytes, .. } = &mut self.request else { return Ok(false) };
         let digits: Vec<char> = text(word)?.chars().filter(|c| !c.is_whitespace()).collect();
-        if digits.len() % 2 != 0 {
+        if !digits.len().is_multiple_of(2) {
             return Err(format!("{word:?}: an odd number of hexadecimal digits"));
         }
         let start = bytes.len();

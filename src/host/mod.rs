@@ -8,9 +8,7 @@ pub use x86_64::{ARCH, Context, FloatControl};
 
 pub use calls::*;
 
-#[cfg(not(test))]
 use std::ffi::{CStr, OsStr, OsString, c_char};
-#[cfg(not(test))]
 use std::os::unix::ffi::OsStrExt;
 
 /// The C library's way in.
@@ -18,8 +16,8 @@ use std::os::unix::ffi::OsStrExt;
 /// # Safety
 ///
 /// Called once, by the C library's start, with the process's arguments.
-#[cfg(not(test))]
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
+#[cfg_attr(test, expect(dead_code, reason = "a test program has an entry of its own"))]
 unsafe extern "C" fn main(argc: i32, argv: *const *const c_char) -> i32 {
     let args: Vec<OsString> = (0..argc as usize)
         .map(|index| {
