@@ -4,7 +4,12 @@
 //! touched directly; a fault leaves the guest's registers as they were before the instruction that faulted.
 
 pub mod cranelift;
+#[cfg(target_arch = "x86_64")]
+#[path = "float_control_x86_64.rs"]
+mod float_control;
 pub mod interp;
+
+pub use float_control::FloatControl;
 
 use philae_ir::ExitReason;
 

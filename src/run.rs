@@ -5,10 +5,9 @@
 
 use crate::cache::Entry;
 use crate::fault::{self, HostFault};
-use crate::host::FloatControl;
 use crate::thread::Thread;
 use crate::{disassemble, exec, spawn, tier, translate};
-use philae_backends::{Exit, cranelift};
+use philae_backends::{Exit, FloatControl, cranelift};
 use philae_ir::{Arch, ExitReason};
 use philae_syscalls::mm::PAGE;
 use philae_syscalls::signal::{self, Delivery, FaultContext, SigInfo};

@@ -2,25 +2,27 @@
 //!
 //! Vector helpers take 128-bit operands and, last, the width of a lane in bits; they look at all lanes of 128 bits.
 
-use philae_ir::{CpuState, Helper, HelperEffect, Ty};
+use philae_ir::CpuState;
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Ticks of CNTVCT_EL0 in a second, as CNTFRQ_EL0 says.
 pub(super) const COUNTER_HZ: u64 = 1_000_000_000;
 
+/// Declares helpers: name, name in text, operands, result, effect, function.
 macro_rules! helpers {
     ($($(#[$doc:meta])* $name:ident $text:literal ($operands:literal) -> $result:ident, $effect:ident, $function:expr;)*) => { $(
         $(#[$doc])*
-        pub(super) static $name: Helper = Helper {
+        pub(super) static $name: philae_ir::Helper = philae_ir::Helper {
             name: $text,
             operands: $operands,
-            result: Ty::$result,
-            effect: HelperEffect::$effect,
+            result: philae_ir::Ty::$result,
+            effect: philae_ir::HelperEffect::$effect,
             function: $function,
         };
     )* };
 }
+pub(super) use helpers;
 
 helpers! {
     /// CRC-32 (polynomial 0x04c11db7) of a value of so many bits.
@@ -121,12 +123,17 @@ fn virtual_count(_state: &mut CpuState, _operands: [u128; 3]) -> u128 {
 
 /// Exact; NaNs are quieted and keep sign and payload.
 fn half_to_double(half: u16) -> u64 {
+    let quiet = if half & 0x7fff > 0x7c00 { 1 << 51 } else { 0 };
+    widen_half(half) | quiet
+}
+
+/// Exact; NaNs stay as they are, so that an operation can tell the signalling ones.
+pub(super) fn widen_half(half: u16) -> u64 {
     let sign = u64::from(half >> 15) << 63;
     let exponent = half >> 10 & 31;
     let fraction = u64::from(half & 0x3ff);
     match (exponent, fraction) {
-        (31, 0) => sign | 0x7ff << 52,
-        (31, _) => sign | 0x7ff << 52 | 1 << 51 | fraction << 42,
+        (31, _) => sign | 0x7ff << 52 | fraction << 42,
         (0, _) => sign | (fraction as f64 * 2f64.powi(-24)).to_bits(),
         _ => sign | u64::from(exponent + 1023 - 15) << 52 | fraction << 42,
     }
@@ -149,7 +156,7 @@ fn single_to_double(single: u32) -> u64 {
 }
 
 /// To nearest even; NaNs are quieted and keep sign and the top of the payload.
-fn double_to_half(double: u64) -> u16 {
+pub(super) fn double_to_half(double: u64) -> u16 {
     let sign = (double >> 48) as u16 & 0x8000;
     let exponent = (double >> 52 & 0x7ff) as i32 - 1023;
     let fraction = double & ((1 << 52) - 1);
@@ -194,7 +201,7 @@ fn demote_to_odd(_state: &mut CpuState, [a, ..]: [u128; 3]) -> u128 {
 }
 
 /// binary64 to binary32: truncated, and the last bit set where that was inexact (Arm ARM, FPRounding_ODD).
-fn odd_single(double: u64) -> u32 {
+pub(super) fn odd_single(double: u64) -> u32 {
     let value = f64::from_bits(double);
     if value.is_nan() || value.is_infinite() || value == 0.0 {
         return double_to_single(double);
@@ -278,10 +285,10 @@ struct Parts {
 
 impl Format {
     fn of(bits: u128) -> Format {
-        if bits == 64 {
-            Format { exponent_bits: 11, fraction_bits: 52 }
-        } else {
-            Format { exponent_bits: 8, fraction_bits: 23 }
+        match bits {
+            16 => Format { exponent_bits: 5, fraction_bits: 10 },
+            32 => Format { exponent_bits: 8, fraction_bits: 23 },
+            _ => Format { exponent_bits: 11, fraction_bits: 52 },
         }
     }
 

@@ -4,7 +4,7 @@ mod calls;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{ARCH, Context, FloatControl};
+pub use x86_64::{ARCH, Context};
 
 pub use calls::*;
 

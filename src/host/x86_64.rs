@@ -1,7 +1,6 @@
-//! An x86-64 host: what the signal handler reads and changes of the interrupted registers, and the rounding mode.
+//! An x86-64 host: what the signal handler reads and changes of the interrupted registers.
 
-use philae_ir::state::{aarch64, x86_64};
-use philae_ir::{Arch, CpuState};
+use philae_ir::Arch;
 use philae_syscalls::signal::FaultContext;
 
 /// This machine.
@@ -53,56 +52,5 @@ impl Context<'_> {
     /// The interrupted registers as they are, for the handlers of other crates.
     pub fn as_ptr(&mut self) -> *mut libc::ucontext_t {
         self.0
-    }
-}
-
-/// MXCSR while guest code runs: the guest's rounding mode and its treatment of denormals.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FloatControl(u32);
-
-impl FloatControl {
-    /// All exceptions masked, to nearest, denormals kept: what Philae's own code runs with.
-    const DEFAULT: FloatControl = FloatControl(0x1f80);
-    /// MXCSR: rounding control, flush to zero, denormals are zeroes (SDM volume 1, 10.2.3).
-    const ROUNDING_SHIFT: u32 = 13;
-    const FLUSH: u32 = 1 << 15;
-    const DENORMALS_ARE_ZEROES: u32 = 1 << 6;
-
-    /// What the guest's control register asks for. A guest instruction that changes it ends its region.
-    pub fn of(arch: Arch, cpu: &CpuState) -> FloatControl {
-        let changes = match arch {
-            Arch::X86_64 => {
-                let kept = 3 << Self::ROUNDING_SHIFT | Self::FLUSH | Self::DENORMALS_ARE_ZEROES;
-                cpu.get(x86_64::MXCSR) as u32 & kept
-            }
-            Arch::Aarch64 => Self::of_fpcr(cpu.get(aarch64::FPCR) as u32),
-        };
-        FloatControl(Self::DEFAULT.0 | changes)
-    }
-
-    /// FPCR (Arm ARM C5.2.8): RMode 0 nearest, 1 up, 2 down, 3 zero, where MXCSR has down and up the other way round.
-    fn of_fpcr(fpcr: u32) -> u32 {
-        let rounding = [0, 2, 1, 3][(fpcr >> 22 & 3) as usize] << Self::ROUNDING_SHIFT;
-        let flush = if fpcr & 1 << 24 != 0 { Self::FLUSH | Self::DENORMALS_ARE_ZEROES } else { 0 };
-        rounding | flush
-    }
-
-    /// Makes it the calling thread's.
-    pub fn set(self) {
-        if self != Self::DEFAULT {
-            self.load();
-        }
-    }
-
-    /// Goes back to Philae's own.
-    pub fn reset(self) {
-        if self != Self::DEFAULT {
-            Self::DEFAULT.load();
-        }
-    }
-
-    fn load(self) {
-        // SAFETY: the value has no reserved bit, and all exceptions are masked.
-        unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const self.0, options(nostack, readonly)) };
     }
 }

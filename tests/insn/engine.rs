@@ -4,11 +4,11 @@
 //! page of breakpoints are mapped at their addresses in this process, so one runner exists at a time.
 
 use crate::line::{CODE, Line, SIZE, State, WINDOW};
-use philae_backends::Exit;
 use philae_backends::cranelift::{
     Compiler, Exactness, JUMP_CACHE_ENTRIES, JumpCacheEntry, LinkSite, LinkSlot, Options, enter, fault_exit_address,
 };
 use philae_backends::interp::{self, Interpreter};
+use philae_backends::{Exit, FloatControl};
 use philae_frontends::{Shape, lift_region};
 use philae_ir::state::{NZCV, x86_64};
 use philae_ir::{Arch, CpuState, ExitReason, Region, Ty, opt};
@@ -82,7 +82,11 @@ impl Runner {
         let mut cpu = to_cpu(line.arch, &line.before);
         let end = CODE + line.bytes.len() as u64;
         for _ in 0..STEPS {
-            let exit = self.step(line, engine, &mut cpu)?;
+            let control = FloatControl::of(line.arch, &cpu);
+            control.set();
+            let exit = self.step(line, engine, &mut cpu);
+            control.reset();
+            let exit = exit?;
             let pc = cpu.pc();
             let inside = pc >= CODE && pc < end;
             let fault = match exit.reason {
@@ -90,10 +94,17 @@ impl Runner {
                 ExitReason::Undefined => Some("sigill"),
                 ExitReason::DivideError => Some("sigfpe"),
                 ExitReason::Misaligned => Some("sigbus"),
-                ExitReason::FetchFault | ExitReason::Jump | ExitReason::Call | ExitReason::Return if !inside => {
+                ExitReason::FetchFault
+                | ExitReason::Jump
+                | ExitReason::Call
+                | ExitReason::Return
+                | ExitReason::Interrupted
+                    if !inside =>
+                {
                     (pc.wrapping_sub(CODE) >= SIZE as u64).then_some("sigsegv")
                 }
-                ExitReason::Jump | ExitReason::Call | ExitReason::Return | ExitReason::StaleCode => continue,
+                ExitReason::Jump | ExitReason::Call | ExitReason::Return => continue,
+                ExitReason::StaleCode | ExitReason::Interrupted => continue,
                 reason => return Err(format!("left with {} at {pc:#x}", reason.name())),
             };
             return Ok(from_cpu(line, &cpu, fault));

@@ -1,0 +1,74 @@
+//! FEAT_AES: rounds of AES on a state of 16 bytes, column after column.
+
+use super::helpers::helpers;
+
+helpers! {
+    /// AESE: the key is added, rows are shifted, bytes substituted.
+    AESE "a64_aese" (2) -> V128, Pure, |_, [d, n, _]| substitute(d ^ n, &SBOX, |row| row);
+    /// AESD: the inverse of AESE's steps.
+    AESD "a64_aesd" (2) -> V128, Pure, |_, [d, n, _]| substitute(d ^ n, &INVERSE_SBOX, |row| 4 - row);
+    /// AESMC: MixColumns.
+    AESMC "a64_aesmc" (1) -> V128, Pure, |_, [n, ..]| mix_columns(n, [2, 3, 1, 1]);
+    /// AESIMC: InvMixColumns.
+    AESIMC "a64_aesimc" (1) -> V128, Pure, |_, [n, ..]| mix_columns(n, [14, 11, 13, 9]);
+}
+
+/// FIPS 197, 5.1.1: the inverse in GF(2^8), then an affine map.
+static SBOX: [u8; 256] = {
+    let mut table = [0x63; 256];
+    // 3 generates the field; `q` is the inverse of `p` = 3^i.
+    let (mut p, mut q, mut i) = (1u8, 1u8, 0);
+    while i < 255 {
+        table[p as usize] = q ^ q.rotate_left(1) ^ q.rotate_left(2) ^ q.rotate_left(3) ^ q.rotate_left(4) ^ 0x63;
+        p ^= double(p);
+        // Division by 3 is multiplication by 0xf6.
+        q = multiply(q, 0xf6);
+        i += 1;
+    }
+    table
+};
+
+static INVERSE_SBOX: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        table[SBOX[i] as usize] = i as u8;
+        i += 1;
+    }
+    table
+};
+
+/// Times 2 in GF(2^8) modulo x^8 + x^4 + x^3 + x + 1.
+const fn double(a: u8) -> u8 {
+    a << 1 ^ if a & 0x80 != 0 { 0x1b } else { 0 }
+}
+
+const fn multiply(mut a: u8, mut b: u8) -> u8 {
+    let mut product = 0;
+    while b != 0 {
+        if b & 1 != 0 {
+            product ^= a;
+        }
+        a = double(a);
+        b >>= 1;
+    }
+    product
+}
+
+/// Each byte out of `table`; before that, row r moves left by `shift(r)` columns.
+fn substitute(state: u128, table: &[u8; 256], shift: impl Fn(usize) -> usize) -> u128 {
+    let bytes = state.to_le_bytes();
+    u128::from_le_bytes(std::array::from_fn(|i| {
+        let (row, column) = (i % 4, i / 4);
+        table[usize::from(bytes[row + 4 * ((column + shift(row)) % 4)])]
+    }))
+}
+
+/// Each column times the polynomial whose circulant matrix has `first` as its first row.
+fn mix_columns(state: u128, first: [u8; 4]) -> u128 {
+    let bytes = state.to_le_bytes();
+    u128::from_le_bytes(std::array::from_fn(|i| {
+        let (row, column) = (i % 4, i / 4 * 4);
+        (0..4).fold(0, |sum, k| sum ^ multiply(bytes[column + (row + k) % 4], first[k]))
+    }))
+}

@@ -1,0 +1,181 @@
+//! FEAT_BF16: binary32 without its 16 low bits.
+
+use super::helpers::{helpers, odd_single};
+use super::operand::{Lifted, set_v, v};
+use super::simd::{Form, lane_mask, sources, write, write_narrow};
+use super::simd_wide::element;
+use super::word::Word;
+use crate::lift::Lift;
+use philae_ir::{CpuState, NanRule, Ty, Value};
+
+helpers! {
+    /// binary32 to BFloat16.
+    NARROW "a64_bfloat_narrow" (1) -> I16, Pure, |_, [a, ..]| u128::from(narrow(a as u32));
+    /// Four binary32 lanes to BFloat16, zeroes above.
+    NARROW_LANES "a64_bfloat_narrow_lanes" (1) -> V128, Pure, |_, [a, ..]| {
+        (0..4).fold(0, |all, i| all | u128::from(narrow((a >> (32 * i)) as u32)) << (16 * i))
+    };
+    /// BFDOT of Vd, Vn and Vm.
+    DOT "a64_bfloat_dot" (3) -> V128, Pure, dot_lanes;
+    /// BFMMLA of Vd, Vn and Vm.
+    MATRIX "a64_bfloat_matrix" (3) -> V128, Pure, matrix_lanes;
+}
+
+/// To nearest even; NaNs are quieted and keep sign and the top of the payload.
+fn narrow(single: u32) -> u16 {
+    if single & 0x7fff_ffff > 0x7f80_0000 {
+        return (single >> 16) as u16 | 0x40;
+    }
+    let rounding = 0x7fff + (single >> 16 & 1);
+    ((single + rounding) >> 16) as u16
+}
+
+/// Arm ARM, FPRound with rounding to odd (BFRound): the last bit tells of inexactness, subnormals are flushed, what is
+/// too large becomes an infinity, NaNs are the default one.
+fn round_to_odd(value: f64, error: f64) -> f32 {
+    if value.is_nan() {
+        return f32::from_bits(0x7fc0_0000);
+    }
+    // What the double lost makes its last bit odd, and with it the single's.
+    let towards_zero = error != 0.0 && (error < 0.0) != (value < 0.0);
+    let bits = value.to_bits() - u64::from(towards_zero) | u64::from(error != 0.0);
+    let exact = f64::from_bits(bits);
+    if exact.abs() < f64::from(f32::MIN_POSITIVE) {
+        return if exact.is_sign_negative() { -0.0 } else { 0.0 };
+    }
+    if exact.abs() >= 2f64.powi(128) {
+        return if exact < 0.0 { f32::NEG_INFINITY } else { f32::INFINITY };
+    }
+    f32::from_bits(odd_single(bits))
+}
+
+fn flushed(bits: u32) -> f64 {
+    let value = f32::from_bits(bits);
+    f64::from(if value.is_subnormal() { 0f32.copysign(value) } else { value })
+}
+
+/// Arm ARM, BFMulH and BFAdd: a double holds the product of two singles of eight bits.
+fn multiply(a: u32, b: u32) -> f32 {
+    round_to_odd(flushed(a) * flushed(b), 0.0)
+}
+
+fn add(a: f32, b: f32) -> f32 {
+    let (a, b) = (flushed(a.to_bits()), flushed(b.to_bits()));
+    let sum = a + b;
+    if !sum.is_finite() {
+        return round_to_odd(sum, 0.0);
+    }
+    // Knuth's exact error of a sum.
+    let b_part = sum - a;
+    let error = (a - (sum - b_part)) + (b - b_part);
+    round_to_odd(sum, error)
+}
+
+/// The BFloat16 at place `i`, as the bits of a single.
+fn lane(v: u128, i: usize) -> u32 {
+    u32::from((v >> (16 * i)) as u16) << 16
+}
+
+/// Arm ARM, BFDotAdd: two products, from the lanes `i` of n and `j` of m on, and `addend`.
+fn dot(addend: f32, n: u128, i: usize, m: u128, j: usize) -> f32 {
+    let first = multiply(lane(n, i), lane(m, j));
+    let second = multiply(lane(n, i + 1), lane(m, j + 1));
+    add(addend, add(first, second))
+}
+
+fn singles(f: impl Fn(usize) -> f32) -> u128 {
+    (0..4).fold(0, |all, i| all | u128::from(f(i).to_bits()) << (32 * i))
+}
+
+fn single(v: u128, i: usize) -> f32 {
+    f32::from_bits((v >> (32 * i)) as u32)
+}
+
+fn dot_lanes(_state: &mut CpuState, [d, n, m]: [u128; 3]) -> u128 {
+    singles(|i| dot(single(d, i), n, 2 * i, m, 2 * i))
+}
+
+fn matrix_lanes(_state: &mut CpuState, [d, n, m]: [u128; 3]) -> u128 {
+    singles(|i| {
+        let (row, column) = (i / 2 * 4, i % 2 * 4);
+        let first = dot(single(d, i), n, row, m, column);
+        dot(first, n, row + 2, m, column + 2)
+    })
+}
+
+/// BFCVT.
+pub(super) fn bfcvt(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let n = v(l, Ty::F32, w.rn());
+    let result = l.b.call(&NARROW, &[n]);
+    set_v(l, Ty::I16, w.rd(), result);
+    Ok(())
+}
+
+/// BFCVTN, BFCVTN2.
+pub(super) fn bfcvtn(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let n = v(l, Ty::V128, w.rn());
+    let result = l.b.call(&NARROW_LANES, &[n]);
+    write_narrow(w, l, result);
+    Ok(())
+}
+
+fn accumulate(w: Word, l: &mut Lift<'_>, n: Value, m: Value) -> Lifted {
+    let d = v(l, Ty::V128, w.rd());
+    let result = l.b.call(&DOT, &[d, n, m]);
+    write(w, l, Form::of(w), Ty::F32X4, result);
+    Ok(())
+}
+
+/// BFDOT (vector).
+pub(super) fn bfdot(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (n, m) = sources(w, l, Ty::V128);
+    accumulate(w, l, n, m)
+}
+
+/// BFDOT (by element): the element is two BFloat16.
+pub(super) fn bfdot_element(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let n = v(l, Ty::V128, w.rn());
+    let m = element(w, l, Ty::I32X4);
+    accumulate(w, l, n, m)
+}
+
+/// BFMMLA.
+pub(super) fn bfmmla(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (n, m) = sources(w, l, Ty::V128);
+    let d = v(l, Ty::V128, w.rd());
+    let result = l.b.call(&MATRIX, &[d, n, m]);
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
+}
+
+/// The even lanes, or the odd ones where Q is set, as singles.
+fn promoted(w: Word, l: &mut Lift<'_>, value: Value) -> Value {
+    if w.is_set(30) {
+        let down = l.b.vlshr_imm(Ty::I32X4, value, 16);
+        return l.b.vshl_imm(Ty::I32X4, down, 16);
+    }
+    l.b.vshl_imm(Ty::I32X4, value, 16)
+}
+
+fn multiply_add(w: Word, l: &mut Lift<'_>, n: Value, m: Value) -> Lifted {
+    let (n, m) = (promoted(w, l, n), promoted(w, l, m));
+    let d = v(l, Ty::V128, w.rd());
+    let result = l.b.fmul_add(Ty::F32X4, NanRule::Arm, n, m, d);
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
+}
+
+/// BFMLALB, BFMLALT (vector).
+pub(super) fn bfmlal(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (n, m) = sources(w, l, Ty::V128);
+    multiply_add(w, l, n, m)
+}
+
+/// BFMLALB, BFMLALT (by element).
+pub(super) fn bfmlal_element(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let n = v(l, Ty::V128, w.rn());
+    let index = w.bits(11, 11) << 2 | w.bits(21, 20);
+    let m = v(l, Ty::V128, w.rm() & 15);
+    let m = l.b.shuffle(m, m, lane_mask(2, |_| index as usize));
+    multiply_add(w, l, n, m)
+}

@@ -1,0 +1,139 @@
+//! FEAT_SHA1, FEAT_SHA256, FEAT_SHA512: steps of the hashes of FIPS 180-4, as the Arm ARM cuts them.
+
+use super::helpers::helpers;
+
+helpers! {
+    /// SHA1C.
+    SHA1C "a64_sha1c" (3) -> V128, Pure, |_, [d, n, m]| sha1_rounds(d, n, m, choose);
+    /// SHA1P.
+    SHA1P "a64_sha1p" (3) -> V128, Pure, |_, [d, n, m]| sha1_rounds(d, n, m, |x, y, z| x ^ y ^ z);
+    /// SHA1M.
+    SHA1M "a64_sha1m" (3) -> V128, Pure, |_, [d, n, m]| sha1_rounds(d, n, m, majority);
+    /// SHA1SU0.
+    SHA1SU0 "a64_sha1su0" (3) -> V128, Pure, |_, [d, n, m]| (n << 64 | d >> 64) ^ d ^ m;
+    /// SHA1SU1.
+    SHA1SU1 "a64_sha1su1" (2) -> V128, Pure, |_, [d, n, _]| sha1_schedule(d, n);
+    /// SHA256H.
+    SHA256H "a64_sha256h" (3) -> V128, Pure, |_, [d, n, m]| sha256_rounds(d, n, m)[0];
+    /// SHA256H2.
+    SHA256H2 "a64_sha256h2" (3) -> V128, Pure, |_, [d, n, m]| sha256_rounds(n, d, m)[1];
+    /// SHA256SU0.
+    SHA256SU0 "a64_sha256su0" (2) -> V128, Pure, |_, [d, n, _]| sha256_schedule0(d, n);
+    /// SHA256SU1.
+    SHA256SU1 "a64_sha256su1" (3) -> V128, Pure, |_, [d, n, m]| sha256_schedule1(d, n, m);
+    /// SHA512H.
+    SHA512H "a64_sha512h" (3) -> V128, Pure, |_, [d, n, m]| sha512_round1(d, n, m);
+    /// SHA512H2.
+    SHA512H2 "a64_sha512h2" (3) -> V128, Pure, |_, [d, n, m]| sha512_round2(d, n, m);
+    /// SHA512SU0.
+    SHA512SU0 "a64_sha512su0" (2) -> V128, Pure, |_, [d, n, _]| sha512_schedule0(d, n);
+    /// SHA512SU1.
+    SHA512SU1 "a64_sha512su1" (3) -> V128, Pure, |_, [d, n, m]| sha512_schedule1(d, n, m);
+}
+
+/// The four words of a vector, lowest first.
+pub(super) fn words(v: u128) -> [u32; 4] {
+    std::array::from_fn(|i| (v >> (32 * i)) as u32)
+}
+
+/// The vector of four words.
+pub(super) fn vector(words: [u32; 4]) -> u128 {
+    words.into_iter().rev().fold(0, |v, word| v << 32 | u128::from(word))
+}
+
+fn halves(v: u128) -> [u64; 2] {
+    [v as u64, (v >> 64) as u64]
+}
+
+fn join([low, high]: [u64; 2]) -> u128 {
+    u128::from(low) | u128::from(high) << 64
+}
+
+fn choose(x: u32, y: u32, z: u32) -> u32 {
+    (y ^ z) & x ^ z
+}
+
+fn majority(x: u32, y: u32, z: u32) -> u32 {
+    x & y | (x | y) & z
+}
+
+/// Four rounds: d holds a to d, n holds e.
+fn sha1_rounds(d: u128, n: u128, m: u128, mix: fn(u32, u32, u32) -> u32) -> u128 {
+    let [mut a, mut b, mut c, mut d] = words(d);
+    let mut e = n as u32;
+    for w in words(m) {
+        let sum = e.wrapping_add(a.rotate_left(5)).wrapping_add(mix(b, c, d)).wrapping_add(w);
+        (e, d, c, b, a) = (d, c, b.rotate_left(30), a, sum);
+    }
+    vector([a, b, c, d])
+}
+
+fn sha1_schedule(d: u128, n: u128) -> u128 {
+    let t = words(d ^ n >> 32);
+    let mut result = t.map(|word| word.rotate_left(1));
+    result[3] ^= t[0].rotate_left(2);
+    vector(result)
+}
+
+/// Four rounds; x holds a to d, y holds e to h.
+fn sha256_rounds(x: u128, y: u128, w: u128) -> [u128; 2] {
+    let (mut x, mut y) = (words(x), words(y));
+    for w in words(w) {
+        let sigma1 = y[0].rotate_right(6) ^ y[0].rotate_right(11) ^ y[0].rotate_right(25);
+        let t = y[3].wrapping_add(sigma1).wrapping_add(choose(y[0], y[1], y[2])).wrapping_add(w);
+        let sigma0 = x[0].rotate_right(2) ^ x[0].rotate_right(13) ^ x[0].rotate_right(22);
+        let first = t.wrapping_add(sigma0).wrapping_add(majority(x[0], x[1], x[2]));
+        y = [x[3].wrapping_add(t), y[0], y[1], y[2]];
+        x = [first, x[0], x[1], x[2]];
+    }
+    [vector(x), vector(y)]
+}
+
+fn sha256_schedule0(d: u128, n: u128) -> u128 {
+    let (old, next) = (words(d), words(d >> 32 | n << 96));
+    vector(std::array::from_fn(|i| {
+        let t = next[i];
+        old[i].wrapping_add(t.rotate_right(7) ^ t.rotate_right(18) ^ t >> 3)
+    }))
+}
+
+fn sha256_schedule1(d: u128, n: u128, m: u128) -> u128 {
+    let (old, between, last) = (words(d), words(n >> 32 | m << 96), words(m >> 64));
+    let mut result = [0; 4];
+    for i in 0..4 {
+        let t = if i < 2 { last[i] } else { result[i - 2] };
+        let sigma = t.rotate_right(17) ^ t.rotate_right(19) ^ t >> 10;
+        result[i] = sigma.wrapping_add(old[i]).wrapping_add(between[i]);
+    }
+    vector(result)
+}
+
+fn sha512_round1(w: u128, x: u128, y: u128) -> u128 {
+    let ([w0, w1], [x0, x1], [y0, y1]) = (halves(w), halves(x), halves(y));
+    let sigma = |a: u64| a.rotate_right(14) ^ a.rotate_right(18) ^ a.rotate_right(41);
+    let high = (y1 & x0 ^ !y1 & x1).wrapping_add(sigma(y1)).wrapping_add(w1);
+    let t = high.wrapping_add(y0);
+    let low = (t & y1 ^ !t & x0).wrapping_add(sigma(t)).wrapping_add(w0);
+    join([low, high])
+}
+
+fn sha512_round2(w: u128, x: u128, y: u128) -> u128 {
+    let ([w0, w1], [x0, _], [y0, y1]) = (halves(w), halves(x), halves(y));
+    let sigma = |a: u64| a.rotate_right(28) ^ a.rotate_right(34) ^ a.rotate_right(39);
+    let majority = |a: u64, b: u64, c: u64| a & b ^ a & c ^ b & c;
+    let high = majority(x0, y1, y0).wrapping_add(sigma(y0)).wrapping_add(w1);
+    let low = majority(high, y0, y1).wrapping_add(sigma(high)).wrapping_add(w0);
+    join([low, high])
+}
+
+fn sha512_schedule0(w: u128, x: u128) -> u128 {
+    let ([w0, w1], [x0, _]) = (halves(w), halves(x));
+    let sigma = |a: u64| a.rotate_right(1) ^ a.rotate_right(8) ^ a >> 7;
+    join([w0.wrapping_add(sigma(w1)), w1.wrapping_add(sigma(x0))])
+}
+
+fn sha512_schedule1(w: u128, x: u128, y: u128) -> u128 {
+    let (w, x, y) = (halves(w), halves(x), halves(y));
+    let sigma = |a: u64| a.rotate_right(19) ^ a.rotate_right(61) ^ a >> 6;
+    join(std::array::from_fn(|i| w[i].wrapping_add(sigma(x[i])).wrapping_add(y[i])))
+}

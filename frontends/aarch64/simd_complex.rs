@@ -1,0 +1,100 @@
+//! FEAT_FCMA: complex numbers in pairs of lanes, the real part below the imaginary one.
+
+use super::half;
+use super::operand::{Lifted, require, v};
+use super::simd::{Form, lane_mask, sources, write};
+use super::word::Word;
+use crate::lift::{Lift, LiftError};
+use philae_ir::{NanRule, Op, Ty, Value};
+
+/// The float lanes in size, bits 23:22, by their integer shape.
+fn shape(w: Word) -> Result<(Form, Ty), LiftError> {
+    let (form, size) = (Form::of(w), w.bits(23, 22));
+    require(size != 0 && !(form == Form::Half && size == 3))?;
+    Ok((form, Ty::int_vector(8 << size)))
+}
+
+/// The float shape of the lanes; halves have none.
+fn float_shape(ty: Ty) -> Option<Ty> {
+    match ty {
+        Ty::I32X4 => Some(Ty::F32X4),
+        Ty::I64X2 => Some(Ty::F64X2),
+        _ => None,
+    }
+}
+
+/// Inverts the signs of the real or of the imaginary lanes: those of this parity.
+fn negate(l: &mut Lift<'_>, ty: Ty, parity: u32, value: Value) -> Value {
+    let bits = ty.lane().bits();
+    let signs = (0..ty.lanes()).filter(|i| i % 2 == parity).fold(0u128, |all, i| all | 1 << (bits * (i + 1) - 1));
+    let signs = l.b.wide_const(Ty::V128, signs);
+    l.b.xor(Ty::V128, value, signs)
+}
+
+/// Lane i of `value` replaced by the lane `from(i)`.
+fn rearrange(l: &mut Lift<'_>, ty: Ty, value: Value, from: impl Fn(usize) -> usize) -> Value {
+    l.b.shuffle(value, value, lane_mask(ty.lane().bytes() as usize, from))
+}
+
+/// FCADD: Vn + Vm rotated by 90 degrees, or by 270 where bit 12 is set.
+pub(super) fn fcadd(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (form, ty) = shape(w)?;
+    let (n, m) = sources(w, l, Ty::V128);
+    let swapped = rearrange(l, ty, m, |i| i ^ 1);
+    let rotated = negate(l, ty, w.bits(12, 12), swapped);
+    let result = match float_shape(ty) {
+        Some(float) => l.b.float2(Op::Fadd, float, NanRule::Arm, n, rotated),
+        None => half::sum(l, n, rotated),
+    };
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// Vd + the real or imaginary lanes of Vn, doubled, times Vm rotated, under `rotation` in quarters.
+fn multiply_add(w: Word, l: &mut Lift<'_>, (form, ty): (Form, Ty), rotation: u32, n: Value, m: Value) -> Lifted {
+    let odd = rotation & 1;
+    let factor = rearrange(l, ty, n, |i| i & !1 | odd as usize);
+    let mut rotated = if odd == 1 { rearrange(l, ty, m, |i| i ^ 1) } else { m };
+    // 90: the real sum loses; 180: both; 270: the imaginary one.
+    if matches!(rotation, 1 | 2) {
+        rotated = negate(l, ty, 0, rotated);
+    }
+    if matches!(rotation, 2 | 3) {
+        rotated = negate(l, ty, 1, rotated);
+    }
+    let d = v(l, Ty::V128, w.rd());
+    let result = match float_shape(ty) {
+        Some(float) => l.b.fmul_add(float, NanRule::Arm, factor, rotated, d),
+        None => half::fused_value(l, factor, rotated, d),
+    };
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// FCMLA (vector).
+pub(super) fn fcmla(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let shape = shape(w)?;
+    let (n, m) = sources(w, l, Ty::V128);
+    multiply_add(w, l, shape, w.bits(12, 11), n, m)
+}
+
+/// FCMLA (by element): the element is a complex number.
+pub(super) fn fcmla_element(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (form, ty) = shape(w)?;
+    let (h, low) = (w.bits(11, 11), w.bits(21, 21));
+    let index = match ty {
+        Ty::I16X8 => {
+            require(form == Form::Full || h == 0)?;
+            h << 1 | low
+        }
+        Ty::I32X4 => {
+            require(form == Form::Full && low == 0)?;
+            h
+        }
+        _ => return Err(LiftError::Undefined),
+    };
+    let n = v(l, Ty::V128, w.rn());
+    let m = v(l, Ty::V128, w.rm());
+    let element = rearrange(l, ty, m, |i| 2 * index as usize + i % 2);
+    multiply_add(w, l, (form, ty), w.bits(14, 13), n, element)
+}
