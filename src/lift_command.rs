@@ -4,7 +4,7 @@ use crate::cache::Scratch;
 use crate::loader::LoadError;
 use crate::options::Execute;
 use crate::{STATUS_USAGE, disassemble, host};
-use philae_backends::cranelift::{Compiler, Exactness, LinkSlot, Options};
+use philae_backends::cranelift::{Compiler, Exactness, LinkSite, LinkSlot, Options};
 use philae_backends::interp::Interpreter;
 use philae_frontends::{Shape, lift_region};
 use philae_ir::state::{PC, aarch64, x86_64};
@@ -33,8 +33,11 @@ pub fn show(arch: Arch, bytes: &[u8], execute: Execute) -> Result<String, LoadEr
     opt::optimise(&mut region, Exactness::Relaxed);
     section(&mut text, "opt", &region.to_string());
     let mut compiler = Compiler::new();
-    let slot: &'static LinkSlot = Box::leak(Box::new(LinkSlot::new(PC_OF_INSTRUCTION)));
-    let mut link = |_| std::ptr::from_ref(slot);
+    let mut slots: Vec<Box<LinkSlot>> = Vec::new();
+    let mut link = |site: LinkSite| {
+        slots.push(Box::new(LinkSlot::new(site.pc)));
+        slots.last().map_or(std::ptr::null(), |slot| std::ptr::from_ref(&**slot))
+    };
     match compiler.compile(&region, Options { exactness: Exactness::Relaxed }, &mut link) {
         Ok(code) => {
             section(&mut text, "clif", &compiler.clif_text());
