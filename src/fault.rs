@@ -10,7 +10,6 @@ use crate::jump_cache::EMPTY_JUMP_CACHE;
 use crate::thread::Thread;
 use philae_backends::cranelift::{self, Continuation};
 use philae_backends::interp;
-use philae_syscalls::mm::PAGE;
 use philae_syscalls::signal::{self, FaultContext, SigInfo};
 use std::cell::Cell;
 use std::io::Write;
@@ -105,12 +104,7 @@ fn fault(number: i32, info: SigInfo, context: &mut Context<'_>) {
 /// A write to a page that code was translated from, and that the guest may write: the code goes, the write is
 /// made again. No lock is held where the guest's memory is accessed.
 fn writes_code(address: u64) -> bool {
-    let Some(thread) = current() else { return false };
-    let changed = thread.task.mm.unwatch_code(address);
-    for &page in &changed {
-        thread.runtime.cache.invalidate(page..page + PAGE);
-    }
-    !changed.is_empty()
+    current().is_some_and(|thread| thread.task.mm.unwatch_code(address))
 }
 
 /// Ends Philae for a fault in its own code.

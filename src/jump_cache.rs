@@ -36,6 +36,12 @@ impl JumpCache {
         self.entries[jump_cache_index(pc)] = JumpCacheEntry { pc, code };
     }
 
+    /// Makes branches to `pc` leave.
+    pub fn remove(&mut self, pc: u64) {
+        let index = jump_cache_index(pc);
+        self.entries[index] = JumpCache::EMPTY[index];
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.entries = JumpCache::EMPTY;

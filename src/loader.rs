@@ -189,7 +189,7 @@ fn map_segment(mm: &Mm, file: &File, segment: &Segment, bias: u64) -> io::Result
 fn map(mm: &Mm, at: u64, length: u64, protection: i32, flags: i32, file: Option<(&File, u64)>) -> io::Result<u64> {
     let (fd, offset) = file.map_or((-1, 0), |(file, offset)| (file.as_raw_fd(), offset));
     let result = mm.map(at, length, protection as u32, flags as u32, fd, offset);
-    result.map(|(address, _)| address).map_err(host_error)
+    result.map_err(host_error)
 }
 
 /// Maps the stack: its lowest address and its top.

@@ -6,6 +6,7 @@
 #![cfg_attr(not(test), no_main)]
 
 mod cache;
+mod chaos;
 mod disassemble;
 mod exec;
 mod fault;

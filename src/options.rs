@@ -3,10 +3,16 @@
 //! Flags are spelt as in qemu-user, with one dash or two. What follows the first word that is no flag is the
 //! guest's own command line.
 
+use crate::cache;
 use philae_ir::Arch;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
+
+/// The least code cache that can be asked for, in bytes.
+const LEAST_CACHE: u64 = cache::LEAST_LIMIT as u64;
+/// The most: what relative jumps of the host reach across.
+const MOST_CACHE: u64 = 1 << 30;
 
 /// Which backend runs guest code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -117,6 +123,10 @@ pub struct Options {
     pub log_file: Option<PathBuf>,
     /// Which backend runs guest code.
     pub tier: Tier,
+    /// The most bytes of host code that are kept.
+    pub cache_size: usize,
+    /// The seed of the disturbances, if there are to be any.
+    pub chaos: Option<u64>,
     /// What to print of each region.
     pub dump: Dump,
     /// Whether counters are printed at the end.
@@ -139,6 +149,8 @@ impl Default for Options {
             strace: false,
             log_file: None,
             tier: Tier::Auto,
+            cache_size: 256 << 20,
+            chaos: None,
             dump: Dump::default(),
             stats: false,
             command: Vec::new(),
@@ -190,8 +202,10 @@ static FLAGS: &[Flag] = &[
     flag("d", Some("QEMU_LOG"), Value("ITEM,…", log_items), "log items: in_asm, op, op_opt, out_asm, strace"),
     flag("D", Some("QEMU_LOG_FILENAME"), Value("FILE", log_file), "write logs to FILE"),
     flag("tier", Some("PHILAE_TIER"), Value("TIER", tier), "what runs guest code: interp, cranelift or auto"),
+    flag("tb-size", Some("QEMU_TB_SIZE"), Value("MIB", cache_size), "the most MiB of host code that are kept"),
     flag("dump", Some("PHILAE_DUMP"), Value("ITEM,…[@PC]", dump), "print of each region: guest, ir, opt, clif, code"),
     flag("stats", Some("PHILAE_STATS"), Switch(|o| o.stats = true), "print counters at the end"),
+    flag("chaos", Some("PHILAE_CHAOS"), Value("SEED", chaos), "for tests: disturb the runtime at random"),
     flag("lift", None, Value("ARCH HEX", lift), "show one instruction on its whole way through Philae"),
     flag("run", None, Switch(run_lifted), "with --lift: execute it, too"),
     flag("resume", None, Value("FD", resume), "internal: continue an execve of a guest"),
@@ -202,7 +216,6 @@ static FLAGS: &[Flag] = &[
     flag("t", Some("QEMU_RTSIG_MAP"), NotYet(Some("MAP")), "map real-time signals"),
     flag("one-insn-per-tb", Some("QEMU_ONE_INSN_PER_TB"), NotYet(None), "one instruction per block"),
     flag("singlestep", Some("QEMU_SINGLESTEP"), NotYet(None), "one instruction per block"),
-    flag("tb-size", Some("QEMU_TB_SIZE"), NotYet(Some("SIZE")), "code cache size"),
     flag("dfilter", Some("QEMU_DFILTER"), NotYet(Some("RANGE")), "log only in a range"),
     flag("seed", Some("QEMU_RAND_SEED"), NotYet(Some("SEED")), "seed for random numbers"),
     flag("trace", Some("QEMU_TRACE"), NotYet(Some("PATTERN")), "trace events"),
@@ -289,6 +302,20 @@ fn log_file(options: &mut Options, value: &OsStr) -> Result<(), String> {
 
 fn tier(options: &mut Options, value: &OsStr) -> Result<(), String> {
     options.tier = named(&Tier::NAMES, text(value)?)?;
+    Ok(())
+}
+
+fn cache_size(options: &mut Options, value: &OsStr) -> Result<(), String> {
+    let size = parse_number(text(value)?)?.checked_mul(1 << 20).ok_or("too large")?;
+    if !(LEAST_CACHE..=MOST_CACHE).contains(&size) {
+        return Err(format!("from {} to {} MiB", LEAST_CACHE >> 20, MOST_CACHE >> 20));
+    }
+    options.cache_size = size as usize;
+    Ok(())
+}
+
+fn chaos(options: &mut Options, value: &OsStr) -> Result<(), String> {
+    options.chaos = Some(parse_number(text(value)?)?);
     Ok(())
 }
 
@@ -412,7 +439,8 @@ impl Options {
     /// The words that give a guest's child the settings that are no paths.
     pub fn inherited_words(&self) -> Vec<String> {
         let tier = Tier::NAMES.iter().find(|(_, tier)| *tier == self.tier).map_or("auto", |(name, _)| name);
-        let mut words = vec![format!("-tier={tier}")];
+        let mut words = vec![format!("-tier={tier}"), format!("-tb-size={}", self.cache_size >> 20)];
+        words.extend(self.chaos.map(|seed| format!("-chaos={seed}")));
         let items = DumpItem::NAMES.iter().filter(|(_, item)| self.dump.items.contains(item));
         let items: Vec<&str> = items.map(|(name, _)| *name).collect();
         if !items.is_empty() {

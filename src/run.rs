@@ -4,17 +4,17 @@
 //! pending that was noticed before. A signal that arrives later finds the poll word and the jump cache.
 
 use crate::cache::Entry;
+use crate::chaos::{Chaos, Disturbance, Flip};
 use crate::fault::{self, HostFault};
 use crate::thread::Thread;
 use crate::{disassemble, exec, spawn, tier, translate};
 use philae_backends::{Exit, FloatControl, cranelift};
 use philae_ir::{Arch, ExitReason};
-use philae_syscalls::mm::PAGE;
 use philae_syscalls::signal::{self, Delivery, FaultContext, SigInfo};
 use philae_syscalls::{Errno, Outcome, Then, arch as abi, strace, system_call, uaccess};
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// `si_code` values of `sigaction(2)`.
 const ILL_ILLOPC: i32 = 1;
@@ -52,7 +52,7 @@ impl Thread {
 
     /// Takes back the request to leave translated code, and delivers what is pending.
     fn settle(&mut self) -> Option<End> {
-        self.cpu.ctl.poll.store(0, Ordering::Release);
+        self.disturb();
         self.synchronise();
         while std::mem::take(&mut self.restarts) || signal::pending(&self.task) {
             match signal::deliver(&mut self.task, &mut self.cpu) {
@@ -62,6 +62,18 @@ impl Thread {
             }
         }
         None
+    }
+
+    /// With `--chaos`: what other threads might do to this one's code.
+    fn disturb(&mut self) {
+        let Some(chaos) = &mut self.chaos else { return };
+        let pc = self.cpu.pc();
+        match chaos.disturbance() {
+            Disturbance::Nothing => {}
+            Disturbance::Forget => self.runtime.cache.invalidate(pc..pc.saturating_add(1)),
+            Disturbance::Discard => self.runtime.cache.discard_code(),
+            Disturbance::Renew => self.runtime.cache.renew(),
+        }
     }
 
     /// Executes guest code from the pc on, until something ends it that is not a jump to known code.
@@ -79,18 +91,24 @@ impl Thread {
     fn execute_once(&mut self) -> Exit {
         let pc = self.cpu.pc();
         let entry = self.find(pc);
+        let flip = self.chaos.as_mut().map_or(Flip::Nothing, Chaos::flip);
         let code = entry.code.load(Ordering::Acquire);
-        if code != 0 {
+        if code != 0 && flip != Flip::Interpret {
             return self.enter(pc, code);
         }
         let executions = entry.executions.load(Ordering::Relaxed);
         if executions != Entry::REFUSED {
             entry.executions.store(executions.saturating_add(1).min(Entry::REFUSED - 1), Ordering::Relaxed);
-            if tier::threshold(self.runtime.options.tier).is_some_and(|threshold| executions >= threshold)
+            if tier::threshold(self.runtime.options.tier)
+                .is_some_and(|threshold| executions >= threshold && flip != Flip::Interpret || flip == Flip::Compile)
                 && let Some(code) = self.compile(&entry)
             {
                 return self.enter(pc, code);
             }
+        }
+        if entry.is_outdated() {
+            self.runtime.forget(pc..pc.saturating_add(1));
+            return Exit { reason: ExitReason::Interrupted, argument: 0 };
         }
         self.counts.interpreted += 1;
         let control = FloatControl::of(self.task.arch, &self.cpu);
@@ -115,17 +133,23 @@ impl Thread {
     fn lift(&self, pc: u64) -> Arc<Entry> {
         loop {
             let generation = self.runtime.cache.generation();
-            let (region, coverage) = translate::block(&self.runtime, &self.task.mm, pc);
-            if let Some(entry) = self.runtime.cache.insert_block(region, coverage.ranges, generation) {
+            let (region, source) = translate::block(&self.runtime, &self.task.mm, pc);
+            if let Some(entry) = self.runtime.cache.insert_block(region, source, generation) {
                 return entry;
             }
         }
     }
 
-    fn compile(&self, entry: &Entry) -> Option<u64> {
+    fn compile(&mut self, entry: &Entry) -> Option<u64> {
         let generation = self.runtime.cache.generation();
+        if !self.runtime.cache.has_room() {
+            return None;
+        }
         match translate::region(&self.runtime, &self.task.mm, entry.pc) {
-            Ok((code, coverage)) => self.runtime.cache.insert_code(entry.pc, code, coverage.ranges, generation),
+            Ok((code, coverage)) => {
+                std::thread::sleep(self.chaos.as_mut().map_or(Duration::ZERO, Chaos::delay));
+                self.runtime.cache.insert_code(entry.pc, code, coverage.ranges, generation)
+            }
             Err(error) => {
                 entry.executions.store(Entry::REFUSED, Ordering::Relaxed);
                 self.runtime.stats.refused.add(1);
@@ -140,10 +164,13 @@ impl Thread {
     fn enter(&mut self, pc: u64, code: u64) -> Exit {
         self.counts.entered += 1;
         self.remember_code(pc, code);
+        if self.chaos.as_mut().is_some_and(Chaos::leaves) {
+            self.cpu.ctl.poll.store(1, Ordering::Release);
+        }
         let control = FloatControl::of(self.task.arch, &self.cpu);
         control.set();
-        // SAFETY: the address is that of compiled code for this guest, which is never freed; `synchronise` has set
-        // the jump cache, and everything code links to comes from the same cache.
+        // SAFETY: the address is that of compiled code for this guest, which stays until this thread follows a
+        // change; `synchronise` has set the jump cache, and everything code links to comes from the same cache.
         unsafe { cranelift::enter(code as *const u8, &mut self.cpu) };
         control.reset();
         self.counts.unlinked += u64::from(self.cpu.ctl.exit_link != 0);
@@ -167,7 +194,10 @@ impl Thread {
         match exit.reason {
             ExitReason::Jump | ExitReason::Call | ExitReason::Return | ExitReason::Interrupted => {}
             ExitReason::Syscall => return self.system_call(),
-            ExitReason::StaleCode => self.stale(exit.argument & !63..(exit.argument & !63) + 64),
+            ExitReason::StaleCode => {
+                let line = exit.argument & !63;
+                self.runtime.forget(line..line + 64);
+            }
             ExitReason::Fault => self.memory_fault(exit.argument),
             ExitReason::FetchFault => {
                 let mapped = self.task.mm.find(exit.argument).is_some();
@@ -223,22 +253,13 @@ impl Thread {
         self.runtime.log.write(&format!("philae: undefined instruction at {pc:#x}: {text}\n"));
     }
 
-    fn stale(&mut self, range: Range<u64>) {
-        self.runtime.stats.invalidations.add(1);
-        self.runtime.cache.invalidate(range);
-    }
-
     /// Performs the system call; once more if the host refused to write to a page because code was translated from it.
     fn perform_call(&mut self) -> Outcome {
         let before = (self.task.arch == Arch::X86_64).then(|| self.cpu.fork());
         let outcome = system_call(&mut self.task, &mut self.cpu);
         let Some(before) = before.filter(|_| outcome.value == Errno::EFAULT.as_result()) else { return outcome };
-        let pages = self.task.mm.unwatch_all_code();
-        if pages.is_empty() {
+        if !self.task.mm.unwatch_all_code() {
             return outcome;
-        }
-        for page in pages {
-            self.runtime.cache.invalidate(page..page + PAGE);
         }
         self.cpu.restore(&before);
         system_call(&mut self.task, &mut self.cpu)
@@ -251,6 +272,7 @@ impl Thread {
 
     fn system_call(&mut self) -> Option<End> {
         self.counts.system_calls += 1;
+        self.leave_translated_code();
         let trace = self.runtime.options.strace.then(|| self.describe_call());
         let outcome = self.perform_call();
         if let Some(call) = trace {
@@ -262,7 +284,6 @@ impl Thread {
         match outcome.then {
             Then::Continue | Then::SigReturn => {}
             Then::Restart => self.restarts = true,
-            Then::Stale(range) => self.stale(range),
             Then::Thread(child) => spawn::thread(self, *child),
             Then::Fork(child) => spawn::process(self, &child),
             Then::Exec(request) => exec::replace(self, *request),

@@ -6,6 +6,7 @@ use crate::trace::{Log, Stats};
 use philae_backends::cranelift::{Compiler, Exactness, Recovery};
 use philae_ir::Arch;
 use std::fs::File;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -33,8 +34,8 @@ impl Runtime {
     pub fn new(arch: Arch, options: Options, log: Log, own_file: Option<File>) -> std::io::Result<Runtime> {
         Ok(Runtime {
             arch,
+            cache: Cache::new(options.cache_size)?,
             options,
-            cache: Cache::new()?,
             compiler: Mutex::new(Compiler::with_recovery(Recovery::InLoops)),
             log,
             stats: Stats::default(),
@@ -46,6 +47,12 @@ impl Runtime {
     /// What compiled code owes a fault: everything once the guest can see its registers in a handler, the pc before.
     pub fn exactness(&self) -> Exactness {
         if self.exact.load(Ordering::Acquire) { Exactness::Exact } else { Exactness::Relaxed }
+    }
+
+    /// Guest memory changes: what was translated from this range goes.
+    pub fn forget(&self, range: Range<u64>) {
+        self.stats.invalidations.add(1);
+        self.cache.invalidate(range);
     }
 
     /// The guest has installed a handler for faults: code compiled without exact registers goes.

@@ -1,7 +1,18 @@
 //! Guest threads and processes beginning and ending: host threads, fork, and the last words of a process.
 //!
-//! A guest thread is a host thread, a guest process a host process. Around fork the code cache's lock is held, so
-//! that the child finds the cache whole; the child has the forking thread alone.
+//! A guest thread is a host thread, a guest process a host process. A child of fork has the forking thread alone, so
+//! that a lock which another thread holds at that moment would never be free in it: fork takes them all. This is
+//! their order; whoever holds one may take those behind it, no other:
+//!
+//! 1. the address space's (`Mm`), the signal handlers' (`Sighand`), the descriptors' (`Files`), which
+//!    [`process::fork`] takes;
+//! 2. the compiler's (`Runtime::compiler`), held while a region is compiled;
+//! 3. the log's, standard error's among them ([`Log`](crate::trace::Log));
+//! 4. the code cache's (`Cache`);
+//! 5. those of the host's C library, the allocator's among them, which its fork takes.
+//!
+//! No lock is held where guest memory is accessed: the fault handler takes those of 1 and 4. A child of vfork shares
+//! all of them with its parent, whose other threads go on.
 
 use crate::fault;
 use crate::host;
@@ -47,9 +58,12 @@ pub fn process(thread: &mut Thread, new: &NewProcess) {
         return borrower(thread, new);
     }
     let runtime = thread.runtime.clone();
-    let mut frozen = runtime.cache.freeze();
-    if process::fork(&mut thread.task, &mut thread.cpu, new) == Forked::Child {
-        frozen.keep_thread(&thread.cpu.ctl);
+    let hold = || {
+        let compiler = runtime.compiler.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        (compiler, runtime.log.freeze(), runtime.cache.freeze())
+    };
+    if process::fork(&mut thread.task, &mut thread.cpu, new, hold) == Forked::Child {
+        runtime.cache.keep_thread(&thread.cpu.ctl);
     }
 }
 
@@ -120,6 +134,7 @@ fn print_stats(thread: &Thread) {
         (usage.regions, "compiled regions in memory"),
         (usage.code_bytes, "bytes of host code"),
         (usage.slots, "link slots"),
+        (usage.renewals as usize, "times the code cache was full"),
     ];
     let full: String = full.iter().map(|(count, what)| format!("{count:>14}  {what}\n")).collect();
     runtime.log.write(&format!("philae: counters\n{}{full}", runtime.stats));

@@ -169,9 +169,11 @@ fn run(mut options: Options, launch: Launch) -> Result<Infallible, LoadError> {
 }
 
 fn first_thread(runtime: Runtime, launch: &Launch, image: &Image) -> Result<Box<Thread>, LoadError> {
+    let runtime = Arc::new(runtime);
     let options = &runtime.options;
     let sysroot = options.sysroot.as_deref().and_then(Sysroot::new);
-    let mm = Mm::new(image.arch);
+    let translator = runtime.clone();
+    let mm = Mm::new(image.arch, Box::new(move |range| translator.forget(range)));
     let find_interpreter = |name: &OsStr| find_interpreter(launch, sysroot.as_ref(), image.arch, name);
     let program = loader::load(
         &mm,
@@ -200,7 +202,7 @@ fn first_thread(runtime: Runtime, launch: &Launch, image: &Image) -> Result<Box<
     let sighand = Sighand::new(fault::handler);
     process::set_name(&launch.execfn);
     let task = Task::new(image.arch, mm, sighand, files, Fs::new(sysroot), Process::new(info));
-    Ok(Thread::new(Arc::new(runtime), task, program.cpu))
+    Ok(Thread::new(runtime, task, program.cpu))
 }
 
 /// Without `-L`, a program whose interpreter the host lacks gets the sysroot of Debian's cross packages if that has it.

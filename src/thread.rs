@@ -1,6 +1,7 @@
 //! A guest thread: its registers, its kernel side, and what it needs to find translated code quickly.
 
-use crate::cache::Entry;
+use crate::cache::{Entry, Forgotten, Presence};
+use crate::chaos::Chaos;
 use crate::fault;
 use crate::jump_cache::JumpCache;
 use crate::runtime::Runtime;
@@ -29,11 +30,15 @@ pub struct Thread {
     pub interpreter: Interpreter,
     /// Whether the last system call was interrupted and waits for [`signal::deliver`] to say how it goes on.
     pub restarts: bool,
+    /// With `--chaos`, what disturbs it.
+    pub chaos: Option<Chaos>,
     /// What it counted; the process's counters get it when the thread ends.
     pub counts: Counts,
     jump_cache: Box<JumpCache>,
     table: Vec<Option<Arc<Entry>>>,
-    generation: u64,
+    presence: Arc<Presence>,
+    /// How many of the cache's changes its tables have followed.
+    followed: u64,
     handler_stack: HandlerStack,
 }
 
@@ -57,16 +62,19 @@ pub struct Counts {
 impl Thread {
     /// A thread that is to start with these registers.
     pub fn new(runtime: Arc<Runtime>, task: Task, cpu: CpuState) -> Box<Thread> {
+        let chaos = runtime.options.chaos.map(|seed| Chaos::new(seed, task.tid));
         Box::new(Thread {
             cpu,
             task,
             runtime,
             interpreter: Interpreter::default(),
             restarts: false,
+            chaos,
             counts: Counts::default(),
             jump_cache: Box::new(JumpCache::new()),
             table: vec![None; TABLE_SIZE],
-            generation: 0,
+            presence: Presence::outside(),
+            followed: 0,
             handler_stack: HandlerStack::new(),
         })
     }
@@ -74,7 +82,7 @@ impl Thread {
     /// Makes the calling host thread the one that runs this thread.
     pub fn attach(&mut self) {
         self.handler_stack.install();
-        self.runtime.cache.add_thread(&self.cpu.ctl);
+        self.runtime.cache.add_thread(&self.cpu.ctl, self.presence.clone());
         self.reset_jump_cache();
         fault::attach_thread(self);
         signal::attach_thread(&self.task, &self.cpu);
@@ -100,15 +108,42 @@ impl Thread {
         stats.system_calls.add(counts.system_calls);
     }
 
-    /// Follows invalidations, and undoes what made translated code leave.
+    /// Follows what the cache has forgotten, and undoes what made translated code leave.
     pub fn synchronise(&mut self) {
-        let generation = self.runtime.cache.generation();
-        if generation != self.generation {
-            self.generation = generation;
-            self.table.fill(None);
-            self.jump_cache.clear();
+        loop {
+            if self.runtime.cache.changes() != self.followed {
+                self.follow_changes();
+            }
+            self.cpu.ctl.poll.store(0, Ordering::Release);
+            self.reset_jump_cache();
+            // The barrier in it: either the count below is the new one, or this thread is told to leave after this.
+            self.presence.enter(self.followed);
+            if self.runtime.cache.changes() == self.followed {
+                return;
+            }
         }
-        self.reset_jump_cache();
+    }
+
+    /// The thread uses no address of translated code until it synchronises.
+    pub fn leave_translated_code(&self) {
+        self.presence.leave();
+    }
+
+    fn follow_changes(&mut self) {
+        let (forgotten, changes) = self.runtime.cache.forgotten_since(self.followed);
+        self.followed = changes;
+        match forgotten {
+            Forgotten::Everything => {
+                self.table.fill(None);
+                self.jump_cache.clear();
+            }
+            Forgotten::Addresses(all) => {
+                for pc in all {
+                    self.jump_cache.remove(pc);
+                    self.table[table_index(pc)] = None;
+                }
+            }
+        }
     }
 
     fn reset_jump_cache(&mut self) {

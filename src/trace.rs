@@ -21,6 +21,11 @@ impl Log {
         Ok(Log { file: file.map(Mutex::new) })
     }
 
+    /// Holds the log still, for the length of a fork.
+    pub fn freeze(&self) -> impl Sized + '_ {
+        (io::stderr().lock(), self.file.as_ref().map(|file| file.lock().unwrap_or_else(|p| p.into_inner())))
+    }
+
     /// Writes text in one piece. A log that cannot be written is no reason to stop the guest.
     pub fn write(&self, text: &str) {
         let _ = match &self.file {

@@ -1,24 +1,35 @@
 //! From a guest address to code: lift, verify, optimise, compile. The only glue between the stages, and the only
 //! place that dumps them.
 
+use crate::cache::{SlotPointer, Source};
 use crate::options::DumpItem;
 use crate::runtime::Runtime;
 use crate::{disassemble, tier};
 use philae_backends::cranelift::{Code, CompileError, Exactness, LinkSite, Options};
-use philae_frontends::{Coverage, Shape, lift_region};
+use philae_frontends::{Coverage, Fetch, Shape, lift_region};
 use philae_ir::{Arch, Region, opt, verify};
 use philae_syscalls::{Mm, uaccess};
 use std::time::Instant;
 
-/// Lifts the block at `pc` for the interpreter.
-pub fn block(runtime: &Runtime, mm: &Mm, pc: u64) -> (Region, Coverage) {
+/// Lifts the block at `pc` for the interpreter, which compares its bytes before it runs it if the guest may change
+/// them: code that is cold is not worth catching writes to its page.
+pub fn block(runtime: &Runtime, mm: &Mm, pc: u64) -> (Region, Source) {
     let start = Instant::now();
-    let (region, coverage) = lift(runtime, mm, pc, Shape::Block { limit: tier::BLOCK_LIMIT });
+    let mut window = Window::new(Changes::Compared);
+    let mut bytes = Vec::new();
+    let mut fetch = |at: u64, buffer: &mut [u8]| {
+        let length = window.fetch(mm, at, buffer);
+        bytes.truncate((at - pc) as usize);
+        bytes.extend_from_slice(&buffer[..length]);
+        length
+    };
+    let (region, coverage) = lift(runtime, mm, pc, Shape::Block { limit: tier::BLOCK_LIMIT }, &mut fetch);
+    bytes.truncate(coverage.ranges.last().map_or(0, |range| range.end - pc) as usize);
     let stats = &runtime.stats;
     stats.blocks.add(1);
     stats.block_instructions.add(coverage.instructions as u64);
     stats.lift_micros.add(start.elapsed().as_micros() as u64);
-    (region, coverage)
+    (region, Source { ranges: coverage.ranges, bytes: window.changeable.then(|| bytes.into_boxed_slice()) })
 }
 
 /// Compiles the region that is worth it at `pc`.
@@ -35,7 +46,9 @@ pub fn region(runtime: &Runtime, mm: &Mm, pc: u64) -> Result<(Code, Coverage), C
 fn region_of(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Result<(Code, Coverage), CompileError> {
     let start = Instant::now();
     let wanted = |target| tier::belongs(runtime, target);
-    let (mut region, coverage) = lift(runtime, mm, pc, Shape::Graph { limit, wanted: &wanted });
+    let mut window = Window::new(Changes::Caught);
+    let mut fetch = |at: u64, buffer: &mut [u8]| window.fetch(mm, at, buffer);
+    let (mut region, coverage) = lift(runtime, mm, pc, Shape::Graph { limit, wanted: &wanted }, &mut fetch);
     let exactness = runtime.exactness();
     optimise(runtime, &mut region, exactness);
     let lifted = Instant::now();
@@ -49,10 +62,8 @@ fn region_of(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Result<(Code,
     Ok((code, coverage))
 }
 
-fn lift(runtime: &Runtime, mm: &Mm, pc: u64, shape: Shape<'_>) -> (Region, Coverage) {
-    let mut window = Window::default();
-    let mut fetch = |pc: u64, buffer: &mut [u8]| window.fetch(mm, pc, buffer);
-    let (region, coverage) = lift_region(runtime.arch, pc, shape, &mut fetch);
+fn lift(runtime: &Runtime, mm: &Mm, pc: u64, shape: Shape<'_>, fetch: Fetch<'_>) -> (Region, Coverage) {
+    let (region, coverage) = lift_region(runtime.arch, pc, shape, fetch);
     debug_assert_eq!(verify::verify(&region), Ok(()), "lifted\n{region}");
     dump_guest(runtime, mm, pc, &coverage);
     dump(runtime, DumpItem::Ir, pc, || region.to_string());
@@ -70,7 +81,7 @@ fn compile(runtime: &Runtime, region: &Region, exactness: Exactness) -> Result<C
     let mut link = |site: LinkSite| {
         let slot = runtime.cache.link_slot(site.pc);
         full |= slot.is_none();
-        slot.map_or(std::ptr::null(), std::ptr::from_ref)
+        slot.map_or(std::ptr::null(), SlotPointer::as_ptr)
     };
     let code = compiler.compile(region, Options { exactness }, &mut link)?;
     if full {
@@ -92,28 +103,38 @@ fn dump_guest(runtime: &Runtime, mm: &Mm, pc: u64, coverage: &Coverage) {
         let mut text = String::new();
         for range in &coverage.ranges {
             let mut bytes = vec![0; (range.end - range.start) as usize];
-            let length = Window::default().fetch(mm, range.start, &mut bytes);
+            let length = Window::new(Changes::Compared).fetch(mm, range.start, &mut bytes);
             text += &disassemble::listing(runtime.arch, range.start, &bytes[..length]);
         }
         text
     });
 }
 
+/// What is done about a guest that changes code without announcing it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Changes {
+    /// The host catches writes to the page.
+    Caught,
+    /// The bytes are compared before the code runs.
+    Compared,
+}
+
 /// A stretch of guest code, read once for the instructions in it.
 struct Window {
+    changes: Changes,
+    /// Whether the guest may change, unannounced, what was read.
+    changeable: bool,
     start: u64,
     length: usize,
     bytes: [u8; Window::SIZE],
 }
 
-impl Default for Window {
-    fn default() -> Self {
-        Window { start: 0, length: 0, bytes: [0; Window::SIZE] }
-    }
-}
-
 impl Window {
     const SIZE: usize = 512;
+
+    fn new(changes: Changes) -> Window {
+        Window { changes, changeable: false, start: 0, length: 0, bytes: [0; Window::SIZE] }
+    }
 
     /// Copies code at `pc` into `buffer`; gives the length of what may be executed there.
     fn fetch(&mut self, mm: &Mm, pc: u64, buffer: &mut [u8]) -> usize {
@@ -135,8 +156,11 @@ impl Window {
     fn fill(&mut self, mm: &Mm, pc: u64) -> bool {
         self.start = pc;
         self.length = mm.executable_range(pc).map_or(0, |range| (range.end - pc).min(Window::SIZE as u64) as usize);
-        if mm.arch() == Arch::X86_64 {
-            mm.watch_code(&(pc..pc + self.length as u64));
+        let range = pc..pc + self.length as u64;
+        match (mm.arch(), self.changes) {
+            (Arch::Aarch64, _) => {}
+            (Arch::X86_64, Changes::Caught) => mm.watch_code(&range),
+            (Arch::X86_64, Changes::Compared) => self.changeable |= mm.is_changeable(&range),
         }
         if self.length > 0 && uaccess::read_bytes(pc, &mut self.bytes[..self.length]).is_err() {
             self.length = 0;

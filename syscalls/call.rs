@@ -11,7 +11,6 @@ use crate::table::{self, How, Row};
 use crate::task::Task;
 use crate::{arch, host, path, signal};
 use philae_ir::CpuState;
-use std::ops::Range;
 
 /// What a handler gives back: the value, or the error that the guest sees.
 pub(crate) type Reply = Result<u64, Errno>;
@@ -33,9 +32,6 @@ pub enum Then {
     /// A signal came first: [`signal::deliver`] next, which rewinds the guest's program counter to the system
     /// call instruction or leaves EINTR, as the kernel would.
     Restart,
-    /// Code that was translated from this range of guest addresses may be out of date, in every thread of the
-    /// address space; then go on.
-    Stale(Range<u64>),
     /// Start a host thread for this child; its thread id is the caller's result ([`process`](crate::process)).
     Thread(Box<NewThread>),
     /// [`process::fork`](crate::process::fork), between the runtime's own preparations for it.

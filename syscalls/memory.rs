@@ -1,15 +1,10 @@
 //! The memory calls: mmap(2), munmap(2), mprotect(2), mremap(2), madvise(2), brk(2), mlock(2), shmat(2).
 //!
-//! In: the guest's arguments. Out: what [`Mm`](crate::mm::Mm) did, and the code that is stale by it.
+//! In: the guest's arguments. Out: what [`Mm`](crate::mm::Mm) did.
 
 use crate::args::Fd;
-use crate::call::{Call, Outcome, Reply, Then};
+use crate::call::{Call, Reply};
 use crate::errno::Errno;
-use crate::mm::Stale;
-
-fn outcome(value: u64, stale: Stale) -> Outcome {
-    Outcome::then(value, stale.map_or(Then::Continue, Then::Stale))
-}
 
 pub(crate) fn mmap(
     call: &mut Call<'_>,
@@ -19,50 +14,34 @@ pub(crate) fn mmap(
     flags: u32,
     fd: Fd,
     offset: u64,
-) -> Result<Outcome, Errno> {
+) -> Reply {
     let fd = if flags & libc::MAP_ANONYMOUS as u32 != 0 { Fd(-1) } else { call.guest_fd(fd)? };
-    let (address, stale) = call.task.mm.map(address, length, prot, flags, fd.0, offset)?;
-    Ok(outcome(address, stale))
+    call.task.mm.map(address, length, prot, flags, fd.0, offset)
 }
 
-pub(crate) fn munmap(call: &mut Call<'_>, address: u64, length: u64) -> Result<Outcome, Errno> {
-    Ok(outcome(0, call.task.mm.unmap(address, length)?))
+pub(crate) fn munmap(call: &mut Call<'_>, address: u64, length: u64) -> Reply {
+    call.task.mm.unmap(address, length).map(|()| 0)
 }
 
-pub(crate) fn mprotect(call: &mut Call<'_>, address: u64, length: u64, prot: u32) -> Result<Outcome, Errno> {
-    Ok(outcome(0, call.task.mm.protect(address, length, prot)?))
+pub(crate) fn mprotect(call: &mut Call<'_>, address: u64, length: u64, prot: u32) -> Reply {
+    call.task.mm.protect(address, length, prot).map(|()| 0)
 }
 
 /// No protection keys: only the key −1, which means none, is valid.
-pub(crate) fn pkey_mprotect(
-    call: &mut Call<'_>,
-    address: u64,
-    length: u64,
-    prot: u32,
-    key: i32,
-) -> Result<Outcome, Errno> {
+pub(crate) fn pkey_mprotect(call: &mut Call<'_>, address: u64, length: u64, prot: u32, key: i32) -> Reply {
     if key == -1 { mprotect(call, address, length, prot) } else { Err(Errno::EINVAL) }
 }
 
-pub(crate) fn mremap(
-    call: &mut Call<'_>,
-    old: u64,
-    old_length: u64,
-    new_length: u64,
-    flags: u32,
-    new: u64,
-) -> Result<Outcome, Errno> {
-    let (address, stale) = call.task.mm.remap(old, old_length, new_length, flags, new)?;
-    Ok(outcome(address, stale))
+pub(crate) fn mremap(call: &mut Call<'_>, old: u64, old_length: u64, new_length: u64, flags: u32, new: u64) -> Reply {
+    call.task.mm.remap(old, old_length, new_length, flags, new)
 }
 
-pub(crate) fn madvise(call: &mut Call<'_>, address: u64, length: u64, advice: i32) -> Result<Outcome, Errno> {
-    Ok(outcome(0, call.task.mm.advise(address, length, advice as u64)?))
+pub(crate) fn madvise(call: &mut Call<'_>, address: u64, length: u64, advice: i32) -> Reply {
+    call.task.mm.advise(address, length, advice as u64).map(|()| 0)
 }
 
-pub(crate) fn brk(call: &mut Call<'_>, end: u64) -> Result<Outcome, Errno> {
-    let (end, stale) = call.task.mm.brk(end);
-    Ok(outcome(end, stale))
+pub(crate) fn brk(call: &mut Call<'_>, end: u64) -> Reply {
+    Ok(call.task.mm.brk(end))
 }
 
 /// mlock(2), mlock2(2), munlock(2): ENOMEM for Philae's own memory, which is not the guest's.
@@ -73,15 +52,14 @@ pub(crate) fn mlock(call: &mut Call<'_>, address: u64, length: u64) -> Reply {
     call.pass()
 }
 
-pub(crate) fn shmat(call: &mut Call<'_>, id: i32, address: u64, flags: i32) -> Result<Outcome, Errno> {
+pub(crate) fn shmat(call: &mut Call<'_>, id: i32, address: u64, flags: i32) -> Reply {
     // SAFETY: all-zero is a valid struct shmid_ds.
     let mut segment: libc::shmid_ds = unsafe { std::mem::zeroed() };
     let stat = [id as u64, libc::IPC_STAT as u64, &mut segment as *mut libc::shmid_ds as u64, 0, 0, 0];
     call.prepare(libc::SYS_shmctl, stat)?;
-    let (address, stale) = call.task.mm.attach(id as u64, address, flags as u64, segment.shm_segsz as u64)?;
-    Ok(outcome(address, stale))
+    call.task.mm.attach(id as u64, address, flags as u64, segment.shm_segsz as u64)
 }
 
-pub(crate) fn shmdt(call: &mut Call<'_>, address: u64) -> Result<Outcome, Errno> {
-    Ok(outcome(0, call.task.mm.detach(address)?))
+pub(crate) fn shmdt(call: &mut Call<'_>, address: u64) -> Reply {
+    call.task.mm.detach(address).map(|()| 0)
 }

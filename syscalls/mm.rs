@@ -6,6 +6,10 @@
 //! Guest addresses are host addresses. Philae's own memory lies in a few ranges that are read once, with room
 //! for it to grow, and never handed out: a rule, not a reservation. No guest page is executable on the host;
 //! pages that the guest may execute are readable, so that they can be translated.
+//!
+//! What must hold: when executable memory changes, whoever translated it forgets that ([`Forget`]) before the lock of
+//! the address space is free: nobody gets an address anew, or writes to a page that was watched, while the cache
+//! still has what was there.
 
 use crate::arch::aarch64::SIGRETURN_CODE;
 use crate::errno::Errno;
@@ -14,6 +18,7 @@ use crate::uaccess;
 use crate::vma::{Backing, Vma, VmaMap};
 use philae_ir::Arch;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -51,8 +56,8 @@ pub(crate) fn page_up(value: u64) -> Option<u64> {
     Some(value.checked_add(PAGE - 1)? & !(PAGE - 1))
 }
 
-/// A range whose translated code may be out of date after a memory call.
-pub type Stale = Option<Range<u64>>;
+/// Forgets what was translated from a range of guest addresses. Called with the lock of the address space held.
+pub type Forget = Box<dyn Fn(Range<u64>) + Send + Sync>;
 
 /// The guest's address space.
 #[derive(Debug)]
@@ -62,8 +67,8 @@ pub struct Mm {
     sigreturn: AtomicU64,
 }
 
-#[derive(Debug)]
 struct Space {
+    forget: Forget,
     vmas: VmaMap,
     /// Philae's own memory, ascending.
     own: Vec<Range<u64>>,
@@ -75,6 +80,12 @@ struct Space {
     watched: BTreeMap<u64, BTreeSet<u64>>,
 }
 
+impl fmt::Debug for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Space").field("vmas", &self.vmas).finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug, Default)]
 struct Brk {
     start: u64,
@@ -83,9 +94,9 @@ struct Brk {
 
 impl Mm {
     /// An empty address space. Philae's own memory is what is mapped now.
-    pub fn new(arch: Arch) -> Arc<Mm> {
+    pub fn new(arch: Arch, forget: Forget) -> Arc<Mm> {
         let (own, top) = own_memory();
-        let space = Space { vmas: VmaMap::default(), own, top, brk: Brk::default(), watched: BTreeMap::new() };
+        let space = Space { forget, vmas: VmaMap::default(), own, top, brk: Brk::default(), watched: BTreeMap::new() };
         Arc::new(Mm { arch, space: Mutex::new(space), sigreturn: AtomicU64::new(0) })
     }
 
@@ -99,29 +110,22 @@ impl Mm {
     }
 
     /// `mmap(2)`: `address` is a hint unless `flags` has MAP_FIXED or MAP_FIXED_NOREPLACE; `fd` is −1 with
-    /// MAP_ANONYMOUS. Returns the address, and what is stale by it.
-    pub fn map(
-        &self,
-        address: u64,
-        length: u64,
-        prot: u32,
-        flags: u32,
-        fd: i32,
-        offset: u64,
-    ) -> Result<(u64, Stale), Errno> {
+    /// MAP_ANONYMOUS. Returns the address.
+    pub fn map(&self, address: u64, length: u64, prot: u32, flags: u32, fd: i32, offset: u64) -> Result<u64, Errno> {
         if length == 0 {
             return Err(Errno::EINVAL);
         }
         let length = page_up(length).filter(|length| *length <= HIGHEST).ok_or(Errno::ENOMEM)?;
         let request = Request { length, prot, flags, fd, offset };
         let mut space = self.lock();
-        let (address, stale) = if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) != 0 {
+        let address = if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) != 0 {
             let range = space.fixed_range(address, length, flags)?;
+            space.forget_code(&range);
             request.perform(range.start, 0)?;
-            (range.start, space.stale(&range))
+            range.start
         } else {
             let below_2g = self.arch == Arch::X86_64 && flags & MAP_32BIT != 0;
-            (space.place(address, length, below_2g, |at| request.perform(at, MAP_FIXED_NOREPLACE))?, None)
+            space.place(address, length, below_2g, |at| request.perform(at, MAP_FIXED_NOREPLACE))?
         };
         space.vmas.insert(Vma {
             range: address..address + length,
@@ -130,7 +134,7 @@ impl Mm {
             backing: if flags & MAP_ANONYMOUS != 0 { None } else { backing_of(fd) },
             offset,
         });
-        Ok((address, stale))
+        Ok(address)
     }
 
     /// Names a range in `/proc/self/maps`, such as `[stack]`.
@@ -143,33 +147,34 @@ impl Mm {
     }
 
     /// `munmap(2)`; pieces that are Philae's own are skipped.
-    pub fn unmap(&self, address: u64, length: u64) -> Result<Stale, Errno> {
+    pub fn unmap(&self, address: u64, length: u64) -> Result<(), Errno> {
         let range = aligned_range(address, length, Errno::EINVAL)?;
         if range.is_empty() {
             return Err(Errno::EINVAL);
         }
         let mut space = self.lock();
+        space.forget_code(&range);
         for piece in space.without_own(&range) {
             munmap(&piece)?;
         }
-        let stale = space.stale(&range);
         space.vmas.remove(&range);
-        Ok(stale)
+        Ok(())
     }
 
     /// `mprotect(2)`.
-    pub fn protect(&self, address: u64, length: u64, prot: u32) -> Result<Stale, Errno> {
+    pub fn protect(&self, address: u64, length: u64, prot: u32) -> Result<(), Errno> {
         if prot & !(RWX | PROT_SEM | PROT_GROWS) != 0 {
             return Err(Errno::EINVAL);
         }
         let range = aligned_range(address, length, Errno::ENOMEM)?;
         let mut space = self.lock();
         if range.is_empty() {
-            return Ok(None);
+            return Ok(());
         }
         if space.touches_own(&range) {
             return Err(Errno::ENOMEM);
         }
+        space.forget_code(&range);
         let prot_word = u64::from(host_prot(prot & RWX) | prot & PROT_GROWS);
         // SAFETY: the range holds nothing of ours.
         let done = unsafe { host::raw(libc::SYS_mprotect, [range.start, range.end - range.start, prot_word, 0, 0, 0]) };
@@ -179,7 +184,6 @@ impl Mm {
             Err(error) => return Err(error),
             Ok(_) => {}
         }
-        let stale = space.stale(&range);
         // The kernel changes what lies before the first hole, and says ENOMEM.
         let mut end = range.start;
         for part in space.vmas.parts(&range) {
@@ -189,18 +193,11 @@ impl Mm {
             end = part.range.end;
             space.vmas.insert(Vma { prot: prot & RWX, ..part });
         }
-        done.map(|_| stale)
+        done.map(|_| ())
     }
 
     /// `mremap(2)`.
-    pub fn remap(
-        &self,
-        old: u64,
-        old_length: u64,
-        new_length: u64,
-        flags: u32,
-        new: u64,
-    ) -> Result<(u64, Stale), Errno> {
+    pub fn remap(&self, old: u64, old_length: u64, new_length: u64, flags: u32, new: u64) -> Result<u64, Errno> {
         let (may_move, fixed, keep) = (flags & 1 != 0, flags & 2 != 0, flags & 4 != 0);
         if flags & !7 != 0 || (fixed || keep) && !may_move || !old.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
@@ -218,21 +215,21 @@ impl Mm {
         let args = |flags: u64, to: u64| [old, length, new_length, flags, to, 0];
         if fixed {
             let target = space.fixed_range(new, new_length, MAP_FIXED)?;
+            space.forget_code(&old_range);
+            space.forget_code(&target);
             // SAFETY: neither range holds anything of ours.
             unsafe { host::raw(libc::SYS_mremap, args(u64::from(flags), target.start)) }?;
-            let stale = space.stale_union(&old_range, &target);
             space.moved(&old_range, target, keep);
-            return Ok((new, stale));
+            return Ok(new);
         }
         let grown = old..old.checked_add(new_length).ok_or(Errno::EINVAL)?;
         if !keep && length != 0 && !space.touches_own(&grown) {
+            space.forget_code(&(grown.end.min(old_range.end)..old_range.end));
             // SAFETY: neither range holds anything of ours.
             match unsafe { host::raw(libc::SYS_mremap, args(0, 0)) } {
                 Ok(_) => {
-                    let cut = grown.end.min(old_range.end)..old_range.end;
-                    let stale = if cut.is_empty() { None } else { space.stale(&cut) };
                     space.resized(&old_range, grown);
-                    return Ok((old, stale));
+                    return Ok(old);
                 }
                 Err(Errno::ENOMEM) if may_move => {}
                 Err(error) => return Err(error),
@@ -245,29 +242,31 @@ impl Mm {
         let reserve = Request { length: new_length, prot: 0, flags: MAP_PRIVATE | MAP_ANONYMOUS, fd: -1, offset: 0 };
         let to = space.place(0, new_length, false, |at| reserve.perform(at, MAP_FIXED_NOREPLACE))?;
         let target = to..to + new_length;
+        space.forget_code(&old_range);
         // SAFETY: the target was just reserved for this, the source is the guest's.
         if let Err(error) = unsafe { host::raw(libc::SYS_mremap, args(u64::from(flags | 2), to)) } {
             let _ = munmap(&target);
             return Err(error);
         }
-        let stale = space.stale(&old_range);
         space.moved(&old_range, target, keep);
-        Ok((to, stale))
+        Ok(to)
     }
 
     /// `madvise(2)`.
-    pub fn advise(&self, address: u64, length: u64, advice: u64) -> Result<Stale, Errno> {
+    pub fn advise(&self, address: u64, length: u64, advice: u64) -> Result<(), Errno> {
         let range = aligned_range(address, length, Errno::EINVAL)?;
-        let space = self.lock();
+        let mut space = self.lock();
         if space.touches_own(&range) {
             return Err(Errno::ENOMEM);
         }
-        // SAFETY: the range holds nothing of ours.
-        unsafe { host::raw(libc::SYS_madvise, [address, length, advice, 0, 0, 0]) }?;
         const DISCARDING: [i32; 4] =
             [libc::MADV_DONTNEED, libc::MADV_REMOVE, libc::MADV_FREE, libc::MADV_DONTNEED_LOCKED];
         let discards = DISCARDING.iter().any(|discarding| *discarding as u64 == advice);
-        Ok(if discards { space.stale(&range) } else { None })
+        if discards {
+            space.forget_code(&range);
+        }
+        // SAFETY: the range holds nothing of ours.
+        unsafe { host::raw(libc::SYS_madvise, [address, length, advice, 0, 0, 0]) }.map(|_| ())
     }
 
     /// Sets where the heap starts: the page after the program's data.
@@ -277,14 +276,13 @@ impl Mm {
     }
 
     /// `brk(2)`: moves the end of the heap if it can, and returns where it is.
-    pub fn brk(&self, wanted: u64) -> (u64, Stale) {
+    pub fn brk(&self, wanted: u64) -> u64 {
         let mut space = self.lock();
         let Brk { start, end } = space.brk;
-        let (Some(old), Some(new)) = (page_up(end), page_up(wanted)) else { return (end, None) };
+        let (Some(old), Some(new)) = (page_up(end), page_up(wanted)) else { return end };
         if wanted < start || new > HIGHEST {
-            return (end, None);
+            return end;
         }
-        let mut stale = None;
         if new > old {
             let grown = old..new;
             let heap = Request {
@@ -295,24 +293,24 @@ impl Mm {
                 offset: 0,
             };
             if space.touches_own(&grown) || heap.perform(old, MAP_FIXED_NOREPLACE).is_err() {
-                return (end, None);
+                return end;
             }
             let backing = Arc::new(Backing { path: "[heap]".to_owned(), device: 0, inode: 0 });
             space.vmas.insert(Vma { range: grown, prot: heap.prot, shared: false, backing: Some(backing), offset: 0 });
         } else if new < old {
             let cut = new..old;
+            space.forget_code(&cut);
             if munmap(&cut).is_err() {
-                return (end, None);
+                return end;
             }
-            stale = space.stale(&cut);
             space.vmas.remove(&cut);
         }
         space.brk.end = wanted;
-        (wanted, stale)
+        wanted
     }
 
     /// `shmat(2)`: attaches segment `id`, whose size is `size`, at an address chosen here unless one is given.
-    pub(crate) fn attach(&self, id: u64, address: u64, flags: u64, size: u64) -> Result<(u64, Stale), Errno> {
+    pub(crate) fn attach(&self, id: u64, address: u64, flags: u64, size: u64) -> Result<u64, Errno> {
         const SHM_RDONLY: u64 = 0o10000;
         const SHM_EXEC: u64 = 0o100000;
         let length = page_up(size).ok_or(Errno::EINVAL)?;
@@ -322,17 +320,18 @@ impl Mm {
             unsafe { host::raw(libc::SYS_shmat, [id, at, host_flags, 0, 0, 0]) }
         };
         let mut space = self.lock();
-        let (at, stale) = if address == 0 {
+        let at = if address == 0 {
             // EINVAL is what shmat says when the place is taken.
             let attach = |at| attach(at).map_err(|error| if error == Errno::EINVAL { Errno::EEXIST } else { error });
-            (space.place(0, length, false, attach)?, None)
+            space.place(0, length, false, attach)?
         } else {
             let at = if flags & 0o20000 != 0 { address & !(PAGE - 1) } else { address };
             let range = at..at.checked_add(length).ok_or(Errno::EINVAL)?;
             if space.touches_own(&range) {
                 return Err(Errno::EINVAL);
             }
-            (attach(at)?, space.stale(&range))
+            space.forget_code(&range);
+            attach(at)?
         };
         let write = if flags & SHM_RDONLY != 0 { 0 } else { libc::PROT_WRITE as u32 };
         let exec = if flags & SHM_EXEC != 0 { EXEC } else { 0 };
@@ -344,20 +343,20 @@ impl Mm {
             backing: Some(backing),
             offset: 0,
         });
-        Ok((at, stale))
+        Ok(at)
     }
 
     /// `shmdt(2)`: detaches what [`Mm::attach`] put at `address`.
-    pub(crate) fn detach(&self, address: u64) -> Result<Stale, Errno> {
+    pub(crate) fn detach(&self, address: u64) -> Result<(), Errno> {
         let mut space = self.lock();
         let attached = |vma: &&Vma| vma.backing.as_ref().is_some_and(|backing| backing.path.starts_with("/SYSV"));
         let vma = space.vmas.find(address).filter(attached).cloned().ok_or(Errno::EINVAL)?;
+        let range = address..vma.range.end;
+        space.forget_code(&range);
         // SAFETY: the address is of a segment that the guest attached.
         unsafe { host::raw(libc::SYS_shmdt, [address, 0, 0, 0, 0, 0]) }?;
-        let range = address..vma.range.end;
-        let stale = space.stale(&range);
         space.vmas.remove(&range);
-        Ok(stale)
+        Ok(())
     }
 
     /// Makes the host catch writes to the pages of a range, through every mapping that the guest may write them by,
@@ -376,25 +375,28 @@ impl Mm {
         }
     }
 
-    /// Gives up watching the page of `address`, which the guest wants to write; the pages of code that change with it,
-    /// none if it is not a watched page or not the guest's to write: then the fault is the guest's own.
-    pub fn unwatch_code(&self, address: u64) -> BTreeSet<u64> {
-        let page = address & !(PAGE - 1);
-        let mut space = self.lock();
-        let prot = space.vmas.find(page).map_or(0, |vma| vma.prot);
-        match space.watched.remove(&page) {
-            Some(code) if prot & WRITE != 0 => {
-                protect_page(page, host_prot(prot));
-                code
-            }
-            _ => BTreeSet::new(),
-        }
+    /// May the guest write what it executes in a range, through any of its mappings?
+    pub fn is_changeable(&self, range: &Range<u64>) -> bool {
+        let space = self.lock();
+        let mut pages = (range.start & !(PAGE - 1)..range.end).step_by(PAGE as usize);
+        pages.any(|page| !space.writable_aliases(page).is_empty())
     }
 
-    /// Gives up watching all pages, for a system call that the host refused for one of them; the pages of code.
-    pub fn unwatch_all_code(&self) -> BTreeSet<u64> {
-        let watched: Vec<u64> = self.lock().watched.keys().copied().collect();
-        watched.into_iter().flat_map(|page| self.unwatch_code(page)).collect()
+    /// Gives up watching the page of `address`, which the guest wants to write, and forgets the code that changes with
+    /// it. False if it is not a watched page: then the fault is the guest's own.
+    pub fn unwatch_code(&self, address: u64) -> bool {
+        self.lock().unwatch(address & !(PAGE - 1))
+    }
+
+    /// Gives up watching all pages, for a system call that the host refused, perhaps for one of them; false if there
+    /// is none.
+    pub fn unwatch_all_code(&self) -> bool {
+        let mut space = self.lock();
+        let watched: Vec<u64> = space.watched.keys().copied().collect();
+        for &page in &watched {
+            space.unwatch(page);
+        }
+        !watched.is_empty()
     }
 
     /// The mapping that holds `address`.
@@ -434,7 +436,7 @@ impl Mm {
             Arch::Aarch64 => {}
         }
         let writable = (libc::PROT_READ | libc::PROT_WRITE) as u32;
-        let (address, _) = self.map(0, PAGE, writable, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)?;
+        let address = self.map(0, PAGE, writable, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)?;
         let code: Vec<u8> = SIGRETURN_CODE.iter().flat_map(|word| word.to_le_bytes()).collect();
         uaccess::write_bytes(address, &code)?;
         self.protect(address, PAGE, READ | EXEC)?;
@@ -561,17 +563,29 @@ impl Space {
         pieces
     }
 
-    /// The part of `range`, from the first to the last byte, that the guest could execute until now.
-    fn stale(&self, range: &Range<u64>) -> Stale {
+    /// Forgets the code in a range that is about to change, and gives up watching its pages: the host's protection is
+    /// the guest's again. Who wants to translate from it waits for the lock.
+    fn forget_code(&mut self, range: &Range<u64>) {
         let executable: Vec<Vma> = self.vmas.parts(range).into_iter().filter(|vma| vma.prot & EXEC != 0).collect();
-        Some(executable.first()?.range.start..executable.last()?.range.end)
+        if let (Some(first), Some(last)) = (executable.first(), executable.last()) {
+            (self.forget)(first.range.start..last.range.end);
+        }
+        let watched: Vec<u64> =
+            self.watched.range(range.start..range.end.max(range.start)).map(|(page, _)| *page).collect();
+        for page in watched {
+            self.unwatch(page);
+        }
     }
 
-    fn stale_union(&self, a: &Range<u64>, b: &Range<u64>) -> Stale {
-        match (self.stale(a), self.stale(b)) {
-            (Some(a), Some(b)) => Some(a.start.min(b.start)..a.end.max(b.end)),
-            (a, b) => a.or(b),
+    /// Lets the guest write a watched page again, and forgets the code that changes with it; false if it is none.
+    fn unwatch(&mut self, page: u64) -> bool {
+        let prot = self.vmas.find(page).map_or(0, |vma| vma.prot);
+        let Some(code) = self.watched.remove(&page) else { return false };
+        for code in code {
+            (self.forget)(code..code + PAGE);
         }
+        protect_page(page, host_prot(prot));
+        true
     }
 
     /// Records that `old` has been moved to `new`; `keep` leaves the old range mapped.

@@ -276,11 +276,12 @@ fn write_tid(wanted: u64, address: u64, tid: u32) {
 /// guest's result too. If the child was to share memory it has a copy, and the parent comes back when it has exec'd or
 /// exited; [`NewProcess::shares_memory`] tells who can do better.
 ///
-/// The caller holds whatever locks the child must not find taken. Other host threads do not exist in the child.
-pub fn fork(task: &mut Task, cpu: &mut CpuState, new: &NewProcess) -> Forked {
+/// Other host threads do not exist in the child, which must not find taken what they hold: `hold` takes the caller's
+/// locks that come behind those of the address space, the handlers and the descriptors.
+pub fn fork<H>(task: &mut Task, cpu: &mut CpuState, new: &NewProcess, hold: impl FnOnce() -> H) -> Forked {
     // A signal between here and the child's first step would be seen twice.
     let mask = host::set_mask(!0);
-    let forked = fork_blocked(task, cpu, &new.args);
+    let forked = fork_blocked(task, cpu, &new.args, hold);
     match forked {
         Ok(Forked::Child) => task.signals.sync_host_mask(),
         Ok(Forked::Parent) => {
@@ -294,11 +295,16 @@ pub fn fork(task: &mut Task, cpu: &mut CpuState, new: &NewProcess) -> Forked {
     forked.unwrap_or(Forked::Parent)
 }
 
-fn fork_blocked(task: &mut Task, cpu: &mut CpuState, args: &CloneArgs) -> Result<Forked, Errno> {
+fn fork_blocked<H>(
+    task: &mut Task,
+    cpu: &mut CpuState,
+    args: &CloneArgs,
+    hold: impl FnOnce() -> H,
+) -> Result<Forked, Errno> {
     let done = if args.flags & VFORK != 0 { Some(Pipe::new()?) } else { None };
     let (mm, sighand, files) = (task.mm.clone(), task.sighand.clone(), task.files.clone());
     // The child must not find them locked by a thread that it does not have.
-    let held = (mm.freeze(), sighand.freeze(), files.freeze());
+    let held = (mm.freeze(), sighand.freeze(), files.freeze(), hold());
     let cloned = host_clone(args);
     drop(held);
     let child = match cloned {

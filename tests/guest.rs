@@ -30,7 +30,7 @@ const STATIC: &[&str] = &["static"];
 /// Programs that need what Philae does not do yet. One that passes must leave this list.
 const GAPS: &[&str] = &[];
 
-const PROGRAMS: [Program; 22] = [
+const PROGRAMS: [Program; 24] = [
     Program { name: "integers", variants: STATIC, arguments: PLAIN },
     Program { name: "floats", variants: &["static", "vector"], arguments: PLAIN },
     Program { name: "strings", variants: STATIC, arguments: PLAIN },
@@ -53,6 +53,8 @@ const PROGRAMS: [Program; 22] = [
     Program { name: "flags", variants: &["static x86_64"], arguments: PLAIN },
     Program { name: "rounding", variants: STATIC, arguments: PLAIN },
     Program { name: "vfork", variants: STATIC, arguments: PLAIN },
+    Program { name: "forks", variants: STATIC, arguments: PLAIN },
+    Program { name: "codegen", variants: STATIC, arguments: PLAIN },
 ];
 
 const FATAL_WAYS: &[&[&str]] = &[
@@ -96,22 +98,26 @@ fn show(outcome: &Outcome, wanted: &Outcome) -> String {
 fn programs(guest: &str, tier: &str) {
     let mut failures = Failures::default();
     for program in &PROGRAMS {
-        for variant in program.variants {
-            let (variant, only) = variant.split_once(' ').unwrap_or((variant, guest));
-            if only == guest {
-                program_alike(guest, tier, &format!("{}.{variant}", program.name), program.arguments, &mut failures);
-            }
-        }
+        programs_with(guest, &["--tier", tier], program, &mut failures);
     }
     failures.check();
 }
 
-fn program_alike(guest: &str, tier: &str, file: &str, arguments: &[&[&str]], failures: &mut Failures) {
+fn programs_with(guest: &str, options: &[&str], program: &Program, failures: &mut Failures) {
+    for variant in program.variants {
+        let (variant, only) = variant.split_once(' ').unwrap_or((variant, guest));
+        if only == guest {
+            program_alike(guest, options, &format!("{}.{variant}", program.name), program.arguments, failures);
+        }
+    }
+}
+
+fn program_alike(guest: &str, options: &[&str], file: &str, arguments: &[&[&str]], failures: &mut Failures) {
     let path = guest_path(guest, file);
     // A variant that only one guest has prints what the common build prints.
     let plain = format!("{}.static", file.split('.').next().expect("a name"));
     let twin = [file, &plain].map(native_path).into_iter().find(|path| path.exists());
-    let case = format!("{file} for {guest}, tier {tier}");
+    let case = format!("{file} for {guest}, {}", options.join(" "));
     let Some(twin) = twin.filter(|_| path.exists()) else {
         skip(&case, "the program or its native twin is missing; tests/build guest makes them");
         return;
@@ -119,7 +125,7 @@ fn program_alike(guest: &str, tier: &str, file: &str, arguments: &[&[&str]], fai
     let gap = GAPS.iter().any(|name| file.starts_with(name));
     for words in arguments {
         let wanted = run(Command::new(&twin).args(*words), "", LIMIT);
-        let mut command = philae(["--tier", tier]);
+        let mut command = philae(options);
         let outcome = run(command.arg(&path).args(*words), "", LIMIT);
         let alike = outcome.stdout == wanted.stdout && outcome.end == wanted.end;
         match (alike, gap) {
@@ -339,6 +345,72 @@ fn unknown_instruction() {
         if outcome.end != "signal 4" || outcome.stderr.lines().count() != 1 || !named || !outcome.stderr.contains("0x")
         {
             failures.add(guest, &format!("{}, stderr {:?}", outcome.end, outcome.stderr));
+        }
+    }
+    failures.check();
+}
+
+/// No program can tell that its code is thrown away, that what is hot is interpreted and what is cold compiled, at
+/// random: the quick ones once, in a soak all of them with many seeds.
+#[test]
+fn chaos() {
+    const QUICK: [&str; 8] = ["integers", "jumps", "processes", "signals", "faults", "jit", "vfork", "codegen"];
+    let soak = std::env::var_os("PHILAE_SOAK").is_some();
+    let mut failures = Failures::default();
+    for seed in 1..if soak { 20 } else { 2 } {
+        for guest in GUESTS {
+            for program in PROGRAMS.iter().filter(|program| soak || QUICK.contains(&program.name)) {
+                programs_with(guest, &["--chaos", &seed.to_string()], program, &mut failures);
+            }
+        }
+    }
+    failures.check();
+}
+
+/// A program that writes ten thousand functions, in four threads, runs in the least code cache: it is full many times,
+/// and what is in use is never overwritten.
+#[test]
+fn code_cache_is_reclaimed() {
+    let mut failures = Failures::default();
+    for guest in GUESTS {
+        let (path, twin) = (guest_path(guest, "codegen.static"), native_path("codegen.static"));
+        if !path.exists() || !twin.exists() {
+            skip(&format!("a full code cache for {guest}"), "codegen.static was not built");
+            continue;
+        }
+        let words = ["2500", "40", "4"];
+        let wanted = run(Command::new(&twin).args(words), "", LIMIT);
+        let outcome = run(philae(["-tb-size", "1", "-stats"]).arg(&path).args(words), "", LIMIT);
+        let counter = |what: &str| {
+            let line = outcome.stderr.lines().find(|line| line.ends_with(what)).unwrap_or_default();
+            line.split_whitespace().next().and_then(|count| count.parse().ok()).unwrap_or(0)
+        };
+        let (full, bytes): (u64, u64) = (counter("times the code cache was full"), counter("bytes of host code"));
+        if outcome.stdout != wanted.stdout || outcome.end != wanted.end {
+            failures.add(guest, &show(&outcome, &wanted));
+        } else if full < 5 || bytes > 1 << 20 {
+            failures.add(guest, &format!("full {full} times, {bytes} bytes"));
+        }
+    }
+    failures.check();
+}
+
+/// Ten thousand forks of a process whose other threads never rest.
+#[test]
+fn forks_without_a_hang() {
+    if std::env::var_os("PHILAE_SOAK").is_none() {
+        return;
+    }
+    let mut failures = Failures::default();
+    for guest in GUESTS {
+        let path = guest_path(guest, "forks.static");
+        if !path.exists() {
+            skip(&format!("10000 forks for {guest}"), "forks.static was not built");
+            continue;
+        }
+        let outcome = run(philae([&path]).arg("10000"), "", Duration::from_secs(7200));
+        if outcome.end != "exit 0" {
+            failures.add(guest, &format!("{}: {}{}", outcome.end, outcome.stdout, outcome.stderr));
         }
     }
     failures.check();

@@ -22,6 +22,8 @@ mod engine;
 mod line;
 #[path = "insn/native.rs"]
 mod native;
+#[path = "support/sandbox.rs"]
+mod sandbox;
 
 use engine::{Engine, Runner};
 use line::{Line, State};

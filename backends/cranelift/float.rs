@@ -4,7 +4,7 @@
 use super::clif_type;
 use super::lower::Lower;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::types::{F32, F64, F64X2, I16, I32, I64, I64X2};
+use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I16, I32, I32X4, I64, I64X2};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Opcode, Type, Value as Clif};
 use philae_ir::{FloatCond, Inst, NanRule, Op, Rounding, Ty, Value};
 
@@ -66,6 +66,7 @@ impl Lower<'_, '_> {
             Op::Fdiv => self.b.ins().fdiv(a, b),
             Op::Fsqrt => self.b.ins().sqrt(a),
             Op::Fmin | Op::FminNum => self.b.ins().fmin(a, b),
+            Op::Fmax | Op::FmaxNum if inst.ty.is_vector() => self.vector_maximum(a, b),
             Op::Fmax | Op::FmaxNum => self.b.ins().fmax(a, b),
             _ if self.features.fma => {
                 let c = self.arg(inst, 2);
@@ -81,6 +82,22 @@ impl Lower<'_, '_> {
             return Some(result);
         }
         Some(self.repair_nan(inst, result))
+    }
+
+    /// The larger of each pair of lanes, +0 of zeroes, a NaN where there is one. Cranelift's own makes +0 by a
+    /// subtraction, which makes -0 where the guest rounds down.
+    fn vector_maximum(&mut self, a: Clif, b: Clif) -> Clif {
+        let ty = self.type_of(a);
+        // Both are the larger lane; where lanes are equal or one is a NaN, they are one lane each.
+        let larger = [(a, b), (b, a)].map(|(a, b)| {
+            let is_larger = self.b.ins().fcmp(FloatCC::LessThan, b, a);
+            let mask = self.cast(is_larger, ty);
+            self.b.ins().bitselect(mask, a, b)
+        });
+        let both = self.b.ins().band(larger[0], larger[1]);
+        let unordered = self.b.ins().fcmp(FloatCC::Unordered, a, b);
+        let unordered = self.cast(unordered, ty);
+        self.b.ins().bor(both, unordered)
     }
 
     /// Whether the next use of the result at `position` of the block is arithmetic that makes a NaN of a NaN and is
@@ -192,20 +209,34 @@ impl Lower<'_, '_> {
             Rounding::Floor => self.b.ins().floor(a),
             Rounding::Ceil => self.b.ins().ceil(a),
             Rounding::Zero => self.b.ins().trunc(a),
-            Rounding::Away => {
-                // The largest value below a half, with a's sign: exact halves reach the next integer by rounding.
-                let ty = self.type_of(a);
-                let (lane, half, sign) = match ty.lane_type() {
-                    F32 => (Ty::F32, u128::from(0.5f32.next_down().to_bits()), 1u128 << 31),
-                    _ => (Ty::F64, u128::from(0.5f64.next_down().to_bits()), 1u128 << 63),
-                };
-                let (half, sign) = (self.splat_constant(lane, ty, half), self.splat_constant(lane, ty, sign));
-                let sign = self.b.ins().band(a, sign);
-                let half = self.b.ins().bor(half, sign);
-                let sum = self.b.ins().fadd(a, half);
-                self.b.ins().trunc(sum)
-            }
+            Rounding::Away => self.round_away(a),
         })
+    }
+
+    /// To the nearest integral value, halves away from zero: the integral part, and one more if what was cut off is a
+    /// half or more. Each step is exact, so that the host's rounding mode does not matter.
+    fn round_away(&mut self, a: Clif) -> Clif {
+        let ty = self.type_of(a);
+        let (lane, half, one, sign) = match ty.lane_type() {
+            F32 => (Ty::F32, 0.5f32.to_bits().into(), 1f32.to_bits().into(), 1u128 << 31),
+            _ => (Ty::F64, 0.5f64.to_bits().into(), 1f64.to_bits().into(), 1u128 << 63),
+        };
+        let [half, one, sign] = [half, one, sign].map(|bits| self.splat_constant(lane, ty, bits));
+        let sign = self.b.ins().band(a, sign);
+        let integral = self.b.ins().trunc(a);
+        let cut_off = self.b.ins().fsub(a, integral);
+        let cut_off = self.b.ins().fabs(cut_off);
+        let more = self.b.ins().fcmp(FloatCC::GreaterThanOrEqual, cut_off, half);
+        let one = self.b.ins().bor(one, sign);
+        let next = self.b.ins().fadd(integral, one);
+        let rounded = if ty.is_vector() {
+            let more = self.cast(more, ty);
+            let (kept, next) = (self.b.ins().band_not(integral, more), self.b.ins().band(next, more));
+            self.b.ins().bor(kept, next)
+        } else {
+            self.b.ins().select(more, next, integral)
+        };
+        self.b.ins().bor(rounded, sign)
     }
 
     /// A constant in all lanes of `ty`, which may be a scalar.
@@ -292,7 +323,7 @@ impl Lower<'_, '_> {
         if ty.lane().bits() == 32 {
             return Some(match inst.op {
                 Op::FtoSint => self.b.ins().fcvt_to_sint_sat(clif, a),
-                Op::FtoUint => self.b.ins().fcvt_to_uint_sat(clif, a),
+                Op::FtoUint => self.singles_to_unsigned(a),
                 Op::SintToF => self.b.ins().fcvt_from_sint(clif, a),
                 _ => self.b.ins().fcvt_from_uint(clif, a),
             });
@@ -308,6 +339,20 @@ impl Lower<'_, '_> {
         let shape = if to_int { I64X2 } else { F64X2 };
         let low = self.b.ins().scalar_to_vector(shape, lanes[0]);
         Some(self.b.ins().insertlane(low, lanes[1], 1))
+    }
+
+    /// Four binary32 lanes to unsigned integers, saturating. Cranelift's own relies on rounding to nearest.
+    fn singles_to_unsigned(&mut self, a: Clif) -> Clif {
+        let middle = self.splat_constant(Ty::F32, F32X4, 2f32.powi(31).to_bits().into());
+        let top = self.splat_constant(Ty::I32, I32X4, 1 << 31);
+        let zero = self.splat_constant(Ty::I32, I32X4, 0);
+        let lower = self.b.ins().fcvt_to_sint_sat(I32X4, a);
+        let lower = self.b.ins().smax(lower, zero);
+        let rest = self.b.ins().fsub(a, middle);
+        let upper = self.b.ins().fcvt_to_sint_sat(I32X4, rest);
+        let upper = self.b.ins().bxor(upper, top);
+        let is_upper = self.b.ins().fcmp(FloatCC::GreaterThanOrEqual, a, middle);
+        self.b.ins().bitselect(is_upper, upper, lower)
     }
 }
 

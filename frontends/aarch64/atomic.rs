@@ -3,6 +3,7 @@
 //! The exclusive monitor is three slots: address, size and the value that the load saw. A store-exclusive is one
 //! compare-and-swap against them, and clears the monitor. What is not naturally aligned is refused, as without FEAT_LSE2.
 
+use super::loadstore::Extend;
 use super::operand::{Lifted, reg, require, set_reg, x_or_sp};
 use super::word::Word;
 use crate::lift::Lift;
@@ -13,6 +14,17 @@ use philae_ir::{ExitReason, IntCond, Ordering, RmwOp, Ty, Value};
 /// The address in Rn, where it is a multiple of the `bytes` accessed; else the region is left.
 fn aligned(w: Word, l: &mut Lift<'_>, bytes: u32) -> Value {
     let address = x_or_sp(l, w.rn());
+    check(l, address, bytes)
+}
+
+/// As [`aligned`], for the address in Rn plus imm9, bits 20:12.
+fn aligned_unscaled(w: Word, l: &mut Lift<'_>, bytes: u32) -> Value {
+    let base = x_or_sp(l, w.rn());
+    let address = l.b.add_imm(Ty::I64, base, w.signed(20, 12) as u64);
+    check(l, address, bytes)
+}
+
+fn check(l: &mut Lift<'_>, address: Value, bytes: u32) -> Value {
     if bytes > 1 {
         let low = l.b.and_imm(Ty::I64, address, u64::from(bytes - 1));
         let misaligned = l.b.icmp_imm(Ty::I64, IntCond::Ne, low, 0);
@@ -134,7 +146,7 @@ pub(super) fn clrex(_w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
-/// LDAR, LDAPR and their B and H forms.
+/// LDAR, LDAPR, LDLAR and their B and H forms.
 pub(super) fn load_acquire(w: Word, l: &mut Lift<'_>, ordering: Ordering) -> Lifted {
     let ty = w.access();
     let address = aligned(w, l, ty.bytes());
@@ -143,10 +155,33 @@ pub(super) fn load_acquire(w: Word, l: &mut Lift<'_>, ordering: Ordering) -> Lif
     Ok(())
 }
 
-/// STLR and its B and H forms.
+/// STLR, STLLR and their B and H forms.
 pub(super) fn store_release(w: Word, l: &mut Lift<'_>) -> Lifted {
     let ty = w.access();
     let address = aligned(w, l, ty.bytes());
+    let value = reg(l, ty, w.rt());
+    l.b.atomic_store(ty, Ordering::SeqCst, address, value);
+    Ok(())
+}
+
+/// LDAPUR, LDAPURB, LDAPURH, LDAPURSB, LDAPURSH, LDAPURSW.
+pub(super) fn load_acquire_unscaled(w: Word, l: &mut Lift<'_>, extend: Extend) -> Lifted {
+    let memory = w.access();
+    let address = aligned_unscaled(w, l, memory.bytes());
+    let value = l.b.atomic_load(memory, Ordering::Acquire, address);
+    let (value, ty) = match extend {
+        Extend::Zero => (value, memory),
+        Extend::Sign32 => (l.b.sext(Ty::I32, value), Ty::I32),
+        Extend::Sign64 => (l.b.sext(Ty::I64, value), Ty::I64),
+    };
+    set_reg(l, ty, w.rt(), value);
+    Ok(())
+}
+
+/// STLUR, STLURB, STLURH.
+pub(super) fn store_release_unscaled(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let ty = w.access();
+    let address = aligned_unscaled(w, l, ty.bytes());
     let value = reg(l, ty, w.rt());
     l.b.atomic_store(ty, Ordering::SeqCst, address, value);
     Ok(())

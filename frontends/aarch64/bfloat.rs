@@ -1,6 +1,6 @@
 //! FEAT_BF16: binary32 without its 16 low bits.
 
-use super::helpers::{helpers, odd_single};
+use super::helpers::{helpers, odd_single, round_to_format};
 use super::operand::{Lifted, set_v, v};
 use super::simd::{Form, lane_mask, sources, write, write_narrow};
 use super::simd_wide::element;
@@ -21,32 +21,33 @@ helpers! {
     MATRIX "a64_bfloat_matrix" (3) -> V128, Pure, matrix_lanes;
 }
 
-/// To nearest even; NaNs are quieted and keep sign and the top of the payload.
+/// Rounded as the host rounds now; NaNs are quieted and keep sign and the top of the payload.
 fn narrow(single: u32) -> u16 {
-    if single & 0x7fff_ffff > 0x7f80_0000 {
-        return (single >> 16) as u16 | 0x40;
+    let value = f32::from_bits(single);
+    let top = (single >> 16) as u16;
+    if value.is_nan() {
+        return top | 0x40;
     }
-    let rounding = 0x7fff + (single >> 16 & 1);
-    ((single + rounding) >> 16) as u16
+    if value.is_infinite() {
+        return top;
+    }
+    top & 0x8000 | round_to_format(f64::from(value), -126, 7) as u16
 }
 
-/// Arm ARM, FPRound with rounding to odd (BFRound): the last bit tells of inexactness, subnormals are flushed, what is
-/// too large becomes an infinity, NaNs are the default one.
-fn round_to_odd(value: f64, error: f64) -> f32 {
+/// Arm ARM, BFRound: rounded to odd, so that the last bit tells of inexactness; subnormals are flushed, what is too large
+/// becomes an infinity, NaNs are the default one.
+fn round_to_odd(value: f64) -> f32 {
     if value.is_nan() {
         return f32::from_bits(0x7fc0_0000);
     }
-    // What the double lost makes its last bit odd, and with it the single's.
-    let towards_zero = error != 0.0 && (error < 0.0) != (value < 0.0);
-    let bits = value.to_bits() - u64::from(towards_zero) | u64::from(error != 0.0);
-    let exact = f64::from_bits(bits);
-    if exact.abs() < f64::from(f32::MIN_POSITIVE) {
-        return if exact.is_sign_negative() { -0.0 } else { 0.0 };
+    let sign = if value.is_sign_negative() { -1f32 } else { 1f32 };
+    if value.abs() < f64::from(f32::MIN_POSITIVE) {
+        return 0f32.copysign(sign);
     }
-    if exact.abs() >= 2f64.powi(128) {
-        return if exact < 0.0 { f32::NEG_INFINITY } else { f32::INFINITY };
+    if value.abs() >= 2f64.powi(128) {
+        return f32::INFINITY.copysign(sign);
     }
-    f32::from_bits(odd_single(bits))
+    f32::from_bits(odd_single(value.to_bits()))
 }
 
 fn flushed(bits: u32) -> f64 {
@@ -54,21 +55,20 @@ fn flushed(bits: u32) -> f64 {
     f64::from(if value.is_subnormal() { 0f32.copysign(value) } else { value })
 }
 
-/// Arm ARM, BFMulH and BFAdd: a double holds the product of two singles of eight bits.
+/// Arm ARM, BFMulH: a double holds the product of two significands of eight bits.
 fn multiply(a: u32, b: u32) -> f32 {
-    round_to_odd(flushed(a) * flushed(b), 0.0)
+    round_to_odd(flushed(a) * flushed(b))
 }
 
+/// Arm ARM, BFAdd. Operands are no subnormals.
 fn add(a: f32, b: f32) -> f32 {
-    let (a, b) = (flushed(a.to_bits()), flushed(b.to_bits()));
+    let (a, b) = if a.abs() < b.abs() { (f64::from(b), f64::from(a)) } else { (f64::from(a), f64::from(b)) };
+    // So small a number beside a only makes the result inexact: a larger one, whose sum a double holds, will do.
+    let least = a.abs() * 2f64.powi(-28);
+    let b = if b != 0.0 && a.is_finite() && b.abs() < least { least.copysign(b) } else { b };
     let sum = a + b;
-    if !sum.is_finite() {
-        return round_to_odd(sum, 0.0);
-    }
-    // Knuth's exact error of a sum.
-    let b_part = sum - a;
-    let error = (a - (sum - b_part)) + (b - b_part);
-    round_to_odd(sum, error)
+    // A sum of opposite numbers is +0, however the host rounds.
+    round_to_odd(if sum == 0.0 && !(a.is_sign_negative() && b.is_sign_negative()) { 0.0 } else { sum })
 }
 
 /// The BFloat16 at place `i`, as the bits of a single.
@@ -80,7 +80,7 @@ fn lane(v: u128, i: usize) -> u32 {
 fn dot(addend: f32, n: u128, i: usize, m: u128, j: usize) -> f32 {
     let first = multiply(lane(n, i), lane(m, j));
     let second = multiply(lane(n, i + 1), lane(m, j + 1));
-    add(addend, add(first, second))
+    add(flushed(addend.to_bits()) as f32, add(first, second))
 }
 
 fn singles(f: impl Fn(usize) -> f32) -> u128 {

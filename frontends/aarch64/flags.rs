@@ -1,6 +1,6 @@
-//! Condition flags: conditions, conditional select, conditional compare.
+//! Condition flags: conditions, conditional select, conditional compare, and the flag manipulation of FEAT_FlagM.
 
-use super::operand::{Lifted, reg, set_reg};
+use super::operand::{Lifted, reg, set_reg, x};
 use super::word::Word;
 use crate::lift::Lift;
 use philae_ir::state::NZCV;
@@ -90,4 +90,79 @@ pub(super) fn conditional_select<'a>(
     let result = l.b.select(ty, holds, n, m);
     set_reg(l, ty, w.rd(), result);
     Ok(())
+}
+
+/// NZCV as an `i32`, as MRS has them but at the bottom.
+fn bits(l: &mut Lift<'_>) -> Value {
+    let flags = l.b.get(Ty::Flags, NZCV);
+    l.b.flags_to_bits(flags)
+}
+
+fn set_bits(l: &mut Lift<'_>, bits: Value) -> Lifted {
+    let flags = l.b.flags_from_bits(bits);
+    set(l, flags);
+    Ok(())
+}
+
+/// CFINV.
+pub(super) fn cfinv(_w: Word, l: &mut Lift<'_>) -> Lifted {
+    let old = bits(l);
+    let new = l.b.with_imm(Ty::I32, old, 2, Builder::xor);
+    set_bits(l, new)
+}
+
+/// RMIF: the flags that bits 3:0 choose become the low bits of Xn rotated right by imm6.
+pub(super) fn rmif(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let mask = u64::from(w.bits(3, 0));
+    let n = x(l, w.rn());
+    let rotated = l.b.with_imm(Ty::I64, n, u64::from(w.bits(20, 15)), Builder::rotr);
+    let low = l.b.trunc(Ty::I32, rotated);
+    let new = l.b.and_imm(Ty::I32, low, mask);
+    let old = bits(l);
+    let kept = l.b.and_imm(Ty::I32, old, 15 & !mask);
+    let all = l.b.or(Ty::I32, kept, new);
+    set_bits(l, all)
+}
+
+/// SETF8, SETF16: N, Z and V of the low `width` bits of Wn, V from the bit above them; C stays.
+pub(super) fn setf(w: Word, l: &mut Lift<'_>, width: u32) -> Lifted {
+    let n = reg(l, Ty::I32, w.rn());
+    let shifted = l.b.shl_imm(Ty::I32, n, u64::from(32 - width));
+    let logic = l.b.flags_logic(Ty::I32, shifted);
+    let carry = carry(l);
+    let logic = l.b.flags_with_c(logic, carry);
+    let above = l.b.lshr_imm(Ty::I32, n, 1);
+    let differ = l.b.xor(Ty::I32, n, above);
+    let differ = l.b.lshr_imm(Ty::I32, differ, u64::from(width - 1));
+    let differ = l.b.and_imm(Ty::I32, differ, 1);
+    let overflow = l.b.trunc(Ty::I8, differ);
+    let flags = l.b.flags_with_v(logic, overflow);
+    set(l, flags);
+    Ok(())
+}
+
+/// Replaces NZCV by `table`'s entry for them.
+fn translate(l: &mut Lift<'_>, table: impl Fn([bool; 4]) -> [bool; 4]) -> Lifted {
+    let packed = (0..16u64).fold(0, |packed, old| {
+        let new = table([3, 2, 1, 0].map(|bit| old >> bit & 1 == 1));
+        packed | new.into_iter().fold(0, |bits, flag| bits << 1 | u64::from(flag)) << (4 * old)
+    });
+    let old = bits(l);
+    let old = l.b.zext(Ty::I64, old);
+    let place = l.b.shl_imm(Ty::I64, old, 2);
+    let table = l.b.c64(packed);
+    let down = l.b.lshr(Ty::I64, table, place);
+    let low = l.b.trunc(Ty::I32, down);
+    let new = l.b.and_imm(Ty::I32, low, 15);
+    set_bits(l, new)
+}
+
+/// AXFLAG: a floating-point comparison's flags, from Arm's format to the other.
+pub(super) fn axflag(_w: Word, l: &mut Lift<'_>) -> Lifted {
+    translate(l, |[_, z, c, v]| [false, z || v, c && !v, false])
+}
+
+/// XAFLAG: back to Arm's format.
+pub(super) fn xaflag(_w: Word, l: &mut Lift<'_>) -> Lifted {
+    translate(l, |[_, z, c, _]| [!c && !z, z && c, c || z, !c && z])
 }

@@ -1,56 +1,138 @@
 //! Scalar floating point: arithmetic, comparison, selection, moves, conversions.
 //!
 //! NaNs follow FPProcessNaNs; results are rounded to nearest even, whatever FPCR.RMode says, except where the
-//! instruction names its rounding. Half precision exists in conversions only.
+//! instruction names its rounding. Halves are computed as doubles, which hold every result of theirs closely enough
+//! that the one rounding back is the right one.
 
 use super::flags::{holds, set, set_if};
+use super::half;
 use super::helpers;
-use super::operand::{Lifted, Sign, float_immediate, reg, require, set_reg, set_v, v, x};
+use super::operand::{Lifted, Sign, float_immediate, half_immediate, reg, require, set_reg, set_v, v, x};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
 use philae_ir::state::aarch64::V;
-use philae_ir::{Builder, NanRule, Op, Rounding, Ty, Value};
+use philae_ir::{Builder, FloatCond, NanRule, Op, Rounding, Ty, Value};
 
 /// NZCV of a comparison: less, equal, greater, unordered (Arm ARM, FPCompare).
 const RELATIONS: [u8; 4] = [0b1000, 0b0110, 0b0010, 0b0011];
 
-/// The type in ftype, bits 23:22.
-fn ftype(w: Word) -> Result<Ty, LiftError> {
-    match w.bits(23, 22) {
-        0 => Ok(Ty::F32),
-        1 => Ok(Ty::F64),
-        _ => Err(LiftError::Undefined),
+/// A floating-point format.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// binary16.
+    Half,
+    /// binary32.
+    Single,
+    /// binary64.
+    Double,
+}
+
+impl Format {
+    /// The format in ftype, bits 23:22.
+    fn of(w: Word) -> Result<Format, LiftError> {
+        match w.bits(23, 22) {
+            0 => Ok(Format::Single),
+            1 => Ok(Format::Double),
+            2 => Err(LiftError::Undefined),
+            _ => Ok(Format::Half),
+        }
     }
+
+    /// The type that it is computed in.
+    fn ty(self) -> Ty {
+        match self {
+            Format::Single => Ty::F32,
+            Format::Half | Format::Double => Ty::F64,
+        }
+    }
+
+    /// The type of its bits in a register.
+    fn stored(self) -> Ty {
+        match self {
+            Format::Half => Ty::I16,
+            Format::Single => Ty::F32,
+            Format::Double => Ty::F64,
+        }
+    }
+}
+
+/// Vn in the type that `format` is computed in; signalling NaNs stay signalling.
+fn read(l: &mut Lift<'_>, format: Format, n: usize) -> Value {
+    let stored = v(l, format.stored(), n);
+    if format == Format::Half { l.b.call(&half::WIDEN, &[stored]) } else { stored }
+}
+
+/// The bits of `value` in `format`: a half is rounded, and NaNs are quiet by now.
+fn stored(l: &mut Lift<'_>, format: Format, value: Value) -> Value {
+    if format == Format::Half { l.b.call(&helpers::DOUBLE_TO_HALF, &[value]) } else { value }
+}
+
+/// Writes Vd, rounding a half.
+fn write(l: &mut Lift<'_>, format: Format, d: usize, value: Value) {
+    let stored = stored(l, format, value);
+    set_v(l, format.stored(), d, stored);
+}
+
+/// The type in ftype where halves have no such instruction.
+fn ftype(w: Word) -> Result<Ty, LiftError> {
+    let format = Format::of(w)?;
+    require(format != Format::Half)?;
+    Ok(format.ty())
 }
 
 /// FADD, FSUB, FMUL, FDIV, FMAX, FMIN, FMAXNM, FMINNM.
 pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
-    let ty = ftype(w)?;
-    let n = v(l, ty, w.rn());
-    let m = v(l, ty, w.rm());
-    let result = l.b.float2(op, ty, NanRule::Arm, n, m);
-    set_v(l, ty, w.rd(), result);
+    let format = Format::of(w)?;
+    let n = read(l, format, w.rn());
+    let m = read(l, format, w.rm());
+    let result = l.b.float2(op, format.ty(), NanRule::Arm, n, m);
+    write(l, format, w.rd(), result);
     Ok(())
 }
 
-/// FNMUL: the sign changes after the product, a NaN's too.
+/// FNMUL: the sign changes after the product is rounded, a NaN's too.
 pub(super) fn fnmul(w: Word, l: &mut Lift<'_>) -> Lifted {
-    let ty = ftype(w)?;
-    let n = v(l, ty, w.rn());
-    let m = v(l, ty, w.rm());
-    let product = l.b.float2(Op::Fmul, ty, NanRule::Arm, n, m);
-    let result = l.b.fneg(ty, product);
-    set_v(l, ty, w.rd(), result);
+    let format = Format::of(w)?;
+    let n = read(l, format, w.rn());
+    let m = read(l, format, w.rm());
+    let product = l.b.float2(Op::Fmul, format.ty(), NanRule::Arm, n, m);
+    let rounded = stored(l, format, product);
+    let result = negated(&mut l.b, format.stored(), rounded);
+    set_v(l, format.stored(), w.rd(), result);
     Ok(())
 }
 
-/// FMOV (register), FABS, FNEG, FSQRT, FRINT*.
-pub(super) fn unary<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>, Ty, Value) -> Value) -> Lifted {
-    let ty = ftype(w)?;
+/// FSQRT, FRINT*.
+fn unary<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>, Ty, Value) -> Value) -> Lifted {
+    let format = Format::of(w)?;
+    let n = read(l, format, w.rn());
+    let result = op(&mut l.b, format.ty(), n);
+    write(l, format, w.rd(), result);
+    Ok(())
+}
+
+/// FMOV (register), FABS, FNEG: operations on bits, which leave NaNs as they are.
+pub(super) fn bitwise<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>, Ty, Value) -> Value) -> Lifted {
+    let ty = Format::of(w)?.stored();
     let n = v(l, ty, w.rn());
     let result = op(&mut l.b, ty, n);
     set_v(l, ty, w.rd(), result);
     Ok(())
+}
+
+/// FABS.
+pub(super) fn fabs(w: Word, l: &mut Lift<'_>) -> Lifted {
+    bitwise(w, l, |b, ty, n| if ty == Ty::I16 { b.and_imm(ty, n, 0x7fff) } else { b.fabs(ty, n) })
+}
+
+/// FNEG.
+pub(super) fn fneg(w: Word, l: &mut Lift<'_>) -> Lifted {
+    bitwise(w, l, negated)
+}
+
+/// The bits of a float with the other sign.
+fn negated(b: &mut Builder<'_>, ty: Ty, value: Value) -> Value {
+    if ty == Ty::I16 { b.with_imm(ty, value, 0x8000, Builder::xor) } else { b.fneg(ty, value) }
 }
 
 /// FSQRT.
@@ -65,10 +147,11 @@ pub(super) fn round(w: Word, l: &mut Lift<'_>, rounding: Rounding) -> Lifted {
 
 /// FMADD, FMSUB, FNMADD, FNMSUB: o1 (bit 21) negates the addend, o1 ≠ o0 (bit 15) the first factor.
 pub(super) fn multiply_add(w: Word, l: &mut Lift<'_>) -> Lifted {
-    let ty = ftype(w)?;
-    let mut n = v(l, ty, w.rn());
-    let m = v(l, ty, w.rm());
-    let mut a = v(l, ty, w.ra());
+    let format = Format::of(w)?;
+    let ty = format.ty();
+    let mut n = read(l, format, w.rn());
+    let m = read(l, format, w.rm());
+    let mut a = read(l, format, w.ra());
     if w.is_set(21) != w.is_set(15) {
         n = l.b.fneg(ty, n);
     }
@@ -76,33 +159,33 @@ pub(super) fn multiply_add(w: Word, l: &mut Lift<'_>) -> Lifted {
         a = l.b.fneg(ty, a);
     }
     let result = l.b.fmul_add(ty, NanRule::Arm, n, m, a);
-    set_v(l, ty, w.rd(), result);
+    write(l, format, w.rd(), result);
     Ok(())
 }
 
 /// FCMP, FCMPE: with Rm, or with zero where bit 3 is set.
 pub(super) fn compare(w: Word, l: &mut Lift<'_>) -> Lifted {
-    let ty = ftype(w)?;
-    let n = v(l, ty, w.rn());
-    let m = if w.is_set(3) { l.b.iconst(ty, 0) } else { v(l, ty, w.rm()) };
-    let flags = l.b.flags_fcmp(ty, n, m, RELATIONS);
+    let format = Format::of(w)?;
+    let n = read(l, format, w.rn());
+    let m = if w.is_set(3) { l.b.iconst(format.ty(), 0) } else { read(l, format, w.rm()) };
+    let flags = l.b.flags_fcmp(format.ty(), n, m, RELATIONS);
     set(l, flags);
     Ok(())
 }
 
 /// FCCMP, FCCMPE.
 pub(super) fn conditional_compare(w: Word, l: &mut Lift<'_>) -> Lifted {
-    let ty = ftype(w)?;
-    let n = v(l, ty, w.rn());
-    let m = v(l, ty, w.rm());
-    let flags = l.b.flags_fcmp(ty, n, m, RELATIONS);
+    let format = Format::of(w)?;
+    let n = read(l, format, w.rn());
+    let m = read(l, format, w.rm());
+    let flags = l.b.flags_fcmp(format.ty(), n, m, RELATIONS);
     set_if(w, l, flags);
     Ok(())
 }
 
 /// FCSEL.
 pub(super) fn fcsel(w: Word, l: &mut Lift<'_>) -> Lifted {
-    let ty = ftype(w)?;
+    let ty = Format::of(w)?.stored();
     let n = v(l, ty, w.rn());
     let m = v(l, ty, w.rm());
     let holds = holds(l, w.bits(15, 12));
@@ -113,8 +196,9 @@ pub(super) fn fcsel(w: Word, l: &mut Lift<'_>) -> Lifted {
 
 /// FMOV (scalar, immediate).
 pub(super) fn fmov_immediate(w: Word, l: &mut Lift<'_>) -> Lifted {
-    let ty = ftype(w)?;
-    let value = l.b.iconst(ty, float_immediate(ty, w.bits(20, 13)));
+    let (ty, imm8) = (Format::of(w)?.stored(), w.bits(20, 13));
+    let bits = if ty == Ty::I16 { half_immediate(imm8) } else { float_immediate(ty, imm8) };
+    let value = l.b.iconst(ty, bits);
     set_v(l, ty, w.rd(), value);
     Ok(())
 }
@@ -132,6 +216,20 @@ pub(super) fn fmov_to_general(w: Word, l: &mut Lift<'_>, ty: Ty) -> Lifted {
     let value = v(l, ty, w.rn());
     let value = l.b.bitcast(ty.as_int(), value);
     set_reg(l, ty.as_int(), w.rd(), value);
+    Ok(())
+}
+
+/// FMOV Hd, Wn or Xn.
+pub(super) fn fmov_half_from_general(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let value = reg(l, Ty::I16, w.rn());
+    set_v(l, Ty::I16, w.rd(), value);
+    Ok(())
+}
+
+/// FMOV Wd or Xd, Hn.
+pub(super) fn fmov_half_to_general(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let value = v(l, Ty::I16, w.rn());
+    set_reg(l, Ty::I16, w.rd(), value);
     Ok(())
 }
 
@@ -182,8 +280,8 @@ pub(super) fn fcvt_to_half(w: Word, l: &mut Lift<'_>) -> Lifted {
 
 /// FCVTNS to FCVTZU into a general register.
 pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding) -> Lifted {
-    let (from, to) = (ftype(w)?, w.sf());
-    let n = v(l, from, w.rn());
+    let to = w.sf();
+    let n = read(l, Format::of(w)?, w.rn());
     let result = round_to(l, to, sign, rounding, n);
     set_reg(l, to, w.rd(), result);
     Ok(())
@@ -199,11 +297,29 @@ pub(super) fn round_to(l: &mut Lift<'_>, to: Ty, sign: Sign, rounding: Rounding,
 
 /// SCVTF, UCVTF from a general register.
 pub(super) fn from_integer(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
-    let to = ftype(w)?;
+    let format = Format::of(w)?;
+    if format == Format::Half {
+        half_from_fixed(w, l, sign, 0);
+        return Ok(());
+    }
     let n = reg(l, w.sf(), w.rn());
-    let result = convert_to(l, to, sign, n);
-    set_v(l, to, w.rd(), result);
+    let result = convert_to(l, format.ty(), sign, n);
+    write(l, format, w.rd(), result);
     Ok(())
+}
+
+/// SCVTF, UCVTF of a general register with so many fraction bits to a half.
+fn half_from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign, fraction: u32) {
+    let narrow = reg(l, w.sf(), w.rn());
+    let wide = match (w.sf(), sign) {
+        (Ty::I64, _) => narrow,
+        (_, Sign::Signed) => l.b.sext(Ty::I64, narrow),
+        (_, Sign::Unsigned) => l.b.zext(Ty::I64, narrow),
+    };
+    let fraction = l.b.c64(u64::from(fraction));
+    let helper = if sign == Sign::Signed { &half::FROM_WIDE_SIGNED } else { &half::FROM_WIDE_UNSIGNED };
+    let result = l.b.call(helper, &[wide, fraction]);
+    set_v(l, Ty::I16, w.rd(), result);
 }
 
 /// The integer `value` as a float of the type or shape `to`.
@@ -228,8 +344,9 @@ pub(super) fn power_of_two(ty: Ty, exponent: i32) -> u64 {
 
 /// FCVTZS, FCVTZU (scalar, fixed-point). Scaling is exact, or overflows to an infinity that saturates as well.
 pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
-    let (from, to, fraction) = (ftype(w)?, w.sf(), fraction_bits(w)?);
-    let n = v(l, from, w.rn());
+    let (format, to, fraction) = (Format::of(w)?, w.sf(), fraction_bits(w)?);
+    let from = format.ty();
+    let n = read(l, format, w.rn());
     let scale = l.b.iconst(from, power_of_two(from, fraction as i32));
     let scaled = l.b.float2(Op::Fmul, from, NanRule::Arm, n, scale);
     let result = round_to(l, to, sign, Rounding::Zero, scaled);
@@ -239,11 +356,45 @@ pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
 
 /// SCVTF, UCVTF (scalar, fixed-point). The one rounding is that of the conversion: scaling down stays normal.
 pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
-    let (to, from, fraction) = (ftype(w)?, w.sf(), fraction_bits(w)?);
+    let (format, from, fraction) = (Format::of(w)?, w.sf(), fraction_bits(w)?);
+    if format == Format::Half {
+        half_from_fixed(w, l, sign, fraction);
+        return Ok(());
+    }
+    let to = format.ty();
     let n = reg(l, from, w.rn());
     let whole = convert_to(l, to, sign, n);
     let scale = l.b.iconst(to, power_of_two(to, -(fraction as i32)));
     let result = l.b.float2(Op::Fmul, to, NanRule::Arm, whole, scale);
     set_v(l, to, w.rd(), result);
+    Ok(())
+}
+
+/// FRINT32Z, FRINT32X, FRINT64Z, FRINT64X: what does not fit an integer of so many bits becomes its smallest.
+pub(super) fn round_within(w: Word, l: &mut Lift<'_>, rounding: Rounding, bits: u32) -> Lifted {
+    let ty = ftype(w)?;
+    let n = v(l, ty, w.rn());
+    let rounded = l.b.fround(ty, rounding, n);
+    let limit = l.b.iconst(ty, power_of_two(ty, bits as i32 - 1));
+    let smallest = l.b.fneg(ty, limit);
+    let below = l.b.fcmp(ty, FloatCond::Lt, rounded, limit);
+    let above = l.b.fcmp(ty, FloatCond::Ge, rounded, smallest);
+    let fits = l.b.and(Ty::I8, below, above);
+    let result = l.b.select(ty, fits, rounded, smallest);
+    set_v(l, ty, w.rd(), result);
+    Ok(())
+}
+
+/// FJCVTZS: the low 32 bits of the truncated number; Z tells whether that is the number itself.
+pub(super) fn fjcvtzs(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let n = v(l, Ty::F64, w.rn());
+    let both = l.b.call(&helpers::JAVASCRIPT_CONVERT, &[n]);
+    let result = l.b.trunc(Ty::I32, both);
+    let exact = l.b.lshr_imm(Ty::I64, both, 32);
+    let z = l.b.shl_imm(Ty::I64, exact, 2);
+    let bits = l.b.trunc(Ty::I32, z);
+    let flags = l.b.flags_from_bits(bits);
+    set_reg(l, Ty::I32, w.rd(), result);
+    set(l, flags);
     Ok(())
 }

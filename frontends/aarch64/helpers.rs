@@ -3,6 +3,7 @@
 //! Vector helpers take 128-bit operands and, last, the width of a lane in bits; they look at all lanes of 128 bits.
 
 use philae_ir::CpuState;
+use std::hint::black_box;
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -66,6 +67,16 @@ helpers! {
     ADD_UNSIGNED_SAT "a64_add_unsigned_sat" (3) -> V128, Pure, add_unsigned_sat;
     /// USQADD: unsigned lanes of a plus signed lanes of b, saturated to unsigned.
     ADD_SIGNED_SAT "a64_add_signed_sat" (3) -> V128, Pure, add_signed_sat;
+    /// SQRDMLAH of halfwords: Vd, Vn, Vm.
+    ROUND_DOUBLE_ADD_16 "a64_round_double_add_16" (3) -> V128, Pure, |_, args| round_double(args, 16, 1);
+    /// SQRDMLSH of halfwords.
+    ROUND_DOUBLE_SUB_16 "a64_round_double_sub_16" (3) -> V128, Pure, |_, args| round_double(args, 16, -1);
+    /// SQRDMLAH of words.
+    ROUND_DOUBLE_ADD_32 "a64_round_double_add_32" (3) -> V128, Pure, |_, args| round_double(args, 32, 1);
+    /// SQRDMLSH of words.
+    ROUND_DOUBLE_SUB_32 "a64_round_double_sub_32" (3) -> V128, Pure, |_, args| round_double(args, 32, -1);
+    /// FJCVTZS: the result, and bit 32 where it is exact.
+    JAVASCRIPT_CONVERT "a64_javascript_convert" (1) -> I64, Pure, |_, [a, ..]| u128::from(javascript_convert(a as u64));
     /// FRECPE of float lanes.
     RECIP_ESTIMATE "a64_recip_estimate" (2) -> V128, Pure, |_, [a, w, _]| floats1(a, w, recip_estimate);
     /// FRSQRTE of float lanes.
@@ -155,31 +166,40 @@ fn single_to_double(single: u32) -> u64 {
     f64::from(f32::from_bits(single)).to_bits()
 }
 
-/// To nearest even; NaNs are quieted and keep sign and the top of the payload.
+/// Rounded as the host rounds now; NaNs are quieted and keep sign and the top of the payload.
 pub(super) fn double_to_half(double: u64) -> u16 {
+    let value = f64::from_bits(double);
     let sign = (double >> 48) as u16 & 0x8000;
-    let exponent = (double >> 52 & 0x7ff) as i32 - 1023;
-    let fraction = double & ((1 << 52) - 1);
-    if exponent == 1024 {
-        let payload = if fraction == 0 { 0 } else { 0x200 | (fraction >> 42) as u16 };
-        return sign | 0x7c00 | payload;
+    if value.is_nan() {
+        return sign | 0x7e00 | (double >> 42) as u16 & 0x1ff;
     }
-    if exponent < -25 {
-        return sign;
-    }
-    if exponent > 15 {
+    if value.is_infinite() {
         return sign | 0x7c00;
     }
-    // Below the smallest normal number the significand moves further down.
-    let drop = 42 + if exponent < -14 { (-14 - exponent) as u32 } else { 0 };
-    let significand = fraction | 1 << 52;
-    let kept = significand >> drop;
-    let rest = significand & ((1 << drop) - 1);
-    let half = 1 << (drop - 1);
-    let up = u64::from(rest > half || rest == half && kept & 1 == 1);
-    // A carry out of the fraction runs into the exponent, as it should.
-    let biased = if exponent < -14 { 0 } else { (exponent + 14) as u64 };
-    sign | ((biased << 10) + kept + up) as u16
+    if value.abs() >= 65536.0 {
+        return sign | if overflows(double >> 63) { 0x7c00 } else { 0x7bff };
+    }
+    sign | round_to_format(value, -14, 10) as u16
+}
+
+/// Whether what is too large becomes an infinity, rather than the largest number of its sign, as the host rounds now.
+fn overflows(sign: u64) -> bool {
+    let largest = if sign == 0 { f64::MAX } else { f64::MIN };
+    (black_box(largest) * 2.0).is_infinite()
+}
+
+/// The magnitude of a number in a format with less range and precision, given by its smallest exponent and its fraction
+/// bits, rounded as the host rounds now. A number that rounds beyond the format becomes an infinity.
+pub(super) fn round_to_format(value: f64, smallest_exponent: i32, fraction_bits: u32) -> u64 {
+    let exponent = (value.to_bits() >> 52 & 0x7ff) as i32 - 1023;
+    let smallest_unit = smallest_exponent - fraction_bits as i32;
+    let unit = exponent.max(smallest_exponent) - fraction_bits as i32;
+    // A double of this size has its last bit where the format has.
+    let large = (1.5 * 2f64.powi(unit + 52)).copysign(value);
+    let rounded = black_box(value + large) - large;
+    // The leading bit of the significand counts the exponent up by one.
+    let significand = (rounded.abs() * 2f64.powi(-unit)) as u64;
+    (((unit - smallest_unit) as u64) << fraction_bits) + significand
 }
 
 fn halves_to_singles(_state: &mut CpuState, [a, ..]: [u128; 3]) -> u128 {
@@ -269,6 +289,32 @@ fn add_signed_sat(_state: &mut CpuState, [a, b, bits]: [u128; 3]) -> u128 {
     lanes2(a, b, bits, |a, b| saturate(i128::from(a) + i128::from(sign_extend(b, bits)), bits, false))
 }
 
+/// High halves of d × 2^bits ± 2 × n × m, rounded and saturated.
+fn round_double([d, n, m]: [u128; 3], bits: u32, sign: i128) -> u128 {
+    (0..128).step_by(bits as usize).fold(0, |result, at| {
+        let [d, n, m] = [d, n, m].map(|v| i128::from(sign_extend((v >> at) as u64, bits)));
+        let sum = (d << bits) + sign * 2 * n * m + (1 << (bits - 1));
+        result | u128::from(saturate(sum >> bits, bits, true) & (u64::MAX >> (64 - bits))) << at
+    })
+}
+
+/// Arm ARM, FPToFixedJS: the double truncated, modulo 2^32. Not exact where it was changed, out of range, or −0.
+fn javascript_convert(double: u64) -> u64 {
+    let value = f64::from_bits(double);
+    let exponent = (double >> 52 & 0x7ff) as i32 - 1075;
+    let significand = double & ((1 << 52) - 1) | 1 << 52;
+    let magnitude = match exponent {
+        _ if !value.is_finite() => 0,
+        32.. => 0,
+        0..=31 => significand << exponent,
+        -52..=-1 => significand >> -exponent,
+        _ => 0,
+    };
+    let result = if double >> 63 != 0 { magnitude.wrapping_neg() } else { magnitude } as u32;
+    let exact = f64::from(result as i32).to_bits() == double;
+    u64::from(result) | u64::from(exact) << 32
+}
+
 /// How a binary float format is laid out.
 #[derive(Clone, Copy)]
 struct Format {
@@ -355,7 +401,8 @@ fn recip_estimate(format: Format, a: u64) -> u64 {
     if exponent == 0 {
         // Below a quarter of the smallest normal number the result overflows.
         if fraction >> 50 == 0 {
-            return format.infinity(sign);
+            // Zero is divided by, which is no overflow.
+            return format.infinity(sign) - u64::from(fraction != 0 && !overflows(sign));
         }
         let shift = if fraction >> 51 == 0 { 2 } else { 1 };
         exponent = 1 - i64::from(shift);

@@ -3,24 +3,33 @@
 //! [`lift`] holds one row per instruction: its pattern of bits and its body. A word that no row fits is undefined,
 //! and so is one whose body finds its operands reserved.
 
+mod aes;
 mod atomic;
+mod bfloat;
 mod bitfield;
 mod branch;
+mod crypto;
 mod data;
 mod decode;
 mod flags;
 mod float;
+mod half;
 mod helpers;
 mod lift;
 mod loadstore;
 mod operand;
+mod pauth;
+mod sha;
 mod simd;
 mod simd_arith;
+mod simd_complex;
+mod simd_dot;
 mod simd_float;
 mod simd_memory;
 mod simd_permute;
 mod simd_shift;
 mod simd_wide;
+mod sm;
 mod system;
 #[cfg(test)]
 mod tests;

@@ -145,9 +145,18 @@ pub(super) fn logical_immediate(w: Word, ty: Ty) -> Option<u64> {
     Some(result & ty.mask() as u64)
 }
 
-/// The floating-point constant in eight bits (Arm ARM, VFPExpandImm), as the bits of `ty` (`f32` or `f64`).
+/// The floating-point constant in eight bits, as the bits of `ty` (`f32` or `f64`).
 pub(super) fn float_immediate(ty: Ty, imm8: u32) -> u64 {
-    let (exponent_bits, fraction_bits) = if ty.lane() == Ty::F64 { (11, 52) } else { (8, 23) };
+    if ty.lane() == Ty::F64 { expand_immediate(11, 52, imm8) } else { expand_immediate(8, 23, imm8) }
+}
+
+/// The floating-point constant in eight bits, as the bits of a binary16.
+pub(super) fn half_immediate(imm8: u32) -> u64 {
+    expand_immediate(5, 10, imm8)
+}
+
+/// Arm ARM, VFPExpandImm.
+fn expand_immediate(exponent_bits: u32, fraction_bits: u32, imm8: u32) -> u64 {
     let imm8 = u64::from(imm8);
     let (sign, top, rest) = (imm8 >> 7, imm8 >> 6 & 1, imm8 & 0x3f);
     let repeated = if top == 1 { (1 << (exponent_bits - 3)) - 1 } else { 0 };

@@ -1,7 +1,8 @@
 //! FEAT_PAuth: pointer authentication codes, signed and checked by an algorithm of our own.
 //!
-//! Addresses have 48 bits and the top byte is the program's (TBI, for code as for data), so a code has bits 54 to 48;
-//! bit 55 says what they are in a plain pointer. The keys are constants: codes agree between threads and processes.
+//! Addresses have 48 bits, and bit 55 says what those above are in a plain pointer. The top byte of a low pointer is the
+//! program's (Linux sets TBI0, for code as for data), so a code has bits 54 to 48; in a high pointer it has bits 63 to
+//! 56 too. The keys are constants: codes agree between threads and processes.
 //! A failed check makes a non-canonical address (without FEAT_FPAC), which faults where it is used.
 
 use super::operand::{Lifted, require, set_reg, set_reg_or_sp, x, x_or_sp};
@@ -10,8 +11,10 @@ use crate::lift::Lift;
 use philae_ir::state::aarch64::{SP, X};
 use philae_ir::{Builder, FlowHint, IntCond, Slot, Ty, Value};
 
-/// Where a code lies in a pointer.
+/// Where a code lies in a low pointer.
 const FIELD: u64 = 0x007f_0000_0000_0000;
+/// Where it lies in a high pointer besides.
+const TOP_BYTE: u64 = 0xff00_0000_0000_0000;
 
 /// One of the five keys.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,11 +43,11 @@ impl Key {
         }
     }
 
-    /// Bits 54:53 of a pointer whose check failed (Arm ARM, Auth): 01 for the A keys, 10 for the B keys.
+    /// The mark of a pointer whose check failed (Arm ARM, Auth).
     fn error(self) -> u64 {
         match self {
-            Key::InstructionA | Key::DataA | Key::Generic => 1 << 53,
-            Key::InstructionB | Key::DataB => 2 << 53,
+            Key::InstructionA | Key::DataA | Key::Generic => 1,
+            Key::InstructionB | Key::DataB => 2,
         }
     }
 }
@@ -69,45 +72,65 @@ fn code(b: &mut Builder<'_>, key: Key, pointer: Value, modifier: Value) -> Value
     b.with_imm(Ty::I64, folded, 0x94d0_49bb_1331_11eb, Builder::mul)
 }
 
-/// The pointer with bit 55 in the place of its code.
-fn plain(b: &mut Builder<'_>, pointer: Value) -> Value {
-    let up = b.shl_imm(Ty::I64, pointer, 8);
-    let sign = b.ashr_imm(Ty::I64, up, 63);
-    let extension = b.and_imm(Ty::I64, sign, FIELD);
-    let kept = b.and_imm(Ty::I64, pointer, !FIELD);
-    b.or(Ty::I64, kept, extension)
+/// What a pointer is without its code.
+struct Parts {
+    /// The pointer with bit 55 in the place of the code.
+    plain: Value,
+    /// A mask of the code's place.
+    field: Value,
+    /// 8 for a high pointer, 0 for a low one: by so much the top of its code is higher.
+    above: Value,
 }
 
-/// Whether a and b differ in the place of the code.
-fn differ(b: &mut Builder<'_>, x: Value, y: Value) -> Value {
+fn parts(b: &mut Builder<'_>, pointer: Value) -> Parts {
+    let up = b.shl_imm(Ty::I64, pointer, 8);
+    let high = b.ashr_imm(Ty::I64, up, 63);
+    let extension = b.and_imm(Ty::I64, high, TOP_BYTE | FIELD);
+    let kept = b.and_imm(Ty::I64, pointer, !FIELD);
+    let plain = b.or(Ty::I64, kept, extension);
+    let top = b.and_imm(Ty::I64, high, TOP_BYTE);
+    let field = b.with_imm(Ty::I64, top, FIELD, Builder::or);
+    Parts { plain, field, above: b.and_imm(Ty::I64, high, 8) }
+}
+
+/// The code of a plain pointer, in place, with anything around it. The multiplier's best bits are the top ones.
+fn placed_code(b: &mut Builder<'_>, key: Key, plain: Value, modifier: Value) -> Value {
+    let code = code(b, key, plain, modifier);
+    b.with_imm(Ty::I64, code, 9, Builder::rotr)
+}
+
+/// Whether x and y differ under a mask.
+fn differ(b: &mut Builder<'_>, mask: Value, x: Value, y: Value) -> Value {
     let all = b.xor(Ty::I64, x, y);
-    let field = b.and_imm(Ty::I64, all, FIELD);
+    let field = b.and(Ty::I64, all, mask);
     b.icmp_imm(Ty::I64, IntCond::Ne, field, 0)
 }
 
-/// Arm ARM, AddPAC: a pointer that was not plain gets a code with its top bit inverted.
+/// Arm ARM, AddPAC: a pointer that was not plain gets a code with its top bit but one inverted.
 fn sign(b: &mut Builder<'_>, key: Key, pointer: Value, modifier: Value) -> Value {
-    let plain = plain(b, pointer);
-    let code = code(b, key, plain, modifier);
-    // The multiplier's best bits are the top ones.
-    let code = b.lshr_imm(Ty::I64, code, 9);
-    let spoilt = differ(b, pointer, plain);
+    let Parts { plain, field, above } = parts(b, pointer);
+    let code = placed_code(b, key, plain, modifier);
+    let spoilt = differ(b, field, pointer, plain);
     let spoilt = b.zext(Ty::I64, spoilt);
-    let flip = b.shl_imm(Ty::I64, spoilt, 54);
+    let place = b.add_imm(Ty::I64, above, 54);
+    let flip = b.shl(Ty::I64, spoilt, place);
     let code = b.xor(Ty::I64, code, flip);
-    let code = b.and_imm(Ty::I64, code, FIELD);
-    let rest = b.and_imm(Ty::I64, plain, !FIELD);
+    let code = b.and(Ty::I64, code, field);
+    let rest = b.and_not(Ty::I64, plain, field);
     b.or(Ty::I64, rest, code)
 }
 
-/// Arm ARM, Auth.
+/// Arm ARM, Auth: the mark of a failed check takes bits 54:53 of a low pointer, 62:61 of a high one.
 fn authenticate(b: &mut Builder<'_>, key: Key, pointer: Value, modifier: Value) -> Value {
-    let plain = plain(b, pointer);
-    let code = code(b, key, plain, modifier);
-    let code = b.lshr_imm(Ty::I64, code, 9);
-    let wrong = differ(b, pointer, code);
-    let cleared = b.and_imm(Ty::I64, plain, !(3 << 53));
-    let error = b.c64(key.error());
+    let Parts { plain, field, above } = parts(b, pointer);
+    let code = placed_code(b, key, plain, modifier);
+    let wrong = differ(b, field, pointer, code);
+    let place = b.add_imm(Ty::I64, above, 53);
+    let [mask, error] = [3, key.error()].map(|bits| {
+        let bits = b.c64(bits);
+        b.shl(Ty::I64, bits, place)
+    });
+    let cleared = b.and_not(Ty::I64, plain, mask);
     let invalid = b.or(Ty::I64, cleared, error);
     b.select(Ty::I64, wrong, invalid, plain)
 }
@@ -167,7 +190,7 @@ pub(super) fn x17_under_x16(_w: Word, l: &mut Lift<'_>, action: Action) -> Lifte
 /// XPACI, XPACD.
 pub(super) fn strip(w: Word, l: &mut Lift<'_>) -> Lifted {
     let pointer = x(l, w.rd());
-    let result = plain(&mut l.b, pointer);
+    let result = parts(&mut l.b, pointer).plain;
     set_reg(l, Ty::I64, w.rd(), result);
     Ok(())
 }
@@ -175,7 +198,7 @@ pub(super) fn strip(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// XPACLRI.
 pub(super) fn strip_link(_w: Word, l: &mut Lift<'_>) -> Lifted {
     let pointer = l.b.get(Ty::I64, X[30]);
-    let result = plain(&mut l.b, pointer);
+    let result = parts(&mut l.b, pointer).plain;
     l.b.set(Ty::I64, X[30], result);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! AdvSIMD floating point, lane by lane and pairwise, with the scalar forms of the same encodings.
 
 use super::float::{convert_to, power_of_two, round_to};
+use super::half;
 use super::helpers;
 use super::operand::{Lifted, Sign, require, set_v, v};
 use super::simd::{Form, float, float_lanes, sources, splat, write, write_narrow, zero};
@@ -225,6 +226,22 @@ pub(super) fn round(w: Word, l: &mut Lift<'_>, rounding: Rounding) -> Lifted {
     unary(w, l, |b, ty, n| b.fround(ty, rounding, n))
 }
 
+/// FRINT32Z, FRINT32X, FRINT64Z, FRINT64X: what does not fit an integer of so many bits becomes its smallest.
+pub(super) fn round_within(w: Word, l: &mut Lift<'_>, rounding: Rounding, bits: u32) -> Lifted {
+    let (form, ty) = float_lanes(w)?;
+    let n = v(l, ty, w.rn());
+    let rounded = l.b.fround(ty, rounding, n);
+    let limit = power_of_two(ty, bits as i32 - 1);
+    let limit = splat(&mut l.b, ty, limit);
+    let smallest = l.b.fneg(ty, limit);
+    let below = l.b.fcmp(ty, FloatCond::Lt, rounded, limit);
+    let above = l.b.fcmp(ty, FloatCond::Ge, rounded, smallest);
+    let fits = l.b.and(Ty::V128, below, above);
+    let result = l.b.bit_select(fits, rounded, smallest);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
 /// FCVTNS to FCVTZU, lane by lane.
 pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding) -> Lifted {
     let (form, ty) = float(w)?;
@@ -251,8 +268,16 @@ fn fixed(w: Word) -> Result<(Form, Ty, u32), LiftError> {
     Ok((form, ty, 2 * ty.lane().bits() - w.bits(22, 16)))
 }
 
+/// The fraction bits of such a conversion where its lanes are halves.
+fn half_fraction(w: Word) -> Option<u32> {
+    (w.bits(22, 20) == 1).then(|| 32 - w.bits(22, 16))
+}
+
 /// FCVTZS, FCVTZU (vector, fixed-point). Scaling is exact, or overflows to an infinity that saturates as well.
 pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+    if let Some(fraction) = half_fraction(w) {
+        return half::to_fixed(w, l, sign, Rounding::Zero, fraction);
+    }
     let (form, ty, fraction) = fixed(w)?;
     let n = v(l, ty, w.rn());
     let scale = splat(&mut l.b, ty, power_of_two(ty, fraction as i32));
@@ -264,6 +289,9 @@ pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
 
 /// SCVTF, UCVTF (vector, fixed-point).
 pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+    if let Some(fraction) = half_fraction(w) {
+        return half::from_fixed(w, l, sign, fraction);
+    }
     let (form, ty, fraction) = fixed(w)?;
     let n = v(l, ty, w.rn());
     let whole = convert_to(l, ty, sign, n);

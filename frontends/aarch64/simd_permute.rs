@@ -1,6 +1,6 @@
 //! AdvSIMD moves: copies of elements, constants, permutations, table look-ups.
 
-use super::operand::{Lifted, float_immediate, reg, require, set_reg, set_v, v};
+use super::operand::{Lifted, float_immediate, half_immediate, reg, require, set_reg, set_v, v};
 use super::simd::{BHSD, Form, integer, lane_mask, sources, splat, write};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
@@ -125,6 +125,14 @@ pub(super) fn modified_immediate(w: Word, l: &mut Lift<'_>) -> Lifted {
         constant
     };
     write(w, l, form, Ty::I64X2, result);
+    Ok(())
+}
+
+/// FMOV (vector, immediate) of halves.
+pub(super) fn fmov_halves(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let imm8 = w.bits(18, 16) << 5 | w.bits(9, 5);
+    let constant = splat(&mut l.b, Ty::I16X8, half_immediate(imm8));
+    write(w, l, Form::of(w), Ty::I16X8, constant);
     Ok(())
 }
 

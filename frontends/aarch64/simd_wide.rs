@@ -7,7 +7,7 @@ use super::simd_arith::{Rounded, difference, double_multiply_high};
 use super::simd_shift::{Rounding, widen};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::{Builder, Ty, Value};
+use philae_ir::{Builder, Helper, Ty, Value};
 
 /// The shape with lanes of the size in bits 23:22, and the one of twice that.
 fn shapes(w: Word, sizes: Sizes) -> Result<(Ty, Ty), LiftError> {
@@ -219,6 +219,35 @@ pub(super) fn by_element<'a>(
 /// SQDMULH, SQRDMULH (by element).
 pub(super) fn sqdmulh_element(w: Word, l: &mut Lift<'_>, rounded: Rounded) -> Lifted {
     by_element(w, l, |b, ty, [_, n, m]| double_multiply_high(b, ty, rounded, n, m))
+}
+
+/// The helper of SQRDMLAH or SQRDMLSH for lanes of this shape.
+fn round_double_helper(ty: Ty, accumulate: Accumulate) -> Result<&'static Helper, LiftError> {
+    match (accumulate, ty) {
+        (Accumulate::Add, Ty::I16X8) => Ok(&helpers::ROUND_DOUBLE_ADD_16),
+        (Accumulate::Add, Ty::I32X4) => Ok(&helpers::ROUND_DOUBLE_ADD_32),
+        (Accumulate::Sub, Ty::I16X8) => Ok(&helpers::ROUND_DOUBLE_SUB_16),
+        (Accumulate::Sub, Ty::I32X4) => Ok(&helpers::ROUND_DOUBLE_SUB_32),
+        _ => Err(LiftError::Undefined),
+    }
+}
+
+/// SQRDMLAH, SQRDMLSH (vector); scalars too.
+pub(super) fn sqrdmlah(w: Word, l: &mut Lift<'_>, accumulate: Accumulate) -> Lifted {
+    let (form, ty) = integer(w, HS)?;
+    let helper = round_double_helper(ty, accumulate)?;
+    let (n, m) = sources(w, l, ty);
+    let d = v(l, ty, w.rd());
+    let result = l.b.call(helper, &[d, n, m]);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// SQRDMLAH, SQRDMLSH (by element); scalars too.
+pub(super) fn sqrdmlah_element(w: Word, l: &mut Lift<'_>, accumulate: Accumulate) -> Lifted {
+    let (_, ty) = integer(w, HS)?;
+    let helper = round_double_helper(ty, accumulate)?;
+    by_element(w, l, |b, _, args| b.call(helper, &args))
 }
 
 /// SMULL, SMLAL, SMLSL and the unsigned ones (by element): `accumulate` takes Vd and the product.

@@ -21,14 +21,16 @@ const DCZID: u64 = 4;
 const MIDR: u64 = 0x413f_d0c1;
 /// MPIDR_EL1 as Linux shows it to user code: RES1 alone.
 const MPIDR: u64 = 1 << 31;
-/// ID_AA64PFR0_EL1: EL0 and EL1 AArch64 only; FP and AdvSIMD without FP16.
-const PFR0: u64 = 0x11;
-/// ID_AA64ISAR0_EL1: CRC32 and the atomics of FEAT_LSE.
-const ISAR0: u64 = 2 << 20 | 1 << 16;
-/// ID_AA64ISAR1_EL1: LDAPR.
-const ISAR1: u64 = 1 << 20;
-/// FPCR bits that can be written: AHP, DN, FZ, RMode.
-const FPCR_MASK: u64 = 0x07c0_0000;
+/// ID_AA64PFR0_EL1: EL0 and EL1 AArch64 only; FP and AdvSIMD with FP16.
+const PFR0: u64 = 1 << 20 | 1 << 16 | 0x11;
+/// ID_AA64ISAR0_EL1: FlagM2, FHM, DotProd, SM4, SM3, SHA3, RDM, LSE, CRC32, SHA512, SHA1, AES with PMULL.
+const ISAR0: u64 =
+    2 << 52 | 1 << 48 | 1 << 44 | 1 << 40 | 1 << 36 | 1 << 32 | 1 << 28 | 2 << 20 | 1 << 16 | 2 << 12 | 1 << 8 | 2 << 4;
+/// ID_AA64ISAR1_EL1: I8MM, BF16, SB, FRINTTS, an implementation-defined PACGA, LRCPC2, FCMA, JSCVT, an
+/// implementation-defined PAC without its extensions, DPB2.
+const ISAR1: u64 = 1 << 52 | 1 << 44 | 1 << 36 | 1 << 32 | 1 << 28 | 2 << 20 | 1 << 16 | 1 << 12 | 1 << 8 | 2;
+/// FPCR bits that can be written: AHP, DN, FZ, RMode, FZ16.
+const FPCR_MASK: u64 = 0x07c8_0000;
 /// FPSR bits that can be written: QC, IDC, IXC, UFC, OFC, DZC, IOC.
 const FPSR_MASK: u64 = 0x0800_009f;
 
@@ -44,9 +46,8 @@ pub(super) fn brk(_w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
-/// Instructions without an effect that a program can see: HINT (NOP, YIELD, WFE, SEV, BTI, and pointer
-/// authentication, which does nothing where it is not announced), PRFM (literal), and ISB, as translated code is
-/// in program order.
+/// Instructions without an effect that a program can see: HINT (NOP, YIELD, WFE, SEV, BTI), PRFM (literal), and ISB
+/// and SB, as translated code is in program order and does not speculate.
 pub(super) fn no_effect(_w: Word, _l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
@@ -72,7 +73,14 @@ pub(super) fn dc_zva(w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
-/// DC CVAC, CVAU, CIVAC: no effect but the fault on an address that cannot be read.
+/// CNTD X0, as libgcc's unwinder has it in a place that it only reaches with SVE: a vector of 128 bits.
+pub(super) fn cntd(_w: Word, l: &mut Lift<'_>) -> Lifted {
+    let doublewords = l.b.c64(2);
+    set_reg(l, Ty::I64, 0, doublewords);
+    Ok(())
+}
+
+/// DC CVAC, CVAU, CVAP, CVADP, CIVAC: no effect but the fault on an address that cannot be read.
 pub(super) fn dc_clean(w: Word, l: &mut Lift<'_>) -> Lifted {
     let address = x(l, w.rt());
     l.b.load(Ty::I8, address, 0);

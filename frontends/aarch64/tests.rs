@@ -98,6 +98,30 @@ fn no_word_panics() {
     }
 }
 
+/// Rows whose instructions the second decoder does not know, or not all of them.
+const UNKNOWN_TO_OTHERS: [&str; 20] = [
+    "BFCVT",
+    "BFCVTN",
+    "BFDOT (by element)",
+    "BFDOT (vector)",
+    "BFMLALB, BFMLALT (by element)",
+    "BFMLALB, BFMLALT (vector)",
+    "BFMMLA",
+    "CNTD",
+    "FMLAL (vector)",
+    "FMLAL2 (vector)",
+    "FMLSL (vector)",
+    "FMLSL2 (vector)",
+    "FRINT32X (vector)",
+    "FRINT64X (vector)",
+    "SMMLA",
+    "SUDOT (by element)",
+    "UMMLA",
+    "USDOT (by element)",
+    "USDOT (vector)",
+    "USMMLA",
+];
+
 /// What a decoder written by others says: `None` if it refuses the word.
 fn second_opinion(word: u32) -> Option<Opcode> {
     let bytes = word.to_le_bytes();
@@ -108,7 +132,7 @@ fn second_opinion(word: u32) -> Option<Opcode> {
 #[test]
 fn what_is_lifted_is_an_instruction() {
     let mut random = Random(4);
-    for row in ROWS {
+    for row in ROWS.iter().filter(|row| !UNKNOWN_TO_OTHERS.contains(&row.name)) {
         for _ in 0..64 {
             let word = random.of(row);
             assert!(!is_defined(word) || second_opinion(word).is_some(), "{row:?} {word:08x}");
@@ -155,28 +179,30 @@ fn undefined_words() {
         (0x4820_7c01, "casp with an odd register"),
         (0x0ee2_8420, "add v0.1d"),
         (0x4ee2_9c20, "mul v0.2d"),
-        (0x2f80_8021, "fmlal2 by element"),
-        (0x0e22_ec20, "fmlal"),
         (0x6880_131d, "stgp"),
         (0x9180_0000, "addg"),
         (0xd180_0000, "subg"),
-        (0xd500_401f, "cfinv"),
-        (0xd500_403f, "xaflag"),
-        (0xd500_405f, "axflag"),
-        (0x6e21_e800, "frint32x v0.4s"),
-        (0x0ea1_6800, "bfcvtn"),
-        (0x4e80_a400, "smmla"),
         (0xd503_323f, "dsb nXS"),
         (0xd503_1000, "wfet"),
-        (0xd503_30ff, "sb"),
-        (0x04e0_e3e0, "cntd x0"),
-        (0x1ee2_2820, "fadd h0, h1, h2"),
         (0xd53b_2400, "mrs x0, rndr"),
         (0xd440_0000, "hlt"),
         (0xd400_0002, "hvc"),
-        (0xdac1_0000, "pacia"),
+        (0x04a0_e3e0, "cntw x0"),
+        (0x2e02_c420, "fcmla v0.8b"),
+        (0x2ec2_c420, "fcmla v0.1d"),
+        (0x2f42_1820, "fcmla v0.4h by an element above the half"),
+        (0x2f82_1020, "fcmla v0.2s by element"),
+        (0x2e02_8420, "sqrdmlah v0.8b"),
+        (0x6ec2_8420, "sqrdmlah v0.2d"),
+        (0x1ee8_4020, "frint32z h0, h1"),
+        (0x1ea2_2820, "fadd of format 2"),
+        (0xdac1_3c00, "autdzb under a register"),
+        (0xdac1_4400, "xpacd under a register"),
+        (0xd980_0000, "ldapurs of 64 bits"),
+        (0x99c0_0000, "ldapurs of 32 bits into a W register"),
     ];
     for (word, text) in words {
         assert!(!is_defined(word), "{text}: {word:08x}");
     }
+    assert!(is_defined(0x04e0_e3e0), "cntd x0, which libgcc's unwinder has");
 }

@@ -1,14 +1,16 @@
-//! Executable memory: one private mapping that grows from its start, so that a child of fork has its own copy.
+//! Executable memory: one private mapping, so that a child of fork has its own copy, of two halves.
+//!
+//! One half is filled, code from its low end and link slots from its high end. When it is full, the other one takes
+//! its place ([`Arena::turn`]); what must hold then is that nobody is in the code of that other one any more.
 
 use crate::jump_cache::EMPTY_JUMP_CACHE;
-use philae_backends::cranelift::{self, Code, LinkSlot};
+use philae_backends::cranelift::{self, Code, LinkSlot, resolver_address};
 use philae_ir::CpuState;
 use std::io;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How much address space the arena reserves; memory is used as it fills. Relative jumps reach across it.
-const SIZE: usize = 512 << 20;
 /// Code starts at multiples of this, so that a short loop does not straddle a cache line.
 const ALIGNMENT: usize = 32;
 
@@ -20,29 +22,76 @@ pub fn contains(address: u64) -> bool {
     (BOUNDS[0].load(Ordering::Relaxed)..BOUNDS[1].load(Ordering::Relaxed)).contains(&address)
 }
 
-/// Code from the low end, link slots from the high end.
+/// A link slot in the arena, alive until its half is filled anew.
+#[derive(Clone, Copy, Debug)]
+pub struct SlotPointer(NonNull<LinkSlot>);
+
+// SAFETY: what is behind the pointer is changed through an atomic only.
+unsafe impl Send for SlotPointer {}
+
+impl SlotPointer {
+    /// Where it is, for translated code.
+    pub fn as_ptr(self) -> *const LinkSlot {
+        self.0.as_ptr()
+    }
+
+    /// Makes exits through it go to `code`.
+    pub(super) fn link(self, code: u64) {
+        // SAFETY: the cache drops its pointers to slots before their half is filled anew.
+        unsafe { self.0.as_ref() }.target.store(code, Ordering::Release);
+    }
+
+    /// Makes exits through it leave translated code.
+    pub(super) fn unlink(self) {
+        self.link(resolver_address());
+    }
+}
+
+/// A part of the mapping, in bytes from its start.
 #[derive(Debug)]
-pub struct Arena {
-    base: NonNull<u8>,
-    size: usize,
+struct Half {
+    range: Range<usize>,
     code_end: usize,
     slots_start: usize,
 }
 
-// SAFETY: the arena owns its mapping; all access goes through `&mut self` or to bytes that are never written again.
+impl Half {
+    fn new(range: Range<usize>) -> Half {
+        Half { code_end: range.start, slots_start: range.end, range }
+    }
+}
+
+/// The mapping and its halves.
+#[derive(Debug)]
+pub struct Arena {
+    base: NonNull<u8>,
+    size: usize,
+    /// What is being filled.
+    current: Half,
+    /// What is not: its code is on its way out of use, or out of use.
+    other: Half,
+    /// The change of the cache with which `other` went out of use.
+    retired: u64,
+    turns: u64,
+}
+
+// SAFETY: the arena owns its mapping; all access goes through `&mut self`, or to bytes that are not written again
+// before everybody has left them.
 unsafe impl Send for Arena {}
 
 impl Arena {
-    /// Maps the arena of the process's code cache.
-    pub fn new() -> io::Result<Arena> {
-        let arena = Arena::map(SIZE)?;
+    /// Maps the arena of the process's code cache, of `size` bytes. Relative jumps reach across it.
+    pub fn new(size: usize) -> io::Result<Arena> {
+        let half = (size / 2).next_multiple_of(4096);
+        let arena = Arena::map(half, half)?;
         let start = arena.base.as_ptr() as u64;
         BOUNDS[0].store(start, Ordering::Relaxed);
-        BOUNDS[1].store(start + SIZE as u64, Ordering::Relaxed);
+        BOUNDS[1].store(start + arena.size as u64, Ordering::Relaxed);
         Ok(arena)
     }
 
-    fn map(size: usize) -> io::Result<Arena> {
+    fn map(first: usize, second: usize) -> io::Result<Arena> {
+        let size = first + second;
         let protection = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: a fresh mapping at an address of the kernel's choice disturbs nothing.
@@ -51,38 +100,67 @@ impl Arena {
             return Err(io::Error::last_os_error());
         }
         let base = NonNull::new(base.cast()).expect("mmap does not map address 0 by itself");
-        Ok(Arena { base, size, code_end: 0, slots_start: size })
+        Ok(Arena { base, size, current: Half::new(0..first), other: Half::new(first..size), retired: 0, turns: 0 })
     }
 
-    /// Copies code in and gives its address, or `None` when the arena is full.
+    /// Bytes that are free in the half that is being filled.
+    pub fn room(&self) -> usize {
+        self.current.slots_start - self.current.code_end
+    }
+
+    /// The change of the cache that every thread must have followed before [`Arena::turn`].
+    pub fn retired(&self) -> u64 {
+        self.retired
+    }
+
+    /// Starts to fill the other half, whose old code nobody is in; the present one goes out of use with `change`.
+    /// Gives the host addresses that are filled anew.
+    pub fn turn(&mut self, change: u64) -> Range<u64> {
+        let fresh = Half::new(self.other.range.clone());
+        let base = self.base.as_ptr() as u64;
+        let addresses = base + fresh.range.start as u64..base + fresh.range.end as u64;
+        self.other = std::mem::replace(&mut self.current, fresh);
+        self.retired = change;
+        self.turns += 1;
+        addresses
+    }
+
+    /// Copies code in and gives its address, or `None` when this half is full.
     pub fn add_code(&mut self, bytes: &[u8]) -> Option<u64> {
-        let start = self.code_end.next_multiple_of(ALIGNMENT);
-        let end = start.checked_add(bytes.len()).filter(|&end| end <= self.slots_start)?;
-        // SAFETY: start..end lies in the mapping and above everything handed out so far, so nobody executes it.
+        let start = self.current.code_end.next_multiple_of(ALIGNMENT);
+        let end = start.checked_add(bytes.len()).filter(|&end| end <= self.current.slots_start)?;
+        // SAFETY: start..end lies in the mapping and above everything handed out of this half so far, and nobody is
+        // in what was there before, so nobody executes it.
         unsafe {
             let to = self.base.add(start);
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), to.as_ptr(), bytes.len());
-            self.code_end = end;
+            self.current.code_end = end;
             Some(to.as_ptr() as u64)
         }
     }
 
-    /// Places a link slot, which lives as long as the process, or gives `None` when the arena is full.
-    pub fn add_slot(&mut self, slot: LinkSlot) -> Option<&'static LinkSlot> {
-        let start = self.slots_start.checked_sub(size_of::<LinkSlot>()).filter(|&start| start >= self.code_end)?;
-        self.slots_start = start;
-        // SAFETY: start lies in the mapping, is aligned (SIZE and the slot's size are multiples of its alignment),
-        // and was not handed out before; the mapping is never unmapped.
+    /// Places a link slot, or gives `None` when this half is full.
+    pub fn add_slot(&mut self, slot: LinkSlot) -> Option<SlotPointer> {
+        let start = self.current.slots_start.checked_sub(size_of::<LinkSlot>());
+        let start = start.filter(|&start| start >= self.current.code_end)?;
+        self.current.slots_start = start;
+        // SAFETY: start lies in the mapping, is aligned (the half's end and the slot's size are multiples of its
+        // alignment), and nobody uses what was there before.
         unsafe {
             let to = self.base.add(start).cast::<LinkSlot>();
             to.write(slot);
-            Some(to.as_ref())
+            Some(SlotPointer(to))
         }
     }
 
-    /// Bytes of code and bytes of link slots in use.
-    pub fn used(&self) -> (usize, usize) {
-        (self.code_end, self.size - self.slots_start)
+    /// How often the halves have changed places.
+    pub fn turns(&self) -> u64 {
+        self.turns
+    }
+
+    /// Bytes of code in the half that is being filled.
+    pub fn code_bytes(&self) -> usize {
+        self.current.code_end - self.current.range.start
     }
 }
 
@@ -96,7 +174,7 @@ pub struct Scratch {
 impl Scratch {
     /// Makes `code` executable.
     pub fn new(code: &Code) -> io::Result<Scratch> {
-        let mut arena = Arena::map(code.bytes.len().next_multiple_of(4096))?;
+        let mut arena = Arena::map(code.bytes.len().next_multiple_of(4096), 0)?;
         let start = arena.add_code(&code.bytes).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Scratch { arena, entry: start + code.entry as u64 })
     }

@@ -13,9 +13,15 @@ use philae_ir::state::aarch64::{EXCLUSIVE_SIZE, FPCR, FPSR, SP, V, X};
 /// O_DIRECTORY, O_NOFOLLOW, O_DIRECT, O_LARGEFILE: arch/arm64/include/uapi/asm/fcntl.h.
 pub(super) const OPEN_BITS: [u64; 4] = [0o40000, 0o100000, 0o200000, 0o400000];
 
-/// HWCAP_FP, HWCAP_ASIMD, HWCAP_CRC32, HWCAP_ATOMICS, HWCAP_CPUID, HWCAP_LRCPC of
-/// arch/arm64/include/uapi/asm/hwcap.h: what the frontend's identification registers say.
-pub(super) const HWCAPS: [u64; 2] = [1 | 1 << 1 | 1 << 7 | 1 << 8 | 1 << 11 | 1 << 15, 0];
+/// HWCAP and HWCAP2 of arch/arm64/include/uapi/asm/hwcap.h: what the frontend's identification registers say.
+pub(super) const HWCAPS: [u64; 2] = [HWCAP, HWCAP2];
+
+/// FP, ASIMD, AES, PMULL, SHA1, SHA2, CRC32, ATOMICS, FPHP, ASIMDHP, CPUID, ASIMDRDM, JSCVT, FCMA, LRCPC, DCPOP, SHA3,
+/// SM3, SM4, ASIMDDP, SHA512 (bits 0, 1, 3 to 21); ASIMDFHM; ILRCPC, FLAGM; SB, PACA, PACG.
+const HWCAP: u64 = 0x3f_fffb | 1 << 23 | 3 << 26 | 7 << 29;
+
+/// DCPODP; FLAGM2, FRINT; I8MM, BF16.
+const HWCAP2: u64 = 1 | 3 << 7 | 3 << 13;
 
 /// The frame and the frame record above it, with room to align.
 pub(super) const SIGNAL_STACK: u64 = FRAME_SIZE as u64 + 32;

@@ -3,15 +3,9 @@
 //! In: text in the format that tests/insn.rs describes. Out: the state before, what must hold after, and a
 //! comparison that names the first difference. The default values are those of tests/oracle/run.c.
 
+use crate::sandbox::{CODE, SIZE, WINDOW};
 use philae_ir::Arch;
 use std::fmt::Write;
-
-/// Where a line's instruction lies.
-pub(crate) const CODE: u64 = 0x2000_0000;
-/// The start of the memory that lines may access.
-pub(crate) const WINDOW: u64 = 0x1000_0000;
-/// The size in bytes of the window, and of the page of breakpoints around the code.
-pub(crate) const SIZE: usize = 0x1_0000;
 
 /// One register or flag of a guest: its name, width in bits, and the bits that are compared.
 struct Register {

@@ -23,7 +23,7 @@ Options:
   st=2      the x87 stack holds two values
   mem       memory at each base holds such values rather than the window's pattern
   odd       bases are not aligned
-  undef=of,af       flags that are undefined beside those that this program knows
+  undef=of,af       flags and registers that are undefined beside those that this program knows
 """
 import itertools
 import os
@@ -172,7 +172,7 @@ def instructions(guest, line):
 
 def assemble(guest, texts):
     source, binary = os.path.join(BUILD, "batch.s"), os.path.join(BUILD, "batch.o")
-    lines = [".intel_syntax noprefix"] if guest == "x86_64" else [".arch armv8.6-a+crypto+fp16"]
+    lines = [".intel_syntax noprefix"] if guest == "x86_64" else [".arch armv8.6-a+crypto+fp16+fp16fml+sha3+sm4+flagm+pauth"]
     for number, text in enumerate(texts):
         lines.append(f"L{number}: {text if guest == 'aarch64' else text.replace('#', '')}")
     lines.append(f"L{len(texts)}:")
@@ -287,10 +287,12 @@ def undefined(text, items, options):
             names.append("cf")
         if count > bits and match.group(1) in ("shld", "shrd"):
             return None  # the result is undefined too
-    for option in options:
-        if option.startswith("undef="):
-            names += option[6:].split(",")
-    return names
+    return names + undefined_by(options)
+
+
+def undefined_by(options):
+    """What the options say is undefined."""
+    return [name for option in options if option.startswith("undef=") for name in option[6:].split(",")]
 
 
 def mark(result, names):
@@ -328,7 +330,7 @@ def family(guest, name):
         count = next((int(option[2:]) for option in options if option.startswith("n=")), 3)
         for _ in range(count):
             items = before(guest, text, options, rng)
-            names = undefined(text, items, options) if guest == "x86_64" else []
+            names = undefined(text, items, options) if guest == "x86_64" else undefined_by(options)
             if names is not None:
                 lines.append(line(code, text, items))
                 marks.append(names)

@@ -1,8 +1,10 @@
 //! Every pure operation in every type it is defined for, against the evaluator.
 
 use super::*;
+use crate::FloatControl;
 use philae_ir::eval::eval_op;
 use philae_ir::ops::{AuxKind, ImmKind, Makes, OPS, OpInfo, Takes};
+use philae_ir::state::aarch64;
 use philae_ir::{Barrier, Carry, Cond, Effect, FloatCond, Inst, IntCond, NanRule, Op, Ordering, RmwOp, Rounding, Ty};
 
 const SCALARS: &[Ty] = &[Ty::I8, Ty::I16, Ty::I32, Ty::I64, Ty::I128];
@@ -298,7 +300,9 @@ fn check(
     };
     let result_type = inst.result().expect("pure operations make values");
     let mut cpu = CpuState::default();
-    for _ in 0..60 {
+    for round in 0..60 {
+        // Most in the usual rounding mode; FPCR.RMode is bits 22 and 23.
+        cpu.set(aarch64::FPCR, if round % 8 < 4 { round % 8 } else { 0 } << 22);
         for (index, &takes) in row.takes.iter().enumerate() {
             operands.values[index] = match way {
                 Way::Constant(bits) if index == 1 => bits,
@@ -306,14 +310,18 @@ fn check(
             };
         }
         operands.result = 0;
-        assert_eq!(run(code, &mut cpu), ExitReason::Syscall);
+        let control = FloatControl::of(Arch::Aarch64, &cpu);
+        control.set();
+        let reason = run(code, &mut cpu);
         let expected = eval_op(inst.op, inst.ty, from, inst.aux, imm, operands.values);
+        control.reset();
+        assert_eq!(reason, ExitReason::Syscall);
         // SAFETY: translated code wrote there.
         let result = unsafe { std::ptr::from_ref(&operands.result).read_volatile() };
         assert_eq!(
             result,
             expected & result_type.mask(),
-            "{result:#x} is not {expected:#x}: {} {:?} from {from:?} aux {} imm {:#x} {way:x?} of {:x?}\n{}",
+            "{result:#x} is not {expected:#x}: {} {:?} from {from:?} aux {} imm {:#x} {way:x?} of {:x?}, {control:?}\n{}",
             row.name,
             inst.ty,
             inst.aux,

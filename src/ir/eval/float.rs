@@ -18,7 +18,8 @@ trait Float: Copy + PartialOrd + Add<Output = Self> + Sub<Output = Self> + Mul<O
     fn bits(self) -> u64;
     fn sqrt(self) -> Self;
     fn mul_add(self, b: Self, c: Self) -> Self;
-    fn round(self, rounding: Rounding) -> Self;
+    /// To an integral value in the host's current rounding mode.
+    fn round_current(self) -> Self;
     fn to_signed(self) -> i128;
     fn to_unsigned(self) -> u128;
     fn from_signed(a: i128) -> Self;
@@ -48,24 +49,15 @@ macro_rules! float {
                 $F::mul_add(self, b, c)
             }
 
-            fn round(self, rounding: Rounding) -> $F {
-                match rounding {
-                    Rounding::Nearest => self.round_ties_even(),
-                    Rounding::Floor => self.floor(),
-                    Rounding::Ceil => self.ceil(),
-                    Rounding::Zero => self.trunc(),
-                    Rounding::Away => $F::round(self),
-                    // From this size on every value is integral; below it, a sum of this size is rounded to an
-                    // integral value as the processor rounds now.
-                    Rounding::Current => {
-                        let integral: $F = 1.0 / $F::EPSILON;
-                        let rounded = (self.abs() < integral).then(|| {
-                            let large = integral.copysign(self);
-                            (std::hint::black_box(self + large) - large).copysign(self)
-                        });
-                        rounded.unwrap_or(self)
-                    }
-                }
+            // From this size on every value is integral; below it, a sum of this size is rounded to an integral value
+            // as the processor rounds now.
+            fn round_current(self) -> $F {
+                let integral: $F = 1.0 / $F::EPSILON;
+                let rounded = (self.abs() < integral).then(|| {
+                    let large = integral.copysign(self);
+                    (std::hint::black_box(self + large) - large).copysign(self)
+                });
+                rounded.unwrap_or(self)
             }
 
             fn to_signed(self) -> i128 {
@@ -76,13 +68,19 @@ macro_rules! float {
                 self as u128
             }
 
-            // Both halves of these fit 64 bits nearly always, and those conversions are an instruction.
+            // What fits 63 bits is an instruction, which rounds as the host does now; conversions made of several
+            // need not: rounding down, that of an unsigned zero makes a negative one.
             fn from_signed(a: i128) -> $F {
                 i64::try_from(a).map_or(a as $F, |a| a as $F)
             }
 
             fn from_unsigned(a: u128) -> $F {
-                u64::try_from(a).map_or(a as $F, |a| a as $F)
+                match (i64::try_from(a), u64::try_from(a)) {
+                    (Ok(a), _) => a as $F,
+                    // Half of it, and what that loses as a last bit.
+                    (_, Ok(a)) => (a >> 1 | a & 1) as i64 as $F * 2.0,
+                    _ => a as $F,
+                }
             }
         }
     };
@@ -251,7 +249,43 @@ pub(super) fn round(ty: Ty, aux: u8, a: u128) -> u128 {
 }
 
 fn round_lanes<F: Float>(ty: Ty, rounding: Rounding, a: u128) -> u128 {
-    lanes1(ty, a, |a| if is_nan::<F>(a) { a | F::QUIET } else { F::of(a).round(rounding).bits() })
+    lanes1(ty, a, |a| if is_nan::<F>(a) { a | F::QUIET } else { round_number::<F>(a, rounding) })
+}
+
+/// A number to an integral value; what is no number stays. The library's functions are right in one rounding mode of
+/// the host only; this one looks at the bits, and only whether denormal numbers count as zero is the host's to say.
+fn round_number<F: Float>(a: u64, rounding: Rounding) -> u64 {
+    let fraction = F::QUIET.trailing_zeros() + 1;
+    let one = (F::INFINITY / 2) & !F::QUIET;
+    let sign = a & F::SIGN;
+    let magnitude = a - sign;
+    if magnitude >= one + (u64::from(fraction) << fraction) {
+        return a;
+    }
+    if std::hint::black_box(F::of(magnitude)) == F::of(0) {
+        return sign;
+    }
+    // The integral magnitudes below and above, whether the one below is odd, and where the half between them lies.
+    let (below, above, odd, to_half) = if magnitude < one {
+        (0, one, false, magnitude.cmp(&(one - (1 << fraction))))
+    } else {
+        let unit = 1 << (fraction - ((magnitude - one) >> fraction) as u32);
+        let rest = magnitude & (unit - 1);
+        if rest == 0 {
+            return a;
+        }
+        let below = magnitude - rest;
+        (below, below + unit, below & unit != 0, rest.cmp(&(unit / 2)))
+    };
+    let goes_above = match rounding {
+        Rounding::Nearest => to_half.is_gt() || to_half.is_eq() && odd,
+        Rounding::Floor => sign != 0,
+        Rounding::Ceil => sign == 0,
+        Rounding::Zero => false,
+        Rounding::Away => to_half.is_ge(),
+        Rounding::Current => return F::of(a).round_current().bits(),
+    };
+    sign | if goes_above { above } else { below }
 }
 
 /// binary32 to binary64, one or two of them.
@@ -293,7 +327,7 @@ pub(super) fn to_int(op: Op, ty: Ty, from: Ty, aux: u8, a: u128) -> u128 {
 }
 
 fn to_int_one<F: Float>(op: Op, bits: u32, rounding: Rounding, a: u64) -> u128 {
-    let rounded = F::of(a).round(rounding);
+    let rounded = F::of(round_number::<F>(a, rounding));
     let max = u128::MAX >> (128 - bits);
     match op {
         Op::FtoUint => rounded.to_unsigned().min(max),

@@ -134,6 +134,32 @@ fn conversions_saturate_and_round() {
 }
 
 #[test]
+fn numbers_round_to_integral_values_as_the_library_rounds_them() {
+    type Library = fn(f64) -> f64;
+    let modes: [(Rounding, Library); 6] = [
+        (Rounding::Nearest, f64::round_ties_even),
+        (Rounding::Floor, f64::floor),
+        (Rounding::Ceil, f64::ceil),
+        (Rounding::Zero, f64::trunc),
+        (Rounding::Away, f64::round),
+        (Rounding::Current, f64::round_ties_even),
+    ];
+    let edges =
+        [0.0, f64::MIN_POSITIVE, f64::INFINITY, 0.5, 1.0, 1.5, 2.5, 8.49, 4503599627370496.5, 9007199254740991.0];
+    let near = edges.into_iter().flat_map(|edge: f64| [edge.next_down(), edge, edge.next_up()]);
+    let numbers: Vec<f64> = near.chain((0..400).map(|step| f64::from(step) / 8.0)).filter(|a| !a.is_nan()).collect();
+    for (rounding, library) in modes {
+        for a in numbers.iter().flat_map(|&a| [a, -a]) {
+            let rounded = eval_op(Op::Fround, Ty::F64, Ty::F64, rounding as u8, 0, [f(a), 0, 0]);
+            assert_eq!(rounded, f(library(a)), "{rounding:?} {a:e}");
+            let single = u128::from((a as f32).to_bits());
+            let rounded = eval_op(Op::Fround, Ty::F32, Ty::F32, rounding as u8, 0, [single, 0, 0]);
+            assert_eq!(rounded as u32, (library(f64::from(a as f32)) as f32).to_bits(), "{rounding:?} {a:e}");
+        }
+    }
+}
+
+#[test]
 fn lanes_move_as_the_rows_say() {
     let mask = u128::from_le_bytes([0, 16, 32, 1, 255, 17, 15, 31, 0, 0, 0, 0, 0, 0, 0, 0]);
     let (a, b) = (u128::from_le_bytes(*b"abcdefghijklmnop"), u128::from_le_bytes(*b"ABCDEFGHIJKLMNOP"));

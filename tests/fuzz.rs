@@ -1,0 +1,135 @@
+//! The check of tests/fuzz/check.rs on random inputs, a second for each guest; `FUZZ_SECONDS` says how long instead,
+//! and `PHILAE_SOAK=1` means 600 seconds.
+//!
+//! A test runs the check in a process of its own, because what it looks for may end or hang it: this program again,
+//! with `PHILAE_FUZZ_FILE` as the name of a file that always holds the seed of the current input. A failure is told
+//! with its seed, and `FUZZ_SEED` repeats it. Runs of one second use the same seeds each time, longer ones new ones.
+
+#[path = "fuzz/check.rs"]
+mod check;
+#[path = "fuzz/inputs.rs"]
+mod inputs;
+#[path = "support/sandbox.rs"]
+mod sandbox;
+#[path = "fuzz/state.rs"]
+mod state;
+
+use inputs::Inputs;
+use philae_ir::Arch;
+use std::env;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::panic::{catch_unwind, set_hook, take_hook};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How long one input may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The variable that tells a process what it is.
+const FILE: &str = "PHILAE_FUZZ_FILE";
+
+#[test]
+fn aarch64() {
+    fuzz(Arch::Aarch64, "aarch64");
+}
+
+#[test]
+fn x86_64() {
+    fuzz(Arch::X86_64, "x86_64");
+}
+
+/// The number in a variable.
+fn number(variable: &str) -> Option<u64> {
+    env::var(variable).ok()?.parse().ok()
+}
+
+/// Starts the process that checks, and sees it to its end. `name` is that of the test.
+fn fuzz(arch: Arch, name: &str) {
+    if let Some(file) = env::var_os(FILE) {
+        return check_inputs(arch, &File::create(file).expect("the seed's file"));
+    }
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{name}-{}", std::process::id()));
+    let output = path.with_extension("output");
+    let file = File::create(&output).expect("the output's file");
+    let mut child = Command::new(env::current_exe().expect("this program"))
+        .args([name, "--exact", "--nocapture"])
+        .env(FILE, &path)
+        .stdin(Stdio::null())
+        .stdout(file.try_clone().expect("the output's file"))
+        .stderr(file)
+        .spawn()
+        .expect("this program starts");
+    let (mut seed, mut since) = (0, Instant::now());
+    let end = loop {
+        if let Some(status) = child.try_wait().expect("wait") {
+            break if status.success() { Ok(()) } else { Err(status.to_string()) };
+        }
+        let now = current_seed(&path);
+        if now != seed {
+            (seed, since) = (now, Instant::now());
+        }
+        if since.elapsed() > PATIENCE {
+            child.kill().expect("kill");
+            child.wait().expect("wait");
+            break Err("it takes too long".to_owned());
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    let seed = current_seed(&path);
+    let said = fs::read_to_string(&output).unwrap_or_default();
+    for file in [&path, &output] {
+        fs::remove_file(file).expect("a file of ours");
+    }
+    match end {
+        Ok(()) => said.lines().filter(|line| line.starts_with("fuzz: ")).for_each(|line| println!("{line}")),
+        Err(end) => {
+            let input = Inputs::read(arch).make(seed);
+            panic!("{end}, FUZZ_SEED={seed}, input {input:02x?}\n{said}");
+        }
+    }
+}
+
+/// The seed in the file, 0 before there is one.
+fn current_seed(path: &Path) -> u64 {
+    fs::read(path).ok().and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes)
+}
+
+/// Checks input after input while the time lasts.
+fn check_inputs(arch: Arch, file: &File) {
+    let inputs = Inputs::read(arch);
+    if let Some(seed) = number("FUZZ_SEED") {
+        return check::check(&inputs.make(seed));
+    }
+    let soak = env::var_os("PHILAE_SOAK").map(|_| 600);
+    let longer = number("FUZZ_SECONDS").or(soak);
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
+    let first = longer.map_or(1, |_| since_epoch.as_secs() << 24);
+    let limit = Duration::from_secs(longer.unwrap_or(1));
+    let start = Instant::now();
+    let mut seed = first;
+    while start.elapsed() < limit {
+        file.write_all_at(&seed.to_le_bytes(), 0).expect("the seed's file");
+        let input = inputs.make(seed);
+        if catch_unwind(|| check::check(&input)).is_err() {
+            check_smaller(&inputs, input);
+        }
+        seed += 1;
+    }
+    let count = seed - first;
+    println!("fuzz: {}: {count} inputs, {:.0} a second", arch.name(), count as f64 / start.elapsed().as_secs_f64());
+}
+
+/// Leaves out of a failing input what can be left out, and fails with the rest.
+fn check_smaller(inputs: &Inputs, mut input: Vec<u8>) {
+    let hook = take_hook();
+    set_hook(Box::new(|_| {}));
+    let fails = |input: &Vec<u8>| catch_unwind(|| check::check(input)).is_err();
+    while let Some(smaller) = inputs.smaller(&input).into_iter().find(fails) {
+        input = smaller;
+    }
+    set_hook(hook);
+    check::check(&input);
+    panic!("an input fails, and does not when checked again");
+}

@@ -1,0 +1,25 @@
+# AES, SHA1, SHA256, SHA512, SHA3, SM3, SM4, PMULL.
+{aese|aesd} v0.16b, v1.16b @ n=6
+{aesmc|aesimc} v0.16b, v1.16b @ n=6
+{aese|aesd} v0.16b, v0.16b @ n=1
+aese v0.16b, v1.16b; aesmc v0.16b, v0.16b @ n=2
+pmull v0.1q, v1.1d, v2.1d @ n=4
+pmull2 v0.1q, v1.2d, v2.2d @ n=4
+{sha1c|sha1p|sha1m} q0, s1, v2.4s @ n=5
+sha1h s0, s1 @ n=3
+sha1su0 v0.4s, v1.4s, v2.4s @ n=4
+sha1su1 v0.4s, v1.4s @ n=4
+{sha256h|sha256h2} q0, q1, v2.4s @ n=5
+sha256su0 v0.4s, v1.4s @ n=4
+sha256su1 v0.4s, v1.4s, v2.4s @ n=4
+{sha512h|sha512h2} q0, q1, v2.2d @ n=5
+sha512su0 v0.2d, v1.2d @ n=4
+sha512su1 v0.2d, v1.2d, v2.2d @ n=4
+{eor3|bcax} v0.16b, v1.16b, v2.16b, v3.16b @ n=3
+rax1 v0.2d, v1.2d, v2.2d @ n=4
+xar v0.2d, v1.2d, v2.2d, #{0|1|13|63} @ n=2
+{sm3partw1|sm3partw2} v0.4s, v1.4s, v2.4s @ n=5
+sm3ss1 v0.4s, v1.4s, v2.4s, v3.4s @ n=4
+{sm3tt1a|sm3tt1b|sm3tt2a|sm3tt2b} v0.4s, v1.4s, v2.s[{0|3}] @ n=3
+sm4e v0.4s, v1.4s @ n=8
+sm4ekey v0.4s, v1.4s, v2.4s @ n=8

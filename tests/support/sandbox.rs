@@ -1,0 +1,188 @@
+//! Memory and handlers in which the tests execute regions: interpreted, or compiled for this process.
+//!
+//! In: a region, the guest's state, what the guest's memory holds. Out: the state after it, and why it ended. The
+//! window and the place of the code are mapped at their addresses in this process, so one sandbox exists at a time.
+//! A guest's fault is an exit; any other ends the process.
+
+use philae_backends::cranelift::{
+    Compiler, Continuation, Exactness, JUMP_CACHE_ENTRIES, JumpCacheEntry, LinkSite, LinkSlot, Options, Recovery,
+    enter, fault_continuation,
+};
+use philae_backends::interp::{self, Interpreter};
+use philae_backends::{Exit, FloatControl};
+use philae_ir::{CpuState, ExitReason, Region};
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+/// Where guest code lies.
+pub(crate) const CODE: u64 = 0x2000_0000;
+/// The start of the memory that guest code may access.
+pub(crate) const WINDOW: u64 = 0x1000_0000;
+/// The size in bytes of the window, and of the place of the code.
+pub(crate) const SIZE: usize = 0x1_0000;
+
+/// Bytes of executable memory; one region at a time lies there.
+const ARENA: usize = 1 << 20;
+
+static ALONE: Mutex<()> = Mutex::new(());
+static HANDLER: Once = Once::new();
+static ARENA_START: AtomicU64 = AtomicU64::new(0);
+static CPU: AtomicU64 = AtomicU64::new(0);
+/// Where in the arena the last fault was, 0 if there was none, and the address that could not be accessed.
+static FAULT: AtomicU64 = AtomicU64::new(0);
+static FAULT_ADDRESS: AtomicU64 = AtomicU64::new(0);
+
+/// What executing regions needs.
+pub(crate) struct Sandbox {
+    compiler: Compiler,
+    recovering: Compiler,
+    interpreter: Interpreter,
+    jump_cache: Vec<JumpCacheEntry>,
+    arena: *mut u8,
+    // Last, so that the mappings are gone before another sandbox makes its own.
+    _alone: MutexGuard<'static, ()>,
+}
+
+fn map(address: u64, size: usize, protection: i32) -> *mut u8 {
+    let fixed = if address == 0 { 0 } else { libc::MAP_FIXED_NOREPLACE };
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | fixed;
+    // SAFETY: a new mapping, which replaces nothing.
+    let start = unsafe { libc::mmap(address as *mut libc::c_void, size, protection, flags, -1, 0) };
+    assert_ne!(start, libc::MAP_FAILED, "mmap at {address:#x}: {}", std::io::Error::last_os_error());
+    start.cast()
+}
+
+impl Sandbox {
+    /// Maps the guest's memory, waiting for other sandboxes to go.
+    pub(crate) fn new() -> Sandbox {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let read_write = libc::PROT_READ | libc::PROT_WRITE;
+        map(WINDOW, SIZE, read_write);
+        map(CODE, SIZE, read_write);
+        let arena = map(0, ARENA, read_write | libc::PROT_EXEC);
+        ARENA_START.store(arena as u64, Ordering::Relaxed);
+        HANDLER.call_once(install_handler);
+        // No entry is one that a branch could find: what would match the first lies elsewhere in the table.
+        let mut jump_cache = vec![JumpCacheEntry::EMPTY; JUMP_CACHE_ENTRIES];
+        jump_cache[0].pc = 4;
+        let recovering = Compiler::with_recovery(Recovery::InLoops);
+        let interpreter = Interpreter::default();
+        Sandbox { compiler: Compiler::new(), recovering, interpreter, jump_cache, arena, _alone: alone }
+    }
+
+    /// Fills the window and the place of the code; each has [`SIZE`] bytes.
+    pub(crate) fn put_memory(&mut self, window: &[u8], code: &[u8]) {
+        assert_eq!((window.len(), code.len()), (SIZE, SIZE));
+        // SAFETY: both places are mapped, and no guest runs meanwhile.
+        unsafe {
+            (WINDOW as *mut u8).copy_from_nonoverlapping(window.as_ptr(), SIZE);
+            (CODE as *mut u8).copy_from_nonoverlapping(code.as_ptr(), SIZE);
+        }
+    }
+
+    /// What the window and the place of the code hold.
+    pub(crate) fn memory(&self) -> [&[u8]; 2] {
+        // SAFETY: both places are mapped, and no guest runs while they are borrowed.
+        [WINDOW, CODE].map(|start| unsafe { std::slice::from_raw_parts(start as *const u8, SIZE) })
+    }
+
+    /// Executes a region in the interpreter.
+    pub(crate) fn interpret(&mut self, region: &Region, cpu: &mut CpuState) -> Exit {
+        let control = FloatControl::of(region.arch, cpu);
+        control.set();
+        let exit = self.interpreter.run(region, cpu);
+        control.reset();
+        exit
+    }
+
+    /// Compiles an optimised region and executes it; an error says why that cannot be.
+    pub(crate) fn run_compiled(
+        &mut self,
+        region: &Region,
+        exactness: Exactness,
+        recovery: Recovery,
+        cpu: &mut CpuState,
+    ) -> Result<Exit, String> {
+        let mut slots: Vec<Box<LinkSlot>> = Vec::new();
+        let mut link = |site: LinkSite| -> *const LinkSlot {
+            slots.push(Box::new(LinkSlot::new(site.pc)));
+            &raw const **slots.last().expect("just added")
+        };
+        let compiler = match recovery {
+            Recovery::Never => &mut self.compiler,
+            Recovery::InLoops => &mut self.recovering,
+        };
+        let code = compiler.compile(region, Options { exactness }, &mut link);
+        let code = code.map_err(|error| format!("not compiled: {error}"))?;
+        assert!(code.bytes.len() <= ARENA);
+        cpu.ctl.jump_cache.store(self.jump_cache.as_ptr() as u64, Ordering::Relaxed);
+        FAULT.store(0, Ordering::Relaxed);
+        CPU.store(ptr::from_mut(cpu) as u64, Ordering::Relaxed);
+        let control = FloatControl::of(region.arch, cpu);
+        // SAFETY: the code fits the arena, nothing else runs there, and its links and jump cache lead to the resolver.
+        unsafe {
+            self.arena.copy_from_nonoverlapping(code.bytes.as_ptr(), code.bytes.len());
+            control.set();
+            enter(self.arena.add(code.entry), cpu);
+        }
+        control.reset();
+        let fault = FAULT.load(Ordering::Relaxed);
+        if fault == 0 {
+            let reason = ExitReason::from_number(cpu.ctl.exit_reason);
+            return Ok(Exit { reason, argument: cpu.ctl.exit_argument });
+        }
+        let offset = (fault - self.arena as u64) as u32;
+        let pc =
+            code.fault_pc(offset).ok_or_else(|| format!("a fault at {offset:#x} of the code, which has none there"))?;
+        cpu.set_pc(pc);
+        Ok(Exit { reason: ExitReason::Fault, argument: FAULT_ADDRESS.load(Ordering::Relaxed) })
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        for (start, size) in [(WINDOW, SIZE), (CODE, SIZE), (self.arena as u64, ARENA)] {
+            // SAFETY: these are this sandbox's mappings, and nothing refers to them any more.
+            unsafe { libc::munmap(start as *mut libc::c_void, size) };
+        }
+    }
+}
+
+fn install_handler() {
+    // SAFETY: all zeroes is a valid sigaction.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as *const () as usize;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
+    for signal in [libc::SIGSEGV, libc::SIGBUS] {
+        // SAFETY: the handler is of the kind that the flags say.
+        let result = unsafe { libc::sigaction(signal, &action, ptr::null_mut()) };
+        assert_eq!(result, 0);
+    }
+}
+
+/// Makes a guest's fault an exit; any other ends the test as it would without a handler.
+extern "C" fn handler(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel passes a ucontext_t and a siginfo_t.
+    let (registers, address) =
+        unsafe { (&mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs, (*info).si_addr() as u64) };
+    let pc = registers[libc::REG_RIP as usize] as u64;
+    if pc.wrapping_sub(ARENA_START.load(Ordering::Relaxed)) < ARENA as u64 {
+        FAULT.store(pc, Ordering::Relaxed);
+        FAULT_ADDRESS.store(address, Ordering::Relaxed);
+        // SAFETY: the pc is in the arena.
+        match unsafe { fault_continuation(pc) } {
+            Continuation::Recover(to) => registers[libc::REG_RIP as usize] = to as i64,
+            Continuation::Leave(to) => {
+                registers[libc::REG_RDI as usize] = CPU.load(Ordering::Relaxed) as i64;
+                registers[libc::REG_RIP as usize] = to as i64;
+            }
+        }
+    } else if let Some(recovery) = interp::recovery(pc) {
+        registers[libc::REG_RAX as usize] = address as i64;
+        registers[libc::REG_RIP as usize] = recovery as i64;
+    } else {
+        // SAFETY: the default action is always valid; the access is made again and ends the process.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
