@@ -13,75 +13,197 @@ pub use memory::recovery;
 
 use crate::Exit;
 use memory::Failed;
-use philae_ir::eval::{eval, eval_rmw, sign_extend};
-use philae_ir::{Barrier, BlockId, CpuState, ExitReason, Inst, Op, Ordering, Pc, Region, RmwOp, Terminator, Ty, Value};
+use philae_ir::eval::{eval_inst, eval_rmw, sign_extend};
+use philae_ir::{
+    Arch, Barrier, BlockId, CpuState, Effect, ExitReason, Helper, Inst, IntCond, Op, Ordering, Pc, Region, RmwOp,
+    Terminator, Ty, Value,
+};
 use std::sync::atomic::{self, fence};
 
 /// Polls of one run after which it leaves as if asked to: whoever decides which code is worth compiling sees loops
 /// only when they end.
 const PATIENCE: u32 = 256;
 
+/// A region in the form that runs: all instructions in a row, those of one block behind those of another. A value is
+/// the place of the one that makes it.
+#[derive(Debug)]
+pub struct Steps {
+    arch: Arch,
+    pc: u64,
+    insts: Box<[Inst]>,
+    blocks: Box<[Stretch]>,
+    consts: Box<[u128]>,
+    helpers: Box<[&'static Helper]>,
+}
+
+/// A block of [`Steps`].
+#[derive(Debug)]
+struct Stretch {
+    /// The place of its first instruction, and the one behind its last.
+    first: u32,
+    last: u32,
+    end: Terminator,
+}
+
+impl Steps {
+    /// The steps of a region that verifies.
+    pub fn new(region: &Region) -> Steps {
+        let mut order = Vec::with_capacity(region.insts.len());
+        let mut blocks = Vec::with_capacity(region.blocks.len());
+        for block in &region.blocks {
+            let first = order.len() as u32;
+            list(region, &block.insts, block.end, &mut order);
+            blocks.push(Stretch { first, last: order.len() as u32, end: block.end });
+        }
+        let mut places = vec![Value::NONE; region.insts.len()];
+        for (place, value) in (0..).zip(&order) {
+            places[value.index()] = Value(place);
+        }
+        let place = |value: Value| if value == Value::NONE { value } else { places[value.index()] };
+        let step = |value: &Value| Inst { args: region.inst(*value).args.map(place), ..*region.inst(*value) };
+        for block in &mut blocks {
+            block.end = map_operands(block.end, place);
+        }
+        Steps {
+            arch: region.arch,
+            pc: region.pc,
+            insts: order.iter().map(step).collect(),
+            blocks: blocks.into_boxed_slice(),
+            consts: region.consts.as_slice().into(),
+            helpers: region.helpers.as_slice().into(),
+        }
+    }
+}
+
+/// Appends a block's instructions to `order`, less the markers that nobody asks for: the next comes before anything
+/// that can fault.
+fn list(region: &Region, insts: &[Value], end: Terminator, order: &mut Vec<Value>) {
+    let mut marker = None;
+    for &value in insts {
+        match region.inst(value).op.info().effect {
+            Effect::Marker => {
+                marker = Some(value);
+                continue;
+            }
+            Effect::Load | Effect::Store | Effect::Atomic => order.extend(marker.take()),
+            Effect::Pure | Effect::ReadSlot | Effect::WriteSlot | Effect::Fence | Effect::Helper | Effect::Poll => {}
+        }
+        order.push(value);
+    }
+    if !matches!(end, Terminator::Exit { .. }) {
+        order.extend(marker);
+    }
+}
+
+fn map_operands(end: Terminator, f: impl Fn(Value) -> Value) -> Terminator {
+    match end {
+        Terminator::Branch { cond, then, other } => Terminator::Branch { cond: f(cond), then, other },
+        Terminator::Exit { reason, pc, argument } => {
+            let pc = match pc {
+                Pc::Const(pc) => Pc::Const(pc),
+                Pc::Dynamic(pc) => Pc::Dynamic(f(pc)),
+            };
+            Terminator::Exit { reason, pc, argument: f(argument) }
+        }
+        Terminator::Open | Terminator::Jump(_) => end,
+    }
+}
+
 /// Runs regions. It keeps the room for their values from one to the next.
 #[derive(Debug, Default)]
 pub struct Interpreter {
     values: Vec<u128>,
+}
+
+impl Interpreter {
+    /// Runs `region` once; who runs it often makes [`Steps`] of it.
+    pub fn run(&mut self, region: &Region, cpu: &mut CpuState) -> Exit {
+        self.run_steps(&Steps::new(region), cpu)
+    }
+
+    /// Runs a region from its entry until it is left, at the latest as [`ExitReason::Interrupted`] at its 256th poll.
+    /// `cpu` is then the guest's state, its pc where the guest goes on.
+    pub fn run_steps(&mut self, steps: &Steps, cpu: &mut CpuState) -> Exit {
+        let count = steps.insts.len();
+        if self.values.len() < count {
+            self.values.resize(count, 0);
+        }
+        let mut frame = Frame { steps, values: &mut self.values[..count], polls: 0 };
+        let mut block = BlockId::ENTRY;
+        let mut pc = steps.pc;
+        loop {
+            let stretch = &steps.blocks[block.index()];
+            if let Err(Failed(address)) = frame.run(stretch, &mut pc, cpu) {
+                cpu.set_pc(pc);
+                return Exit { reason: ExitReason::Fault, argument: address };
+            }
+            match stretch.end {
+                Terminator::Jump(to) => block = to,
+                Terminator::Branch { cond, then, other } => block = if frame.get(cond) & 1 == 1 { then } else { other },
+                Terminator::Exit { reason, pc, argument } => {
+                    cpu.set_pc(match pc {
+                        Pc::Const(pc) => pc,
+                        Pc::Dynamic(pc) => frame.get(pc) as u64,
+                    });
+                    let argument = if argument == Value::NONE { 0 } else { frame.get(argument) as u64 };
+                    return Exit { reason, argument };
+                }
+                Terminator::Open => panic!("{block:?} of the region at {:#x} has no end", steps.pc),
+            }
+        }
+    }
+}
+
+/// The values of a run so far.
+struct Frame<'a> {
+    steps: &'a Steps,
+    values: &'a mut [u128],
     /// The polls of this run so far.
     polls: u32,
 }
 
-impl Interpreter {
-    /// Runs `region` from its entry until it is left, at the latest as [`ExitReason::Interrupted`] at its 256th poll.
-    /// `cpu` is then the guest's state, its pc where the guest goes on.
-    pub fn run(&mut self, region: &Region, cpu: &mut CpuState) -> Exit {
-        self.polls = 0;
-        if self.values.len() < region.insts.len() {
-            self.values.resize(region.insts.len(), 0);
-        }
-        let mut block = BlockId::ENTRY;
-        let mut pc = region.pc;
-        loop {
-            if let Err(Failed(address)) = self.run_block(region, block, &mut pc, cpu) {
-                cpu.set_pc(pc);
-                return Exit { reason: ExitReason::Fault, argument: address };
-            }
-            match region.block(block).end {
-                Terminator::Jump(to) => block = to,
-                Terminator::Branch { cond, then, other } => block = if self.get(cond) & 1 == 1 { then } else { other },
-                Terminator::Exit { reason, pc, argument } => {
-                    cpu.set_pc(match pc {
-                        Pc::Const(pc) => pc,
-                        Pc::Dynamic(pc) => self.get(pc) as u64,
-                    });
-                    let argument = if argument == Value::NONE { 0 } else { self.get(argument) as u64 };
-                    return Exit { reason, argument };
-                }
-                Terminator::Open => panic!("{block:?} of the region at {:#x} has no end", region.pc),
-            }
-        }
-    }
-
-    fn run_block(&mut self, region: &Region, block: BlockId, pc: &mut u64, cpu: &mut CpuState) -> Result<(), Failed> {
-        for &value in &region.block(block).insts {
-            let inst = region.inst(value);
+impl Frame<'_> {
+    /// Runs a block; `pc` follows the markers.
+    fn run(&mut self, stretch: &Stretch, pc: &mut u64, cpu: &mut CpuState) -> Result<(), Failed> {
+        for place in stretch.first as usize..stretch.last as usize {
+            let inst = &self.steps.insts[place];
+            let narrow = inst.ty as u8 <= Ty::I64 as u8;
+            let mask = || u64::MAX >> (64 - inst.ty.bits());
+            let (a, b) = (|| self.get(inst.args[0]) as u64, || self.get(inst.args[1]) as u64);
             let result = match inst.op {
                 Op::Insn => {
                     *pc = inst.imm;
                     continue;
                 }
+                Op::Get if inst.ty == Ty::I64 => u128::from(cpu.get(inst.slot())),
                 Op::Get => read_slot(cpu, inst),
                 Op::Set => {
-                    self.set(region, inst, cpu);
+                    self.set(inst, cpu);
                     continue;
                 }
                 Op::SetLow => {
                     self.set_low(inst, cpu);
                     continue;
                 }
+                // What guest code is mostly made of, on the host's words; all others as `eval_inst` says.
+                Op::Const => u128::from(inst.imm) & inst.ty.mask(),
+                Op::Add if narrow => u128::from(a().wrapping_add(b()) & mask()),
+                Op::Sub if narrow => u128::from(a().wrapping_sub(b()) & mask()),
+                Op::And => self.get(inst.args[0]) & self.get(inst.args[1]),
+                Op::Or => self.get(inst.args[0]) | self.get(inst.args[1]),
+                Op::Xor => self.get(inst.args[0]) ^ self.get(inst.args[1]),
+                Op::Shl if narrow => u128::from(a() << (b() as u32 & (inst.ty.bits() - 1)) & mask()),
+                Op::Lshr if narrow => u128::from(a() >> (b() as u32 & (inst.ty.bits() - 1))),
+                Op::Zext => self.get(inst.args[0]),
+                Op::Trunc => self.get(inst.args[0]) & inst.ty.mask(),
+                Op::Icmp if narrow && inst.aux == IntCond::Eq as u8 => u128::from(a() == b()),
+                Op::Icmp if narrow && inst.aux == IntCond::Ne as u8 => u128::from(a() != b()),
+                Op::Select => self.get(inst.args[if a() & 1 == 1 { 1 } else { 2 }]),
                 Op::PollPending => {
                     self.polls += 1;
                     u128::from(self.polls >= PATIENCE || cpu.ctl.poll.load(atomic::Ordering::Relaxed) != 0)
                 }
-                Op::Call => (region.helpers[inst.imm as usize].function)(cpu, self.operands(inst)),
+                Op::Call => (self.steps.helpers[inst.imm as usize].function)(cpu, self.operands(inst)),
                 Op::Fence => {
                     order(Barrier::from_aux(inst.aux));
                     continue;
@@ -96,9 +218,9 @@ impl Interpreter {
                     let [address, expected, new] = self.operands(inst);
                     memory::compare_and_swap(inst.ty, address as u64, expected, new)?
                 }
-                _ => self.pure(region, inst),
+                _ => eval_inst(&self.steps.insts, &self.steps.consts, inst, self.operands(inst)),
             };
-            self.values[value.index()] = result;
+            self.values[place] = result;
         }
         Ok(())
     }
@@ -111,31 +233,10 @@ impl Interpreter {
         inst.args.map(|arg| self.values.get(arg.index()).copied().unwrap_or(0))
     }
 
-    /// The operations that guest code is mostly made of, on the host's words; all others as [`eval`] says.
-    fn pure(&self, region: &Region, inst: &Inst) -> u128 {
-        if inst.ty as u8 > Ty::I64 as u8 {
-            return eval(region, inst, self.operands(inst));
-        }
-        let a = || self.get(inst.args[0]) as u64;
-        let b = || self.get(inst.args[1]) as u64;
-        let mask = u64::MAX >> (64 - inst.ty.bits());
-        u128::from(match inst.op {
-            Op::Const => inst.imm & mask,
-            Op::Add => a().wrapping_add(b()) & mask,
-            Op::Sub => a().wrapping_sub(b()) & mask,
-            Op::And => a() & b(),
-            Op::Or => a() | b(),
-            Op::Xor => a() ^ b(),
-            Op::Zext => a(),
-            Op::Trunc => a() & mask,
-            _ => return eval(region, inst, self.operands(inst)),
-        })
-    }
-
     /// Writes a whole slot: the words above a narrower value become 0.
-    fn set(&self, region: &Region, inst: &Inst, cpu: &mut CpuState) {
+    fn set(&self, inst: &Inst, cpu: &mut CpuState) {
         let value = self.get(inst.args[0]);
-        if region.arch.is_wide(inst.slot()) {
+        if self.steps.arch.is_wide(inst.slot()) {
             cpu.set128(inst.slot(), value);
         } else {
             cpu.set(inst.slot(), value as u64);

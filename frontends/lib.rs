@@ -43,14 +43,23 @@ pub struct Coverage {
     pub instructions: usize,
     /// The bytes they occupy, sorted, merged.
     pub ranges: Vec<Range<u64>>,
+    /// Where the blocks of a [`Shape::Graph`] start, the entry first.
+    pub blocks: Vec<u64>,
 }
 
 /// Lifts the region that `shape` describes at `pc`. The result always has exits: what cannot be decoded or is
 /// not implemented becomes an [`philae_ir::ExitReason::Undefined`] at its own address.
 pub fn lift_region(arch: Arch, pc: u64, shape: Shape<'_>, fetch: Fetch<'_>) -> (Region, Coverage) {
-    match arch {
-        Arch::Aarch64 => lift::lift::<aarch64::Aarch64>(pc, shape, fetch),
-        Arch::X86_64 => lift::lift::<x86_64::X86_64>(pc, shape, fetch),
+    let mut region = Region::new(arch, pc);
+    let coverage = lift_into(&mut region, shape, fetch);
+    (region, coverage)
+}
+
+/// Does what [`lift_region`] does in an empty region, for its guest and its address.
+pub fn lift_into(region: &mut Region, shape: Shape<'_>, fetch: Fetch<'_>) -> Coverage {
+    match region.arch {
+        Arch::Aarch64 => lift::lift::<aarch64::Aarch64>(region, shape, fetch),
+        Arch::X86_64 => lift::lift::<x86_64::X86_64>(region, shape, fetch),
     }
 }
 

@@ -1,12 +1,14 @@
-//! From addresses to a region: discovery of the instructions, then one body after another.
+//! From addresses to a region: one body after another; where control can go about inside, after discovery of what
+//! belongs to it.
 //!
 //! A guest's folder implements [`Guest`]; its bodies append to a [`Lift`], which knows where control can go
 //! inside the region, and puts a poll on every edge that goes back, so that every cycle has one.
 //! A body writes guest registers only after its last access that can fault: at a fault the state is the one before the instruction.
 
 use crate::{Coverage, Fetch, Shape};
-use philae_ir::{Arch, BlockId, Builder, ExitReason, FlowHint, Pc, Region, Value};
-use std::collections::{BTreeMap, HashMap};
+use philae_ir::{BlockId, Builder, ExitReason, FlowHint, Pc, Region, Value};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 /// Where control can go after an instruction, as far as its bytes tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,13 +52,22 @@ pub enum LiftError {
 pub trait Guest {
     /// A decoded instruction.
     type Insn: Copy;
-    /// Which guest.
-    const ARCH: Arch;
     /// The longest instruction in bytes.
     const MAX_LENGTH: usize;
 
-    /// Decodes the instruction at the start of `bytes`, which lie at `pc`.
-    fn decode(pc: u64, bytes: &[u8]) -> Decoded<Self::Insn>;
+    /// What decodes one instruction after another.
+    type Decoder<'c>;
+
+    /// A decoder of `code`, which lies at `pc`.
+    fn decoder(pc: u64, code: &[u8]) -> Self::Decoder<'_>;
+
+    /// Decodes the next instruction: the one after the last, which must have been one.
+    fn decode_next(decoder: &mut Self::Decoder<'_>) -> Decoded<Self::Insn>;
+
+    /// Decodes the instruction at the start of `code`, which lies at `pc`.
+    fn decode(pc: u64, code: &[u8]) -> Decoded<Self::Insn> {
+        Self::decode_next(&mut Self::decoder(pc, code))
+    }
 
     /// Appends the instruction's meaning. It may close the current block, through the methods of [`Lift`] that
     /// transfer control; if it does not, control goes to the next instruction.
@@ -71,7 +82,8 @@ pub struct Lift<'a> {
     pub pc: u64,
     /// The address after it.
     pub next: u64,
-    blocks: &'a HashMap<u64, BlockId>,
+    /// Where control can go inside the region, by address.
+    blocks: &'a [(u64, BlockId)],
 }
 
 impl Lift<'_> {
@@ -122,7 +134,7 @@ impl Lift<'_> {
 
     /// The block that stands for going to `target` from the current instruction: polled if that is not forward.
     fn edge(&mut self, target: u64, reason: ExitReason) -> BlockId {
-        let inside = if reason == ExitReason::Jump { self.blocks.get(&target).copied() } else { None };
+        let inside = if reason == ExitReason::Jump { self.inside(target) } else { None };
         let backward = target <= self.pc;
         if let (Some(block), false) = (inside, backward) {
             return block;
@@ -141,6 +153,12 @@ impl Lift<'_> {
         edge
     }
 
+    /// The block that starts at `target` in this region.
+    fn inside(&self, target: u64) -> Option<BlockId> {
+        let place = self.blocks.binary_search_by_key(&target, |&(pc, _)| pc).ok()?;
+        Some(self.blocks[place].1)
+    }
+
     /// Leaves the region, to go on at `pc`, if someone asks the thread to; bodies that loop by themselves poll so too.
     pub fn poll(&mut self, pc: u64) {
         let pending = self.b.poll_pending();
@@ -153,72 +171,119 @@ impl Lift<'_> {
     }
 }
 
-/// What discovery found at an address.
+/// Bytes of code that are fetched at once: a dozen instructions and more.
+const WINDOW: usize = 128;
+
+/// What was found at an address.
 struct Found<I> {
     decoded: Decoded<I>,
-    /// How many bytes could be fetched.
+    /// How many bytes could be fetched, up to the length of the longest instruction.
     fetched: usize,
 }
 
-/// Lifts the region of this shape at `pc`.
-pub(crate) fn lift<G: Guest>(pc: u64, shape: Shape<'_>, fetch: Fetch<'_>) -> (Region, Coverage) {
-    let (found, leaders) = discover::<G>(pc, shape, fetch);
-    let mut region = Region::new(G::ARCH, pc);
-    let mut blocks = HashMap::new();
-    let mut builder = Builder::new(&mut region);
-    blocks.insert(pc, BlockId::ENTRY);
-    for &leader in leaders.iter().filter(|&&leader| leader != pc) {
-        blocks.insert(leader, builder.new_block());
+/// Lifts what this shape describes at the address of `region`, which is empty.
+pub(crate) fn lift<G: Guest>(region: &mut Region, shape: Shape<'_>, fetch: Fetch<'_>) -> Coverage {
+    match shape {
+        Shape::Instruction => straight::<G>(region, 1, fetch),
+        Shape::Block { limit } => straight::<G>(region, limit, fetch),
+        Shape::Graph { limit, wanted } => graph::<G>(region, limit, wanted, fetch),
     }
-    // A lone block goes to itself by leaving: whoever runs it wants to count how often.
-    let inside = if matches!(shape, Shape::Graph { .. }) { blocks.clone() } else { HashMap::new() };
-    let mut lift = Lift { b: builder, pc, next: pc, blocks: &inside };
-    for &leader in &leaders {
-        lift.b.switch_to(blocks[&leader]);
+}
+
+/// Hands instructions to `visit`, from the one at `pc` on, until it wants no more or comes to what is none.
+fn decode_run<G: Guest>(mut pc: u64, fetch: Fetch<'_>, mut visit: impl FnMut(u64, Found<G::Insn>) -> ControlFlow<()>) {
+    let mut window = [0; WINDOW];
+    loop {
+        let length = fetch(pc, &mut window);
+        let mut decoder = G::decoder(pc, &window[..length]);
+        let mut at = 0;
+        while at == 0 || length < WINDOW || at + G::MAX_LENGTH <= WINDOW {
+            let decoded = G::decode_next(&mut decoder);
+            let found = Found { decoded, fetched: (length - at).min(G::MAX_LENGTH) };
+            let Decoded::Insn { length, .. } = decoded else {
+                let _ = visit(pc, found);
+                return;
+            };
+            if visit(pc, found).is_break() {
+                return;
+            }
+            pc = pc.wrapping_add(u64::from(length));
+            at += usize::from(length);
+        }
+    }
+}
+
+/// A run of instructions, one block. It goes to itself by leaving: whoever runs it wants to count how often.
+fn straight<G: Guest>(region: &mut Region, limit: usize, fetch: Fetch<'_>) -> Coverage {
+    let pc = region.pc;
+    let mut lift = Lift { b: Builder::new(region), pc, next: pc, blocks: &[] };
+    let (mut end, mut instructions) = (pc, 0);
+    decode_run::<G>(pc, fetch, |at, found| {
+        instructions += 1;
+        end = at.wrapping_add(found.length());
+        append::<G>(&mut lift, at, &found)?;
+        if found.flow() == Flow::Next && instructions < limit {
+            return ControlFlow::Continue(());
+        }
+        lift.leave(ExitReason::Jump, lift.next);
+        ControlFlow::Break(())
+    });
+    Coverage { instructions, ranges: std::iter::once(pc..end).collect(), blocks: Vec::new() }
+}
+
+/// What direct jumps and branches reach.
+fn graph<G: Guest>(region: &mut Region, limit: usize, wanted: &dyn Fn(u64) -> bool, fetch: Fetch<'_>) -> Coverage {
+    let pc = region.pc;
+    let (found, leaders) = discover::<G>(pc, limit, wanted, fetch);
+    let mut builder = Builder::new(region);
+    let block_of = |&leader: &u64| (leader, if leader == pc { BlockId::ENTRY } else { builder.new_block() });
+    let in_order: Vec<(u64, BlockId)> = leaders.iter().map(block_of).collect();
+    let mut blocks = in_order.clone();
+    blocks.sort_unstable_by_key(|&(leader, _)| leader);
+    let mut lift = Lift { b: builder, pc, next: pc, blocks: &blocks };
+    for (leader, block) in in_order {
+        lift.b.switch_to(block);
         lift_block::<G>(&mut lift, leader, &found);
     }
-    let coverage = coverage(&found);
-    (region, coverage)
+    coverage(&found, leaders)
 }
 
 /// The instructions that belong to the region, and the addresses where its blocks start, entry first.
-fn discover<G: Guest>(pc: u64, shape: Shape<'_>, fetch: Fetch<'_>) -> (BTreeMap<u64, Found<G::Insn>>, Vec<u64>) {
-    let limit = match shape {
-        Shape::Instruction => 1,
-        Shape::Block { limit } | Shape::Graph { limit, .. } => limit,
-    };
+fn discover<G: Guest>(
+    pc: u64,
+    limit: usize,
+    wanted: &dyn Fn(u64) -> bool,
+    fetch: Fetch<'_>,
+) -> (BTreeMap<u64, Found<G::Insn>>, Vec<u64>) {
     let mut found = BTreeMap::new();
     let mut leaders = vec![pc];
     let mut next_leader = 0;
     while let Some(&leader) = leaders.get(next_leader) {
         next_leader += 1;
-        let mut at = leader;
-        while found.len() < limit && !found.contains_key(&at) {
-            let mut bytes = [0u8; 16];
-            let fetched = fetch(at, &mut bytes[..G::MAX_LENGTH]);
-            let decoded = G::decode(at, &bytes[..fetched]);
-            found.insert(at, Found { decoded, fetched });
-            let Decoded::Insn { length, flow, .. } = decoded else { break };
-            let next = at.wrapping_add(u64::from(length));
-            if let Shape::Graph { wanted, .. } = shape {
-                let targets = match flow {
-                    Flow::Next | Flow::Leave => [None, None],
-                    Flow::Jump(target) => [Some(target), None],
-                    Flow::Branch(target) => [Some(next), Some(target)],
-                };
-                for target in targets.into_iter().flatten() {
-                    if wanted(target) && !leaders.contains(&target) {
-                        leaders.push(target);
-                    }
+        if found.len() == limit {
+            break;
+        }
+        decode_run::<G>(leader, fetch, |at, here| {
+            if found.len() == limit || found.contains_key(&at) {
+                return ControlFlow::Break(());
+            }
+            let (flow, next) = (here.flow(), at.wrapping_add(here.length()));
+            found.insert(at, here);
+            let targets = match flow {
+                Flow::Next => return ControlFlow::Continue(()),
+                Flow::Leave => [None, None],
+                Flow::Jump(target) => [Some(target), None],
+                Flow::Branch(target) => [Some(next), Some(target)],
+            };
+            for target in targets.into_iter().flatten() {
+                if wanted(target) && !leaders.contains(&target) {
+                    leaders.push(target);
                 }
             }
-            if flow != Flow::Next {
-                break;
-            }
-            at = next;
-        }
+            ControlFlow::Break(())
+        });
     }
-    leaders.retain(|leader| *leader == pc || found.contains_key(leader));
+    leaders.retain(|leader| found.contains_key(leader));
     (found, leaders)
 }
 
@@ -226,30 +291,36 @@ fn discover<G: Guest>(pc: u64, shape: Shape<'_>, fetch: Fetch<'_>) -> (BTreeMap<
 fn lift_block<G: Guest>(lift: &mut Lift<'_>, leader: u64, found: &BTreeMap<u64, Found<G::Insn>>) {
     let mut at = leader;
     loop {
-        lift.pc = at;
-        let Some(Found { decoded, fetched }) = found.get(&at) else {
+        let Some(here) = found.get(&at) else {
             return lift.leave(ExitReason::Jump, at);
         };
-        let (insn, length) = match decoded {
-            Decoded::Insn { insn, length, .. } => (insn, *length),
-            Decoded::Undefined => return lift.leave(ExitReason::Undefined, at),
-            Decoded::Truncated => {
-                let address = lift.b.c64(at.wrapping_add(*fetched as u64));
-                return lift.leave_with(ExitReason::FetchFault, at, address);
-            }
-        };
-        lift.next = at.wrapping_add(u64::from(length));
-        if lift_one::<G>(lift, insn, length).is_err() {
-            return lift.leave(ExitReason::Undefined, at);
-        }
-        if lift.b.is_closed() {
+        if append::<G>(lift, at, here).is_break() {
             return;
         }
         at = lift.next;
-        if let Some(&block) = lift.blocks.get(&at) {
+        if let Some(block) = lift.inside(at) {
             return lift.b.jump(block);
         }
     }
+}
+
+/// Appends what was found at `at`; breaks if the block has ended with it.
+fn append<G: Guest>(lift: &mut Lift<'_>, at: u64, found: &Found<G::Insn>) -> ControlFlow<()> {
+    lift.pc = at;
+    match &found.decoded {
+        Decoded::Insn { insn, length, .. } => {
+            lift.next = at.wrapping_add(u64::from(*length));
+            if lift_one::<G>(lift, insn, *length).is_err() {
+                lift.leave(ExitReason::Undefined, at);
+            }
+        }
+        Decoded::Undefined => lift.leave(ExitReason::Undefined, at),
+        Decoded::Truncated => {
+            let address = lift.b.c64(at.wrapping_add(found.fetched as u64));
+            lift.leave_with(ExitReason::FetchFault, at, address);
+        }
+    }
+    if lift.b.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
 /// Appends one instruction, or leaves the region as it was.
@@ -268,18 +339,33 @@ fn lift_one<G: Guest>(lift: &mut Lift<'_>, insn: &G::Insn, length: u8) -> Result
     })
 }
 
-/// The bytes of the instructions found.
-fn coverage<I>(found: &BTreeMap<u64, Found<I>>) -> Coverage {
-    let mut coverage = Coverage { instructions: found.len(), ranges: Vec::new() };
+/// What was found, in blocks that start at these addresses.
+fn coverage<I>(found: &BTreeMap<u64, Found<I>>, blocks: Vec<u64>) -> Coverage {
+    let mut coverage = Coverage { instructions: found.len(), ranges: Vec::new(), blocks };
     for (&pc, found) in found {
-        let length = match found.decoded {
-            Decoded::Insn { length, .. } => u64::from(length),
-            Decoded::Undefined | Decoded::Truncated => found.fetched as u64,
-        };
+        let end = pc.wrapping_add(found.length());
         match coverage.ranges.last_mut() {
-            Some(last) if last.end >= pc => last.end = last.end.max(pc.wrapping_add(length)),
-            _ => coverage.ranges.push(pc..pc.wrapping_add(length)),
+            Some(last) if last.end >= pc => last.end = last.end.max(end),
+            _ => coverage.ranges.push(pc..end),
         }
     }
     coverage
+}
+
+impl<I> Found<I> {
+    /// How many bytes decided what was found.
+    fn length(&self) -> u64 {
+        match self.decoded {
+            Decoded::Insn { length, .. } => u64::from(length),
+            Decoded::Undefined | Decoded::Truncated => self.fetched as u64,
+        }
+    }
+
+    /// Where control goes from here.
+    fn flow(&self) -> Flow {
+        match self.decoded {
+            Decoded::Insn { flow, .. } => flow,
+            Decoded::Undefined | Decoded::Truncated => Flow::Leave,
+        }
+    }
 }

@@ -15,6 +15,9 @@ use std::cell::Cell;
 use std::io::Write;
 use std::sync::atomic::Ordering;
 
+/// `si_code` of an access that the mapping does not allow.
+const SEGV_ACCERR: i32 = 2;
+
 /// The last fault of the guest on this thread.
 #[derive(Clone, Copy, Debug)]
 pub struct HostFault {
@@ -77,7 +80,8 @@ pub extern "C" fn handler(number: i32, info: *mut libc::siginfo_t, context: *mut
 fn fault(number: i32, info: SigInfo, context: &mut Context<'_>) {
     let pc = context.pc();
     let access = cache::contains(pc) || interp::recovery(pc).is_some() || philae_syscalls::recovery(pc).is_some();
-    if access && number == libc::SIGSEGV && writes_code(info.address()) {
+    let refused_write = number == libc::SIGSEGV && info.code() == SEGV_ACCERR && context.is_write();
+    if access && refused_write && writes_code(info.address()) {
         return;
     }
     if cache::contains(pc) {

@@ -90,21 +90,22 @@ impl Thread {
     /// Executes what is at the pc: a block in the interpreter, or compiled code for as long as it links.
     fn execute_once(&mut self) -> Exit {
         let pc = self.cpu.pc();
-        let entry = self.find(pc);
-        let flip = self.chaos.as_mut().map_or(Flip::Nothing, Chaos::flip);
-        let code = entry.code.load(Ordering::Acquire);
-        if code != 0 && flip != Flip::Interpret {
-            return self.enter(pc, code);
+        if self.table.get(pc).is_none() {
+            self.find(pc);
         }
-        let executions = entry.executions.load(Ordering::Relaxed);
-        if executions != Entry::REFUSED {
-            entry.executions.store(executions.saturating_add(1).min(Entry::REFUSED - 1), Ordering::Relaxed);
-            if tier::threshold(self.runtime.options.tier)
-                .is_some_and(|threshold| executions >= threshold && flip != Flip::Interpret || flip == Flip::Compile)
-                && let Some(code) = self.compile(&entry)
-            {
-                return self.enter(pc, code);
+        let entry = self.table.get(pc).expect("it has just been found");
+        let flip = self.chaos.as_mut().map_or(Flip::Nothing, Chaos::flip);
+        let code = match entry.code.load(Ordering::Acquire) {
+            _ if flip == Flip::Interpret => None,
+            0 if tier::is_time(self.runtime.options.tier, entry) || flip == Flip::Compile => {
+                let delay = self.chaos.as_mut().map_or(Duration::ZERO, Chaos::delay);
+                self.compile(entry, delay)
             }
+            0 => None,
+            code => Some(code),
+        };
+        if let Some(code) = code {
+            return self.enter(pc, code);
         }
         if entry.is_outdated() {
             self.runtime.forget(pc..pc.saturating_add(1));
@@ -113,42 +114,41 @@ impl Thread {
         self.counts.interpreted += 1;
         let control = FloatControl::of(self.task.arch, &self.cpu);
         control.set();
-        let exit = self.interpreter.run(&entry.region, &mut self.cpu);
+        let exit = self.interpreter.run_steps(&entry.steps, &mut self.cpu);
         control.reset();
         exit
     }
 
-    fn find(&mut self, pc: u64) -> Arc<Entry> {
-        if let Some(entry) = self.known_entry(pc) {
-            let entry = entry.clone();
-            self.counts.hits += 1;
-            return entry;
-        }
+    /// Puts the entry at `pc` into the thread's table.
+    fn find(&mut self, pc: u64) {
         self.counts.misses += 1;
-        let entry = self.runtime.cache.find(pc).unwrap_or_else(|| self.lift(pc));
-        self.remember_entry(entry.clone());
-        entry
+        let known = self.runtime.cache.find(pc);
+        let entry = known.unwrap_or_else(|| self.lift(pc));
+        self.table.insert(entry);
     }
 
-    fn lift(&self, pc: u64) -> Arc<Entry> {
+    fn lift(&mut self, pc: u64) -> Arc<Entry> {
         loop {
             let generation = self.runtime.cache.generation();
-            let (region, source) = translate::block(&self.runtime, &self.task.mm, pc);
-            if let Some(entry) = self.runtime.cache.insert_block(region, source, generation) {
+            let (steps, source) = translate::block(&self.runtime, &self.task.mm, pc, &mut self.scratch);
+            if let Some(entry) = self.runtime.cache.insert_block(pc, steps, source, generation) {
                 return entry;
             }
         }
     }
 
-    fn compile(&mut self, entry: &Entry) -> Option<u64> {
+    /// Compiles the region that starts at an entry, and publishes it after a delay.
+    fn compile(&self, entry: &Entry, delay: Duration) -> Option<u64> {
         let generation = self.runtime.cache.generation();
         if !self.runtime.cache.has_room() {
             return None;
         }
         match translate::region(&self.runtime, &self.task.mm, entry.pc) {
             Ok((code, coverage)) => {
-                std::thread::sleep(self.chaos.as_mut().map_or(Duration::ZERO, Chaos::delay));
-                self.runtime.cache.insert_code(entry.pc, code, coverage.ranges, generation)
+                if !delay.is_zero() {
+                    std::thread::sleep(delay);
+                }
+                self.runtime.cache.insert_code(entry.pc, code, coverage, generation)
             }
             Err(error) => {
                 entry.executions.store(Entry::REFUSED, Ordering::Relaxed);

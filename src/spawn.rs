@@ -105,7 +105,12 @@ impl Ended {
 
 /// Runs a guest thread on the calling host thread, to its end.
 pub fn run_thread(mut thread: Box<Thread>) -> Ended {
-    run_to_end(&mut thread)
+    let ended = run_to_end(&mut thread);
+    if ended != Ended::Thread {
+        // The process is over: the kernel takes all its memory back faster than its owners give it up.
+        std::mem::forget(thread);
+    }
+    ended
 }
 
 fn run_to_end(thread: &mut Thread) -> Ended {

@@ -6,14 +6,12 @@ use crate::fault;
 use crate::jump_cache::JumpCache;
 use crate::runtime::Runtime;
 use philae_backends::interp::Interpreter;
-use philae_ir::CpuState;
+use philae_ir::{CpuState, Region};
 use philae_syscalls::{Task, signal};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Entries of a thread's own look-up table.
-const TABLE_SIZE: usize = 4096;
 /// The stack on which the host's signal handler runs.
 const HANDLER_STACK: usize = 64 << 10;
 
@@ -28,14 +26,17 @@ pub struct Thread {
     pub runtime: Arc<Runtime>,
     /// Runs cold code.
     pub interpreter: Interpreter,
+    /// Where blocks are lifted.
+    pub scratch: Region,
     /// Whether the last system call was interrupted and waits for [`signal::deliver`] to say how it goes on.
     pub restarts: bool,
     /// With `--chaos`, what disturbs it.
     pub chaos: Option<Chaos>,
     /// What it counted; the process's counters get it when the thread ends.
     pub counts: Counts,
+    /// What it found in the code cache lately.
+    pub table: Table,
     jump_cache: Box<JumpCache>,
-    table: Vec<Option<Arc<Entry>>>,
     presence: Arc<Presence>,
     /// How many of the cache's changes its tables have followed.
     followed: u64,
@@ -51,8 +52,6 @@ pub struct Counts {
     pub entered: u64,
     /// Exits through link slots that were not linked.
     pub unlinked: u64,
-    /// Look-ups answered by the thread's own table.
-    pub hits: u64,
     /// Look-ups in the code cache.
     pub misses: u64,
     /// System calls.
@@ -62,17 +61,19 @@ pub struct Counts {
 impl Thread {
     /// A thread that is to start with these registers.
     pub fn new(runtime: Arc<Runtime>, task: Task, cpu: CpuState) -> Box<Thread> {
+        let scratch = Region::new(runtime.arch, 0);
         let chaos = runtime.options.chaos.map(|seed| Chaos::new(seed, task.tid));
         Box::new(Thread {
             cpu,
             task,
             runtime,
             interpreter: Interpreter::default(),
+            scratch,
             restarts: false,
             chaos,
             counts: Counts::default(),
+            table: Table::default(),
             jump_cache: Box::new(JumpCache::new()),
-            table: vec![None; TABLE_SIZE],
             presence: Presence::outside(),
             followed: 0,
             handler_stack: HandlerStack::new(),
@@ -103,7 +104,6 @@ impl Thread {
         stats.interpreted.add(counts.interpreted);
         stats.entered.add(counts.entered);
         stats.unlinked.add(counts.unlinked);
-        stats.hits.add(counts.hits);
         stats.misses.add(counts.misses);
         stats.system_calls.add(counts.system_calls);
     }
@@ -134,13 +134,13 @@ impl Thread {
         self.followed = changes;
         match forgotten {
             Forgotten::Everything => {
-                self.table.fill(None);
+                self.table.clear();
                 self.jump_cache.clear();
             }
             Forgotten::Addresses(all) => {
                 for pc in all {
                     self.jump_cache.remove(pc);
-                    self.table[table_index(pc)] = None;
+                    self.table.remove(pc);
                 }
             }
         }
@@ -154,21 +154,45 @@ impl Thread {
     pub fn remember_code(&mut self, pc: u64, code: u64) {
         self.jump_cache.insert(pc, code);
     }
-
-    /// What the thread's own table holds for `pc`.
-    pub fn known_entry(&self, pc: u64) -> Option<&Arc<Entry>> {
-        self.table[table_index(pc)].as_ref().filter(|entry| entry.pc == pc)
-    }
-
-    /// Puts an entry into the thread's own table.
-    pub fn remember_entry(&mut self, entry: Arc<Entry>) {
-        let index = table_index(entry.pc);
-        self.table[index] = Some(entry);
-    }
 }
 
-fn table_index(pc: u64) -> usize {
-    (pc ^ pc >> 12) as usize % TABLE_SIZE
+/// A direct-mapped table from guest addresses to entries of the code cache. It has no room before something is put
+/// into it.
+#[derive(Debug, Default)]
+pub struct Table(Vec<Option<Arc<Entry>>>);
+
+impl Table {
+    const BITS: u32 = 14;
+
+    /// Fibonacci hashing: programs and libraries lie at like distances.
+    fn index(pc: u64) -> usize {
+        (pc.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - Table::BITS)) as usize
+    }
+
+    /// The entry at `pc`, if it is here.
+    pub fn get(&self, pc: u64) -> Option<&Entry> {
+        let entry = self.0.get(Table::index(pc))?.as_deref()?;
+        (entry.pc == pc).then_some(entry)
+    }
+
+    /// Puts an entry in the place of whatever is there.
+    pub fn insert(&mut self, entry: Arc<Entry>) -> &Entry {
+        if self.0.is_empty() {
+            self.0.resize(1 << Table::BITS, None);
+        }
+        let index = Table::index(entry.pc);
+        self.0[index].insert(entry)
+    }
+
+    fn remove(&mut self, pc: u64) {
+        if self.get(pc).is_some() {
+            self.0[Table::index(pc)] = None;
+        }
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
+    }
 }
 
 /// The alternate stack of a host thread, unmapped with it.

@@ -74,18 +74,16 @@ counters! {
     entered "entries into compiled code";
     /// Exits through link slots that were not linked.
     unlinked "exits that were not linked";
-    /// Addresses found in a thread's own table.
-    hits "look-ups answered by the thread";
     /// Addresses looked up in the code cache.
     misses "look-ups in the code cache";
     /// System calls.
     system_calls "system calls";
     /// Ranges of code declared stale.
     invalidations "invalidations";
-    /// Microseconds spent lifting and optimising.
-    lift_micros "µs lifting and optimising";
-    /// Microseconds spent compiling.
-    compile_micros "µs compiling";
+    /// Nanoseconds spent lifting and optimising.
+    lift_nanos "ns lifting and optimising";
+    /// Nanoseconds spent compiling.
+    compile_nanos "ns compiling";
 }
 
 /// One counter.

@@ -6,30 +6,33 @@ use crate::options::DumpItem;
 use crate::runtime::Runtime;
 use crate::{disassemble, tier};
 use philae_backends::cranelift::{Code, CompileError, Exactness, LinkSite, Options};
-use philae_frontends::{Coverage, Fetch, Shape, lift_region};
+use philae_backends::interp::Steps;
+use philae_frontends::{Coverage, Fetch, Shape, lift_into};
 use philae_ir::{Arch, Region, opt, verify};
 use philae_syscalls::{Mm, uaccess};
 use std::time::Instant;
 
 /// Lifts the block at `pc` for the interpreter, which compares its bytes before it runs it if the guest may change
-/// them: code that is cold is not worth catching writes to its page.
-pub fn block(runtime: &Runtime, mm: &Mm, pc: u64) -> (Region, Source) {
-    let start = Instant::now();
-    let mut window = Window::new(Changes::Compared);
+/// them: code that is cold is not worth catching writes to its page. `region` is where it is lifted.
+pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, region: &mut Region) -> (Steps, Source) {
+    let start = runtime.options.stats.then(Instant::now);
+    region.reset(pc);
+    let mut reader = Reader::new(mm, Changes::Compared);
     let mut bytes = Vec::new();
     let mut fetch = |at: u64, buffer: &mut [u8]| {
-        let length = window.fetch(mm, at, buffer);
+        let length = reader.fetch(at, buffer);
         bytes.truncate((at - pc) as usize);
         bytes.extend_from_slice(&buffer[..length]);
         length
     };
-    let (region, coverage) = lift(runtime, mm, pc, Shape::Block { limit: tier::BLOCK_LIMIT }, &mut fetch);
+    let coverage = lift(runtime, mm, region, Shape::Block { limit: tier::BLOCK_LIMIT }, &mut fetch);
+    let steps = Steps::new(region);
     bytes.truncate(coverage.ranges.last().map_or(0, |range| range.end - pc) as usize);
     let stats = &runtime.stats;
     stats.blocks.add(1);
     stats.block_instructions.add(coverage.instructions as u64);
-    stats.lift_micros.add(start.elapsed().as_micros() as u64);
-    (region, Source { ranges: coverage.ranges, bytes: window.changeable.then(|| bytes.into_boxed_slice()) })
+    stats.lift_nanos.add(start.map_or(0, |start| start.elapsed().as_nanos() as u64));
+    (steps, Source { ranges: coverage.ranges, bytes: reader.changeable.then(|| bytes.into_boxed_slice()) })
 }
 
 /// Compiles the region that is worth it at `pc`.
@@ -46,28 +49,29 @@ pub fn region(runtime: &Runtime, mm: &Mm, pc: u64) -> Result<(Code, Coverage), C
 fn region_of(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Result<(Code, Coverage), CompileError> {
     let start = Instant::now();
     let wanted = |target| tier::belongs(runtime, target);
-    let mut window = Window::new(Changes::Caught);
-    let mut fetch = |at: u64, buffer: &mut [u8]| window.fetch(mm, at, buffer);
-    let (mut region, coverage) = lift(runtime, mm, pc, Shape::Graph { limit, wanted: &wanted }, &mut fetch);
+    let mut reader = Reader::new(mm, Changes::Caught);
+    let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
+    let mut region = Region::new(runtime.arch, pc);
+    let coverage = lift(runtime, mm, &mut region, Shape::Graph { limit, wanted: &wanted }, &mut fetch);
     let exactness = runtime.exactness();
     optimise(runtime, &mut region, exactness);
     let lifted = Instant::now();
     let result = compile(runtime, &region, exactness);
     let stats = &runtime.stats;
-    stats.lift_micros.add((lifted - start).as_micros() as u64);
-    stats.compile_micros.add(lifted.elapsed().as_micros() as u64);
+    stats.lift_nanos.add((lifted - start).as_nanos() as u64);
+    stats.compile_nanos.add(lifted.elapsed().as_nanos() as u64);
     let code = result?;
     stats.regions.add(1);
     stats.region_instructions.add(coverage.instructions as u64);
     Ok((code, coverage))
 }
 
-fn lift(runtime: &Runtime, mm: &Mm, pc: u64, shape: Shape<'_>, fetch: Fetch<'_>) -> (Region, Coverage) {
-    let (region, coverage) = lift_region(runtime.arch, pc, shape, fetch);
-    debug_assert_eq!(verify::verify(&region), Ok(()), "lifted\n{region}");
-    dump_guest(runtime, mm, pc, &coverage);
-    dump(runtime, DumpItem::Ir, pc, || region.to_string());
-    (region, coverage)
+fn lift(runtime: &Runtime, mm: &Mm, region: &mut Region, shape: Shape<'_>, fetch: Fetch<'_>) -> Coverage {
+    let coverage = lift_into(region, shape, fetch);
+    debug_assert_eq!(verify::verify(region), Ok(()), "lifted\n{region}");
+    dump_guest(runtime, mm, region.pc, &coverage);
+    dump(runtime, DumpItem::Ir, region.pc, || region.to_string());
+    coverage
 }
 
 fn optimise(runtime: &Runtime, region: &mut Region, exactness: Exactness) {
@@ -103,7 +107,7 @@ fn dump_guest(runtime: &Runtime, mm: &Mm, pc: u64, coverage: &Coverage) {
         let mut text = String::new();
         for range in &coverage.ranges {
             let mut bytes = vec![0; (range.end - range.start) as usize];
-            let length = Window::new(Changes::Compared).fetch(mm, range.start, &mut bytes);
+            let length = Reader::new(mm, Changes::Compared).fetch(range.start, &mut bytes);
             text += &disassemble::listing(runtime.arch, range.start, &bytes[..length]);
         }
         text
@@ -119,52 +123,37 @@ enum Changes {
     Compared,
 }
 
-/// A stretch of guest code, read once for the instructions in it.
-struct Window {
+/// Reads guest code.
+struct Reader<'a> {
+    mm: &'a Mm,
     changes: Changes,
-    /// Whether the guest may change, unannounced, what was read.
+    /// Whether the guest may change, unannounced, anything of what was read.
     changeable: bool,
-    start: u64,
-    length: usize,
-    bytes: [u8; Window::SIZE],
 }
 
-impl Window {
-    const SIZE: usize = 512;
-
-    fn new(changes: Changes) -> Window {
-        Window { changes, changeable: false, start: 0, length: 0, bytes: [0; Window::SIZE] }
+impl<'a> Reader<'a> {
+    fn new(mm: &'a Mm, changes: Changes) -> Reader<'a> {
+        Reader { mm, changes, changeable: false }
     }
 
     /// Copies code at `pc` into `buffer`; gives the length of what may be executed there.
-    fn fetch(&mut self, mm: &Mm, pc: u64, buffer: &mut [u8]) -> usize {
+    fn fetch(&mut self, pc: u64, buffer: &mut [u8]) -> usize {
         let mut done = 0;
         while done < buffer.len() {
             let at = pc.wrapping_add(done as u64);
-            if at.wrapping_sub(self.start) >= self.length as u64 && !self.fill(mm, at) {
+            let Some(executable) = self.mm.executable_range(at) else { break };
+            let length = (executable.end - at).min((buffer.len() - done) as u64) as usize;
+            let range = at..at + length as u64;
+            match (self.mm.arch(), self.changes) {
+                (Arch::Aarch64, _) => {}
+                (Arch::X86_64, Changes::Caught) => self.mm.watch_code(&range),
+                (Arch::X86_64, Changes::Compared) => self.changeable |= self.mm.is_changeable(&range),
+            }
+            if uaccess::read_bytes(at, &mut buffer[done..done + length]).is_err() {
                 break;
             }
-            let from = (at - self.start) as usize;
-            let count = (self.length - from).min(buffer.len() - done);
-            buffer[done..done + count].copy_from_slice(&self.bytes[from..from + count]);
-            done += count;
+            done += length;
         }
         done
-    }
-
-    /// Reads the window that starts at `pc`; false if nothing there may be executed.
-    fn fill(&mut self, mm: &Mm, pc: u64) -> bool {
-        self.start = pc;
-        self.length = mm.executable_range(pc).map_or(0, |range| (range.end - pc).min(Window::SIZE as u64) as usize);
-        let range = pc..pc + self.length as u64;
-        match (mm.arch(), self.changes) {
-            (Arch::Aarch64, _) => {}
-            (Arch::X86_64, Changes::Caught) => mm.watch_code(&range),
-            (Arch::X86_64, Changes::Compared) => self.changeable |= mm.is_changeable(&range),
-        }
-        if self.length > 0 && uaccess::read_bytes(pc, &mut self.bytes[..self.length]).is_err() {
-            self.length = 0;
-        }
-        self.length > 0
     }
 }

@@ -383,7 +383,7 @@ impl Mm {
     }
 
     /// Gives up watching the page of `address`, which the guest wants to write, and forgets the code that changes with
-    /// it. False if it is not a watched page: then the fault is the guest's own.
+    /// it. False if the guest may not write it: then the fault is the guest's own.
     pub fn unwatch_code(&self, address: u64) -> bool {
         self.lock().unwatch(address & !(PAGE - 1))
     }
@@ -577,10 +577,11 @@ impl Space {
         }
     }
 
-    /// Lets the guest write a watched page again, and forgets the code that changes with it; false if it is none.
+    /// Lets the guest write a watched page again, and forgets the code that changes with it. False if the guest may not
+    /// write the page; a page that is not watched any more has just been written by another thread.
     fn unwatch(&mut self, page: u64) -> bool {
         let prot = self.vmas.find(page).map_or(0, |vma| vma.prot);
-        let Some(code) = self.watched.remove(&page) else { return false };
+        let Some(code) = self.watched.remove(&page) else { return prot & WRITE != 0 };
         for code in code {
             (self.forget)(code..code + PAGE);
         }

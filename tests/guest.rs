@@ -380,7 +380,7 @@ fn code_cache_is_reclaimed() {
         }
         let words = ["2500", "40", "4"];
         let wanted = run(Command::new(&twin).args(words), "", LIMIT);
-        let outcome = run(philae(["-tb-size", "1", "-stats"]).arg(&path).args(words), "", LIMIT);
+        let outcome = run(philae(["-tb-size", "1", "-stats", "-tier", "cranelift"]).arg(&path).args(words), "", LIMIT);
         let counter = |what: &str| {
             let line = outcome.stderr.lines().find(|line| line.ends_with(what)).unwrap_or_default();
             line.split_whitespace().next().and_then(|count| count.parse().ok()).unwrap_or(0)

@@ -8,9 +8,9 @@ helpers! {
     /// AESD: the inverse of AESE's steps.
     AESD "a64_aesd" (2) -> V128, Pure, |_, [d, n, _]| substitute(d ^ n, &INVERSE_SBOX, |row| 4 - row);
     /// AESMC: MixColumns.
-    AESMC "a64_aesmc" (1) -> V128, Pure, |_, [n, ..]| mix_columns(n, [2, 3, 1, 1]);
+    AESMC "a64_aesmc" (1) -> V128, Pure, |_, [n, ..]| columns(n, mix);
     /// AESIMC: InvMixColumns.
-    AESIMC "a64_aesimc" (1) -> V128, Pure, |_, [n, ..]| mix_columns(n, [14, 11, 13, 9]);
+    AESIMC "a64_aesimc" (1) -> V128, Pure, |_, [n, ..]| columns(n, unmix);
 }
 
 /// FIPS 197, 5.1.1: the inverse in GF(2^8), then an affine map.
@@ -64,11 +64,24 @@ fn substitute(state: u128, table: &[u8; 256], shift: impl Fn(usize) -> usize) ->
     }))
 }
 
-/// Each column times the polynomial whose circulant matrix has `first` as its first row.
-fn mix_columns(state: u128, first: [u8; 4]) -> u128 {
-    let bytes = state.to_le_bytes();
-    u128::from_le_bytes(std::array::from_fn(|i| {
-        let (row, column) = (i % 4, i / 4 * 4);
-        (0..4).fold(0, |sum, k| sum ^ multiply(bytes[column + (row + k) % 4], first[k]))
-    }))
+/// `f` of every column; row 0 is a column's lowest byte.
+fn columns(state: u128, f: impl Fn(u32) -> u32) -> u128 {
+    (0..128).step_by(32).fold(0, |all, at| all | u128::from(f((state >> at) as u32)) << at)
+}
+
+/// [`double`] of four bytes.
+fn double_each(column: u32) -> u32 {
+    let reduction = (column >> 7 & 0x0101_0101) * 0x1b;
+    (column & 0x7f7f_7f7f) << 1 ^ reduction
+}
+
+/// FIPS 197, 5.1.3: row i becomes twice itself, thrice the next, and the two after, summed.
+fn mix(column: u32) -> u32 {
+    let doubled = double_each(column);
+    doubled ^ (doubled ^ column).rotate_right(8) ^ column.rotate_right(16) ^ column.rotate_right(24)
+}
+
+/// FIPS 197, 5.3.3, whose matrix is that of [`mix`] times the circulant one of 5, 0, 4, 0.
+fn unmix(column: u32) -> u32 {
+    mix(column ^ double_each(double_each(column ^ column.rotate_right(16))))
 }

@@ -36,12 +36,18 @@ mod tests;
 mod word;
 
 use crate::lift::{Decoded, Guest, Lift, LiftError};
-use philae_ir::Arch;
 use word::Word;
 
 /// The aarch64 guest.
 #[derive(Clone, Copy, Debug)]
 pub struct Aarch64;
+
+/// Takes one word after another.
+#[derive(Clone, Copy, Debug)]
+pub struct Words<'c> {
+    pc: u64,
+    code: &'c [u8],
+}
 
 /// A decoded instruction: its word and its body.
 #[derive(Clone, Copy, Debug)]
@@ -52,12 +58,18 @@ pub struct Insn {
 
 impl Guest for Aarch64 {
     type Insn = Insn;
-    const ARCH: Arch = Arch::Aarch64;
     const MAX_LENGTH: usize = 4;
 
-    fn decode(pc: u64, bytes: &[u8]) -> Decoded<Insn> {
-        let Some(&bytes) = bytes.first_chunk() else { return Decoded::Truncated };
-        let word = Word(u32::from_le_bytes(bytes));
+    type Decoder<'c> = Words<'c>;
+
+    fn decoder(pc: u64, code: &[u8]) -> Words<'_> {
+        Words { pc, code }
+    }
+
+    fn decode_next(words: &mut Words<'_>) -> Decoded<Insn> {
+        let Some((&bytes, rest)) = words.code.split_first_chunk() else { return Decoded::Truncated };
+        let (pc, word) = (words.pc, Word(u32::from_le_bytes(bytes)));
+        *words = Words { pc: pc.wrapping_add(4), code: rest };
         match decode::find(word) {
             Some(row) => Decoded::Insn { insn: Insn { word, row }, length: 4, flow: branch::flow(pc, word) },
             None => Decoded::Undefined,

@@ -27,7 +27,6 @@ mod x87_unit;
 
 use crate::lift::{Decoded, Flow, Guest, Lift, LiftError};
 use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, OpKind};
-use philae_ir::Arch;
 
 /// The x86_64 guest.
 #[derive(Clone, Copy, Debug)]
@@ -35,15 +34,20 @@ pub struct X86_64;
 
 impl Guest for X86_64 {
     type Insn = Instruction;
-    const ARCH: Arch = Arch::X86_64;
     const MAX_LENGTH: usize = 15;
 
-    fn decode(pc: u64, bytes: &[u8]) -> Decoded<Instruction> {
-        let mut decoder = Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE);
+    type Decoder<'c> = (Decoder<'c>, &'c [u8]);
+
+    fn decoder(pc: u64, code: &[u8]) -> Self::Decoder<'_> {
+        (Decoder::with_ip(64, code, pc, DecoderOptions::NONE), code)
+    }
+
+    fn decode_next((decoder, code): &mut Self::Decoder<'_>) -> Decoded<Instruction> {
+        let rest = &code[decoder.position()..];
         let insn = decoder.decode();
         if insn.is_invalid() {
-            let starved = decoder.last_error() == DecoderError::NoMoreBytes && bytes.len() < Self::MAX_LENGTH;
-            return if starved && may_become_valid(bytes) { Decoded::Truncated } else { Decoded::Undefined };
+            let starved = decoder.last_error() == DecoderError::NoMoreBytes && rest.len() < Self::MAX_LENGTH;
+            return if starved && may_become_valid(rest) { Decoded::Truncated } else { Decoded::Undefined };
         }
         Decoded::Insn { insn, length: insn.len() as u8, flow: flow(&insn) }
     }

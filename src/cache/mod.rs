@@ -21,7 +21,8 @@ use dependants::{Dependant, Dependants};
 use followers::{Changes, Followers};
 pub use followers::{Forgotten, Presence};
 use philae_backends::cranelift::{Code, FaultSite, LinkSlot, resolver_address};
-use philae_ir::Region;
+use philae_backends::interp::Steps;
+use philae_frontends::Coverage;
 use philae_ir::state::Control;
 use philae_syscalls::uaccess;
 use std::collections::{BTreeMap, HashMap};
@@ -65,13 +66,26 @@ impl Source {
 pub struct Entry {
     /// The guest address.
     pub pc: u64,
-    /// The block that the interpreter runs.
-    pub region: Region,
+    /// The block, for the interpreter.
+    pub steps: Steps,
     source: Source,
     /// How often the interpreter was sent here; [`Entry::REFUSED`] once compiling was given up.
     pub executions: AtomicU32,
     /// Address of the compiled region that starts here, or 0.
     pub code: AtomicU64,
+    /// In how many compiled regions a block starts here.
+    copies: AtomicU32,
+}
+
+/// What is known of a guest address that a region may take in.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Standing {
+    /// How often the interpreter was sent there.
+    pub executions: u32,
+    /// In how many compiled regions a block starts there.
+    pub copies: u32,
+    /// How many guest bytes the compiled region came from that starts there, 0 if there is none.
+    pub compiled_bytes: u64,
 }
 
 impl Entry {
@@ -177,14 +191,21 @@ impl Cache {
         self.lock().entries.get(&pc).cloned()
     }
 
-    /// Executions of each of these addresses, 0 where nothing is known: what region formation goes by.
-    pub fn executions(&self, pc: u64) -> u32 {
-        self.lock().entries.get(&pc).map_or(0, |entry| entry.executions.load(Ordering::Relaxed))
+    /// What region formation goes by.
+    pub fn standing(&self, pc: u64) -> Standing {
+        let inner = self.lock();
+        let Some(entry) = inner.entries.get(&pc) else { return Standing::default() };
+        let region = inner.regions.get(&pc).into_iter().flatten();
+        Standing {
+            executions: entry.executions.load(Ordering::Relaxed),
+            copies: entry.copies.load(Ordering::Relaxed),
+            compiled_bytes: region.map(|range| range.end - range.start).sum(),
+        }
     }
 
     /// Adds the interpreter's block, unless code changed since `generation` was read. The entry that another thread
     /// was quicker to add is as good.
-    pub fn insert_block(&self, region: Region, source: Source, generation: u64) -> Option<Arc<Entry>> {
+    pub fn insert_block(&self, pc: u64, steps: Steps, source: Source, generation: u64) -> Option<Arc<Entry>> {
         let mut inner = self.lock();
         if inner.entries.len() >= self.most_entries {
             self.start_anew(&mut inner);
@@ -192,13 +213,12 @@ impl Cache {
         if generation != self.generation() {
             return None;
         }
-        let pc = region.pc;
         if let Some(known) = inner.entries.get(&pc) {
             return Some(known.clone());
         }
         inner.dependants.add(Dependant::Block(pc), &source.ranges);
-        let (executions, code) = (AtomicU32::new(0), AtomicU64::new(0));
-        let entry = Arc::new(Entry { pc, region, source, executions, code });
+        let (executions, code, copies) = (AtomicU32::new(0), AtomicU64::new(0), AtomicU32::new(0));
+        let entry = Arc::new(Entry { pc, steps, source, executions, code, copies });
         inner.entries.insert(pc, entry.clone());
         Some(entry)
     }
@@ -229,7 +249,7 @@ impl Cache {
 
     /// Publishes the compiled region of an entry and links every exit to it, unless code changed since `generation`
     /// was read or the arena is full. The region that another thread was quicker to add is as good.
-    pub fn insert_code(&self, pc: u64, code: Code, ranges: Vec<Range<u64>>, generation: u64) -> Option<u64> {
+    pub fn insert_code(&self, pc: u64, code: Code, coverage: Coverage, generation: u64) -> Option<u64> {
         let mut inner = self.lock();
         if generation != self.generation() {
             return None;
@@ -240,8 +260,11 @@ impl Cache {
             return Some(known);
         }
         let base = inner.arena.add_code(&code.bytes)?;
-        inner.dependants.add(Dependant::Region(pc), &ranges);
-        inner.regions.insert(pc, ranges);
+        inner.dependants.add(Dependant::Region(pc), &coverage.ranges);
+        inner.regions.insert(pc, coverage.ranges);
+        for block in coverage.blocks.iter().filter_map(|block| inner.entries.get(block)) {
+            block.copies.fetch_add(1, Ordering::Relaxed);
+        }
         inner.code.insert(base, Compiled { pc, length: code.bytes.len() as u64, faults: code.faults });
         let address = base + code.entry as u64;
         entry.code.store(address, Ordering::Release);
@@ -370,6 +393,7 @@ impl Inner {
     fn unlink(&mut self, entry: &Entry) {
         entry.code.store(0, Ordering::Release);
         entry.executions.store(0, Ordering::Relaxed);
+        entry.copies.store(0, Ordering::Relaxed);
         if let Some(ranges) = self.regions.remove(&entry.pc) {
             self.dependants.remove(Dependant::Region(entry.pc), &ranges);
         }

@@ -39,6 +39,11 @@ impl Context<'_> {
         self.0.uc_mcontext.gregs[libc::REG_RAX as usize] = value as i64;
     }
 
+    /// Whether the fault is a write (SDM volume 3, 4.7: W/R of the error code).
+    pub fn is_write(&self) -> bool {
+        self.fault().error & 2 != 0
+    }
+
     /// What the processor said of the fault.
     pub fn fault(&self) -> FaultContext {
         let register = |index: libc::c_int| self.0.uc_mcontext.gregs[index as usize] as u64;

@@ -10,16 +10,22 @@ mod int;
 mod vector;
 
 use crate::ops::{Carry, Cond, ImmKind, IntCond, Op, RmwOp, Takes};
-use crate::region::{Inst, Region};
+use crate::region::{Inst, Region, Value};
 use crate::ty::Ty;
 
 /// The result of `inst`, a pure instruction of `region`, for these operands.
 pub fn eval(region: &Region, inst: &Inst, args: [u128; 3]) -> u128 {
+    eval_inst(&region.insts, &region.consts, inst, args)
+}
+
+/// The result of `inst`, a pure instruction among `insts` and `consts` that its operands and `imm` may name.
+pub fn eval_inst(insts: &[Inst], consts: &[u128], inst: &Inst, args: [u128; 3]) -> u128 {
     let row = inst.op.info();
     let pooled = row.imm == ImmKind::Const;
-    let imm = if pooled { region.consts[inst.imm as usize] } else { u128::from(inst.imm) };
+    let imm = if pooled { consts[inst.imm as usize] } else { u128::from(inst.imm) };
     let converts = row.takes.first() == Some(&Takes::Any);
-    let from = if converts { region.ty(inst.args[0]) } else { inst.ty };
+    let result = |value: Value| insts[value.index()].result().expect("an operand is a value");
+    let from = if converts { result(inst.args[0]) } else { inst.ty };
     eval_op(inst.op, inst.ty, from, inst.aux, imm, args)
 }
 

@@ -304,7 +304,7 @@ ops! {
     /// Whether condition `aux` holds for flags f.
     FlagsTest "flags_test" (Flags) -> Bool, Pure, Cond, None;
 
-    /// Sum, rounded to nearest even; NaNs as `aux` says, as in all that follows.
+    /// Sum, rounded as the guest's control register says (to nearest even by default); NaNs as `aux` says. So in all that follows.
     Fadd "fadd" (Same Same) -> Same, Pure, Nan, None;
     /// Difference.
     Fsub "fsub" (Same Same) -> Same, Pure, Nan, None;
@@ -334,15 +334,15 @@ ops! {
     Fround "fround" (Same) -> Same, Pure, Rounding, None;
     /// binary32 to binary64, exact; NaNs are quieted and keep sign and payload. T is `f64`, or `f64x2` for the two low lanes.
     Fpromote "fpromote" (Any) -> Same, Pure, None, None;
-    /// binary64 to binary32, to nearest even; NaNs are quieted and keep sign and the top of the payload. T is `f32`, or `f32x4` of two lanes with zeroes above.
+    /// binary64 to binary32, rounded as sums are; NaNs are quieted and keep sign and the top of the payload. T is `f32`, or `f32x4` of two lanes with zeroes above.
     Fdemote "fdemote" (Any) -> Same, Pure, None, None;
     /// Float to signed integer of type T, rounded as `aux` says, saturating; NaN gives 0.
     FtoSint "fto_sint" (Any) -> Same, Pure, Rounding, None;
     /// Float to unsigned integer of type T, rounded as `aux` says, saturating; NaN gives 0.
     FtoUint "fto_uint" (Any) -> Same, Pure, Rounding, None;
-    /// Signed integer to float of type T, to nearest even.
+    /// Signed integer to float of type T, rounded as sums are.
     SintToF "sint_to_f" (Any) -> Same, Pure, None, None;
-    /// Unsigned integer to float of type T, to nearest even.
+    /// Unsigned integer to float of type T, rounded as sums are.
     UintToF "uint_to_f" (Any) -> Same, Pure, None, None;
 
     /// All lanes hold the scalar.

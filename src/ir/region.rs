@@ -260,12 +260,27 @@ pub struct Region {
     pub consts: Vec<u128>,
     /// The helpers it calls.
     pub helpers: Vec<&'static Helper>,
+    /// Empty lists for the blocks to come.
+    spare: Vec<Vec<Value>>,
 }
 
 impl Region {
     /// An empty region without blocks.
     pub fn new(arch: Arch, pc: u64) -> Region {
-        Region { arch, pc, insts: Vec::new(), blocks: Vec::new(), consts: Vec::new(), helpers: Vec::new() }
+        let (insts, blocks, spare) = (Vec::new(), Vec::new(), Vec::new());
+        Region { arch, pc, insts, blocks, consts: Vec::new(), helpers: Vec::new(), spare }
+    }
+
+    /// Makes it an empty region for another address, in the memory that it has.
+    pub fn reset(&mut self, pc: u64) {
+        self.pc = pc;
+        self.insts.clear();
+        self.consts.clear();
+        self.helpers.clear();
+        self.spare.extend(self.blocks.drain(..).map(|mut block| {
+            block.insts.clear();
+            block.insts
+        }));
     }
 
     /// The instruction that makes `value`.
@@ -354,7 +369,8 @@ impl<'a> Builder<'a> {
 
     /// A new empty block.
     pub fn new_block(&mut self) -> BlockId {
-        self.region.blocks.push(Block { insts: Vec::new(), end: Terminator::Open });
+        let insts = self.region.spare.pop().unwrap_or_default();
+        self.region.blocks.push(Block { insts, end: Terminator::Open });
         BlockId(self.region.blocks.len() as u32 - 1)
     }
 

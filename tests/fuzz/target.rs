@@ -1,5 +1,7 @@
-//! The check under libFuzzer: with a nightly compiler and cargo-fuzz, `cargo fuzz run --fuzz-dir tests/fuzz check`.
-//! A stable compiler builds it too, but without coverage (`-Cpasses=sancov-module` is nightly's) it only guesses.
+//! The check under libFuzzer: in this folder, with coverage, `RUSTFLAGS="-Cpasses=sancov-module
+//! -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
+//! -Cllvm-args=-sanitizer-coverage-pc-table" cargo run -- FOLDER`, where FOLDER keeps the inputs it finds.
+//! Sanitizers (`-Zsanitizer=address`) need a nightly compiler.
 
 #![no_main]
 
