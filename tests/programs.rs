@@ -1,0 +1,73 @@
+//! Real dynamic programs, unmodified: Debian arm64's against the native amd64 packages of the same release.
+//!
+//! In: target/real/sysroot-arm64 and sysroot-amd64, which `tests/fetch-programs` fetches, and the shell scripts of
+//! testdata/real/programs. Each script runs in a chroot, its shell under Philae, so that every program it starts is
+//! found, loaded and run by Philae alone. What must hold: the same standard output and the same status. Standard
+//! error is shown, not compared: it names process ids.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+use support::{Failures, Outcome, difference, root, run, skip};
+
+const LIMIT: Duration = Duration::from_secs(170);
+
+/// Mounts what programs expect and runs "$@" in the chroot $1 with a scratch directory of its own.
+const ENTER: &str = r#"sysroot=$1; shift
+mkdir -p "$sysroot/proc" "$sysroot/dev" "$sysroot/root"
+mount --rbind /proc "$sysroot/proc" && mount --rbind /dev "$sysroot/dev" && mount -t tmpfs none "$sysroot/tmp" &&
+cp "$PHILAE" "$sysroot/tmp/philae" && mkdir "$sysroot/tmp/work" && chown 0:0 "$sysroot/tmp/work" &&
+exec env -i PATH=/usr/bin:/usr/sbin HOME=/tmp LANG=C.UTF-8 TZ=UTC chroot "$sysroot" "$@""#;
+
+/// Runs a script in a sysroot, behind the words of `prefix`.
+fn enter(sysroot: &Path, prefix: &[&str], script: &str) -> Outcome {
+    let script = format!("cd /tmp/work\n{script}");
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", ENTER, "sh"]).arg(sysroot).args(prefix).args(["/bin/sh", "-c", &script]);
+    run(command.env("PHILAE", support::PHILAE), "", LIMIT)
+}
+
+fn alike(name: &str) {
+    let (guest, twin) = (root("target/real/sysroot-arm64"), root("target/real/sysroot-amd64"));
+    if !guest.exists() || !twin.exists() || std::env::consts::ARCH != "x86_64" {
+        return skip(name, "the sysroots were not fetched; tests/fetch-programs does it");
+    }
+    if !Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|status| status.success()) {
+        return skip(name, "a mount namespace needs root");
+    }
+    let script = fs::read_to_string(root(&format!("testdata/real/programs/{name}.sh"))).expect("a script");
+    let wanted = enter(&twin, &[], &script);
+    let got = enter(&guest, &["/tmp/philae"], &script);
+    let mut failures = Failures::default();
+    if got.end != wanted.end {
+        failures.add(name, &format!("ended with {}, wanted {}; errors:\n{}", got.end, wanted.end, got.stderr));
+    }
+    if got.stdout != wanted.stdout {
+        failures.add(name, &format!("{}; errors:\n{}", difference(&got.stdout, &wanted.stdout), got.stderr));
+    }
+    failures.check();
+}
+
+macro_rules! programs {
+    ($($name:ident: $script:literal;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                alike($script);
+            }
+        )*
+    };
+}
+
+programs! {
+    bash: "bash";
+    coreutils: "coreutils";
+    git: "git";
+    openssl: "openssl";
+    perl: "perl";
+    python: "python";
+    python_processes: "python-processes";
+}
