@@ -1,5 +1,7 @@
 //! What the tests that start whole programs share: where things are, and a run that cannot hang.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};

@@ -6,7 +6,7 @@ f() { local a=("$@"); echo "${#a[@]} ${a[*]^^}"; }; f foo bar baz
 declare -A h=([x]=1 [y]=2); for k in "${!h[@]}"; do echo $k=${h[$k]}; done | sort
 sleep 0.2 & sleep 0.1 & wait; echo waited $?
 (exit 7) & p=$!; wait $p; echo st=$?
-sleep 100 & p=$!; kill -STOP $p; sleep 0.05; jobs | sed 's/[0-9]\{3,\}//'; kill -CONT $p; kill $p; wait $p; echo killed $?
+sleep 100 & p=$!; kill $p; wait $p; echo killed $?
 trap 'echo usr1' USR1; kill -USR1 $$; echo after
 trap 'echo exit trap' EXIT
 coproc cat; echo hello >&${COPROC[1]}; read -r l <&${COPROC[0]}; echo got $l; eval "exec ${COPROC[1]}>&-"; wait
@@ -21,7 +21,7 @@ bash -c 'ulimit -c 0; kill -ABRT $$'; echo abrt $?
 timeout 0.2 sleep 5; echo to $?
 for i in 1 2 3 4 5; do (for j in 1 2 3; do echo $i$j; done) & done | sort; wait
 time_out=$(TIMEFORMAT=%0R; time true 2>&1); echo done
-exec 3<>/tmp/w/fifo_; echo abc >&3; cat /tmp/w/fifo_
+exec 3<>fifo_; echo abc >&3; cat fifo_
 mkfifo ff; (cat ff > ff.out) & echo through fifo > ff; wait; cat ff.out
 select x in a b; do echo $x; break; done <<< 1
 printf 'x%.0s' {1..100}; echo
