@@ -16,7 +16,7 @@ use std::io::Write;
 use std::sync::atomic::Ordering;
 
 /// `si_code` of an access that the mapping does not allow.
-const SEGV_ACCERR: i32 = 2;
+pub const SEGV_ACCERR: i32 = 2;
 
 /// The last fault of the guest on this thread.
 #[derive(Clone, Copy, Debug)]

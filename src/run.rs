@@ -5,7 +5,7 @@
 
 use crate::cache::Entry;
 use crate::chaos::{Chaos, Disturbance, Flip};
-use crate::fault::{self, HostFault};
+use crate::fault::{self, HostFault, SEGV_ACCERR};
 use crate::thread::Thread;
 use crate::{disassemble, exec, spawn, tier, translate};
 use philae_backends::{Exit, FloatControl, cranelift};
@@ -22,7 +22,6 @@ const FPE_INTDIV: i32 = 1;
 const TRAP_BRKPT: i32 = 1;
 const BUS_ADRALN: i32 = 1;
 const SEGV_MAPERR: i32 = 1;
-const SEGV_ACCERR: i32 = 2;
 const SI_KERNEL: i32 = 0x80;
 
 /// How a guest thread ended.

@@ -11,7 +11,7 @@ use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, Signature, Valu
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
 use philae_ir::eval::eval_op;
-use philae_ir::ops::{ImmKind, OPS, Takes};
+use philae_ir::ops::{ImmKind, OPS};
 use philae_ir::{CpuState, Helper, Inst, Ty};
 use std::mem::offset_of;
 
@@ -85,31 +85,13 @@ pub(super) unsafe extern "sysv64" fn evaluate_scratch(state: *mut CpuState, pack
     // SAFETY: translated code passes its own state, which nothing else refers to while it runs.
     let scratch = unsafe { &mut (*state).ctl.scratch };
     let [op, ty, from, aux, ..] = packed.to_le_bytes();
-    let (row, ty, from) = (&OPS[usize::from(op)], type_of(ty), type_of(from));
+    let (row, ty, from) = (&OPS[usize::from(op)], Ty::from_aux(ty), Ty::from_aux(from));
     let mut args = [0; 3];
     for ((arg, words), &takes) in args.iter_mut().zip(*scratch).zip(row.takes) {
-        *arg = (u128::from(words[0]) | u128::from(words[1]) << 64) & operand_type(takes, ty, from).mask();
+        *arg = (u128::from(words[0]) | u128::from(words[1]) << 64) & takes.ty(ty).unwrap_or(from).mask();
     }
     let result = eval_op(row.op, ty, from, aux, u128::from(packed >> 32), args);
     scratch[0] = [result as u64, (result >> 64) as u64];
-}
-
-fn operand_type(takes: Takes, ty: Ty, from: Ty) -> Ty {
-    match takes {
-        Takes::Same => ty.value(),
-        Takes::Bool => Ty::I8,
-        Takes::I32 => Ty::I32,
-        Takes::I64 => Ty::I64,
-        Takes::I128 => Ty::I128,
-        Takes::V128 => Ty::V128,
-        Takes::Flags => Ty::Flags,
-        Takes::Lane => ty.lane(),
-        Takes::Any => from,
-    }
-}
-
-fn type_of(number: u8) -> Ty {
-    Ty::NAMES[usize::from(number)].0
 }
 
 macro_rules! thunks {

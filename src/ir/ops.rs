@@ -29,6 +29,23 @@ pub enum Takes {
     Any,
 }
 
+impl Takes {
+    /// The type of the operand, for an instruction of type `ty`; `None` if it may have any.
+    pub fn ty(self, ty: Ty) -> Option<Ty> {
+        match self {
+            Takes::Same => Some(ty.value()),
+            Takes::Bool => Some(Ty::I8),
+            Takes::I32 => Some(Ty::I32),
+            Takes::I64 => Some(Ty::I64),
+            Takes::I128 => Some(Ty::I128),
+            Takes::V128 => Some(Ty::V128),
+            Takes::Flags => Some(Ty::Flags),
+            Takes::Lane => Some(ty.lane()),
+            Takes::Any => None,
+        }
+    }
+}
+
 /// What an operation makes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Makes {

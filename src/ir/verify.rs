@@ -3,7 +3,7 @@
 //! In: any region. Out: the first rule that it breaks, in words, with the instruction's text.
 
 use crate::flow::{Dominators, Flow};
-use crate::ops::{AuxKind, ImmKind, Op, OpInfo, Takes};
+use crate::ops::{AuxKind, ImmKind, Op, OpInfo};
 use crate::region::{BlockId, ExitReason, Inst, Pc, Region, Terminator, Value};
 use crate::text::{aux_name, implied_type};
 use crate::ty::Ty;
@@ -148,16 +148,9 @@ impl Verifier<'_> {
             return Err(format!("it takes {count} operands"));
         }
         for (&value, takes) in inst.args[..count].iter().zip(row.takes) {
-            match takes {
-                Takes::Same => self.expect(value, inst.ty.value())?,
-                Takes::Bool => self.expect(value, Ty::I8)?,
-                Takes::I32 => self.expect(value, Ty::I32)?,
-                Takes::I64 => self.expect(value, Ty::I64)?,
-                Takes::I128 => self.expect(value, Ty::I128)?,
-                Takes::V128 => self.expect(value, Ty::V128)?,
-                Takes::Flags => self.expect(value, Ty::Flags)?,
-                Takes::Lane => self.expect(value, inst.ty.lane())?,
-                Takes::Any => {
+            match takes.ty(inst.ty) {
+                Some(ty) => self.expect(value, ty)?,
+                None => {
                     let from = self.type_of(value)?;
                     if !converts(inst.op, from, inst.ty) {
                         return Err(format!("it does not take {}", from.name()));

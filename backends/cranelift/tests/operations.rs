@@ -105,20 +105,6 @@ struct Operands {
     result: u128,
 }
 
-fn operand_type(takes: Takes, ty: Ty, from: Ty) -> Ty {
-    match takes {
-        Takes::Same => ty.value(),
-        Takes::Bool => Ty::I8,
-        Takes::I32 => Ty::I32,
-        Takes::I64 => Ty::I64,
-        Takes::I128 => Ty::I128,
-        Takes::V128 => Ty::V128,
-        Takes::Flags => Ty::Flags,
-        Takes::Lane => ty.lane(),
-        Takes::Any => from,
-    }
-}
-
 /// How the operands reach the operation.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Way {
@@ -134,7 +120,7 @@ fn build(row: &OpInfo, inst: Inst, from: Ty, operands: u64, way: Way) -> Region 
     region(|b| {
         let mut args = Vec::new();
         for (index, &takes) in row.takes.iter().enumerate() {
-            let ty = operand_type(takes, inst.ty, from);
+            let ty = takes.ty(inst.ty).unwrap_or(from);
             let address = b.c64(operands + 16 * index as u64);
             let plain = if ty == Ty::Flags { Ty::I32 } else { ty };
             let value = match way {
@@ -234,7 +220,7 @@ pub(super) fn pick(random: &mut Random, ty: Ty, lane: Ty) -> u128 {
 }
 
 fn pick_operand(random: &mut Random, takes: Takes, ty: Ty, from: Ty) -> u128 {
-    let operand = operand_type(takes, ty, from);
+    let operand = takes.ty(ty).unwrap_or(from);
     match takes {
         Takes::Bool => u128::from(random.next() & 1),
         Takes::Flags => u128::from(random.next() & 15),
@@ -368,7 +354,7 @@ fn condition(row: &OpInfo, flags: Inst, cond: Cond, operands: u64, constant: Opt
     region(|b| {
         let mut flags = flags;
         for (index, &takes) in row.takes.iter().enumerate() {
-            let ty = operand_type(takes, flags.ty, flags.ty);
+            let ty = takes.ty(flags.ty).unwrap_or(flags.ty);
             let address = b.c64(operands + 16 * index as u64);
             let plain = if ty == Ty::Flags { Ty::I32 } else { ty };
             let value = match constant {
