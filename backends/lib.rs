@@ -8,6 +8,7 @@ pub mod cranelift;
 #[path = "float_control_x86_64.rs"]
 mod float_control;
 pub mod interp;
+pub mod link;
 
 pub use float_control::FloatControl;
 

@@ -1,8 +1,9 @@
 //! The table that indirect branches of translated code look into: one for each thread, and an empty one.
 
-use philae_backends::cranelift::{JUMP_CACHE_ENTRIES, JumpCacheEntry, jump_cache_index};
+use crate::cache::SlotPointer;
+use philae_backends::link::{JUMP_CACHE_ENTRIES, JumpCacheEntry, jump_cache_index};
 
-/// A direct-mapped table from guest addresses to code.
+/// A direct-mapped table from guest addresses to their link slots.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct JumpCache {
@@ -16,7 +17,7 @@ impl JumpCache {
     /// What stands where nothing is found: pc 4, which is looked for elsewhere; and elsewhere all bits set, which is
     /// looked for at 0.
     const EMPTY: [JumpCacheEntry; JUMP_CACHE_ENTRIES] = {
-        let mut entries = [JumpCacheEntry { pc: u64::MAX, code: 0 }; JUMP_CACHE_ENTRIES];
+        let mut entries = [JumpCacheEntry::EMPTY; JUMP_CACHE_ENTRIES];
         entries[0].pc = 4;
         entries
     };
@@ -31,15 +32,9 @@ impl JumpCache {
         std::ptr::from_ref(self) as u64
     }
 
-    /// Makes branches to `pc` go to `code`.
-    pub fn insert(&mut self, pc: u64, code: u64) {
-        self.entries[jump_cache_index(pc)] = JumpCacheEntry { pc, code };
-    }
-
-    /// Makes branches to `pc` leave.
-    pub fn remove(&mut self, pc: u64) {
-        let index = jump_cache_index(pc);
-        self.entries[index] = JumpCache::EMPTY[index];
+    /// Makes branches to `pc` go through `slot`.
+    pub fn insert(&mut self, pc: u64, slot: SlotPointer) {
+        self.entries[jump_cache_index(pc)] = JumpCacheEntry { pc, slot: slot.as_ptr() as u64 };
     }
 
     /// Forgets everything.

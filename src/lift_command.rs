@@ -4,8 +4,9 @@ use crate::cache::Scratch;
 use crate::loader::LoadError;
 use crate::options::Execute;
 use crate::{STATUS_USAGE, disassemble, host};
-use philae_backends::cranelift::{Compiler, Exactness, LinkSite, LinkSlot, Options};
+use philae_backends::cranelift::{Compiler, Exactness, Options};
 use philae_backends::interp::Interpreter;
+use philae_backends::link::{LinkSite, LinkSlot};
 use philae_frontends::{Shape, lift_region};
 use philae_ir::state::{PC, aarch64, x86_64};
 use philae_ir::{Arch, CpuState, Effect, Region, Ty, opt, verify};
@@ -35,7 +36,7 @@ pub fn show(arch: Arch, bytes: &[u8], execute: Execute) -> Result<String, LoadEr
     let mut compiler = Compiler::new();
     let mut slots: Vec<Box<LinkSlot>> = Vec::new();
     let mut link = |site: LinkSite| {
-        slots.push(Box::new(LinkSlot::new(site.pc)));
+        slots.push(Box::new(LinkSlot::new(site.pc, 0)));
         slots.last().map_or(std::ptr::null(), |slot| std::ptr::from_ref(&**slot))
     };
     match compiler.compile(&region, Options { exactness: Exactness::Relaxed }, &mut link) {

@@ -3,12 +3,12 @@
 //! What must hold when translated code is entered: the thread's tables follow the cache's generation, and nothing is
 //! pending that was noticed before. A signal that arrives later finds the poll word and the jump cache.
 
-use crate::cache::Entry;
+use crate::cache::{Entry, SlotPointer};
 use crate::chaos::{Chaos, Disturbance, Flip};
 use crate::fault::{self, HostFault, SEGV_ACCERR};
 use crate::thread::Thread;
 use crate::{disassemble, exec, spawn, tier, translate};
-use philae_backends::{Exit, FloatControl, cranelift};
+use philae_backends::{Exit, FloatControl, link};
 use philae_ir::{Arch, ExitReason};
 use philae_syscalls::signal::{self, Delivery, FaultContext, SigInfo};
 use philae_syscalls::{Errno, Outcome, Then, arch as abi, strace, system_call, uaccess};
@@ -94,17 +94,17 @@ impl Thread {
         }
         let entry = self.table.get(pc).expect("it has just been found");
         let flip = self.chaos.as_mut().map_or(Flip::Nothing, Chaos::flip);
-        let code = match entry.code.load(Ordering::Acquire) {
-            _ if flip == Flip::Interpret => None,
-            0 if tier::is_time(self.runtime.options.tier, entry) || flip == Flip::Compile => {
+        if let Some(slot) = entry.slot.filter(|_| flip != Flip::Interpret) {
+            let known = slot.code();
+            let code = if known.is_none() && (tier::is_time(slot) || flip == Flip::Compile) {
                 let delay = self.chaos.as_mut().map_or(Duration::ZERO, Chaos::delay);
-                self.compile(entry, delay)
+                self.compile(pc, slot, delay)
+            } else {
+                known
+            };
+            if let Some(code) = code {
+                return self.enter(slot, code);
             }
-            0 => None,
-            code => Some(code),
-        };
-        if let Some(code) = code {
-            return self.enter(pc, code);
         }
         if entry.is_outdated() {
             self.runtime.forget(pc..pc.saturating_add(1));
@@ -136,33 +136,33 @@ impl Thread {
         }
     }
 
-    /// Compiles the region that starts at an entry, and publishes it after a delay.
-    fn compile(&self, entry: &Entry, delay: Duration) -> Option<u64> {
+    /// Compiles the region that starts at `pc`, and publishes it after a delay; gives its code.
+    fn compile(&self, pc: u64, slot: SlotPointer, delay: Duration) -> Option<u64> {
         let generation = self.runtime.cache.generation();
         if !self.runtime.cache.has_room() {
             return None;
         }
-        match translate::region(&self.runtime, &self.task.mm, entry.pc) {
+        match translate::region(&self.runtime, &self.task.mm, pc) {
             Ok((code, coverage)) => {
                 if !delay.is_zero() {
                     std::thread::sleep(delay);
                 }
-                self.runtime.cache.insert_code(entry.pc, code, coverage, generation)
+                self.runtime.cache.insert_code(pc, &code, coverage, generation)?.code()
             }
             Err(error) => {
-                entry.executions.store(Entry::REFUSED, Ordering::Relaxed);
+                tier::refuse(slot);
                 self.runtime.stats.refused.add(1);
                 if !self.runtime.options.dump.items.is_empty() {
-                    self.runtime.log.write(&format!("-- not compiled: {:#x}: {error}\n", entry.pc));
+                    self.runtime.log.write(&format!("-- not compiled: {pc:#x}: {error}\n"));
                 }
                 None
             }
         }
     }
 
-    fn enter(&mut self, pc: u64, code: u64) -> Exit {
+    fn enter(&mut self, slot: SlotPointer, code: u64) -> Exit {
         self.counts.entered += 1;
-        self.remember_code(pc, code);
+        self.remember_slot(self.cpu.pc(), slot);
         if self.chaos.as_mut().is_some_and(Chaos::leaves) {
             self.cpu.ctl.poll.store(1, Ordering::Release);
         }
@@ -170,7 +170,7 @@ impl Thread {
         control.set();
         // SAFETY: the address is that of compiled code for this guest, which stays until this thread follows a
         // change; `synchronise` has set the jump cache, and everything code links to comes from the same cache.
-        unsafe { cranelift::enter(code as *const u8, &mut self.cpu) };
+        unsafe { link::enter(code as *const u8, &mut self.cpu) };
         control.reset();
         self.counts.unlinked += u64::from(self.cpu.ctl.exit_link != 0);
         let reason = ExitReason::from_number(self.cpu.ctl.exit_reason);

@@ -1,9 +1,11 @@
 //! What all threads of a guest process share, beside what its kernel keeps.
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Settings};
 use crate::options::Options;
+use crate::tier;
 use crate::trace::{Log, Stats};
 use philae_backends::cranelift::{Compiler, Exactness, Recovery};
+use philae_backends::link::resolver_address;
 use philae_ir::Arch;
 use std::fs::File;
 use std::ops::Range;
@@ -32,9 +34,11 @@ pub struct Runtime {
 impl Runtime {
     /// A runtime that has translated nothing yet.
     pub fn new(arch: Arch, options: Options, log: Log, own_file: Option<File>) -> std::io::Result<Runtime> {
+        let heat = tier::first_heat(options.tier);
+        let settings = Settings { limit: options.cache_size, heat, spill: resolver_address() };
         Ok(Runtime {
             arch,
-            cache: Cache::new(options.cache_size)?,
+            cache: Cache::new(settings)?,
             options,
             compiler: Mutex::new(Compiler::with_recovery(Recovery::InLoops)),
             log,

@@ -1,6 +1,6 @@
 //! A guest thread: its registers, its kernel side, and what it needs to find translated code quickly.
 
-use crate::cache::{Entry, Forgotten, Presence};
+use crate::cache::{Entry, Forgotten, Presence, SlotPointer};
 use crate::chaos::Chaos;
 use crate::fault;
 use crate::jump_cache::JumpCache;
@@ -137,12 +137,7 @@ impl Thread {
                 self.table.clear();
                 self.jump_cache.clear();
             }
-            Forgotten::Addresses(all) => {
-                for pc in all {
-                    self.jump_cache.remove(pc);
-                    self.table.remove(pc);
-                }
-            }
+            Forgotten::Addresses(all) => all.into_iter().for_each(|pc| self.table.remove(pc)),
         }
     }
 
@@ -150,9 +145,9 @@ impl Thread {
         self.cpu.ctl.jump_cache.store(self.jump_cache.address(), Ordering::Release);
     }
 
-    /// Makes indirect branches to `pc` find `code` without leaving translated code.
-    pub fn remember_code(&mut self, pc: u64, code: u64) {
-        self.jump_cache.insert(pc, code);
+    /// Makes indirect branches to `pc` find its link slot without leaving translated code.
+    pub fn remember_slot(&mut self, pc: u64, slot: SlotPointer) {
+        self.jump_cache.insert(pc, slot);
     }
 }
 

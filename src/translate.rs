@@ -5,8 +5,9 @@ use crate::cache::{SlotPointer, Source};
 use crate::options::DumpItem;
 use crate::runtime::Runtime;
 use crate::{disassemble, tier};
-use philae_backends::cranelift::{Code, CompileError, Exactness, LinkSite, Options};
+use philae_backends::cranelift::{Code, CompileError, Exactness, Options};
 use philae_backends::interp::Steps;
+use philae_backends::link::LinkSite;
 use philae_frontends::{Coverage, Fetch, Shape, lift_into};
 use philae_ir::{Arch, Region, opt, verify};
 use philae_syscalls::{Mm, uaccess};
@@ -48,7 +49,7 @@ pub fn region(runtime: &Runtime, mm: &Mm, pc: u64) -> Result<(Code, Coverage), C
 
 fn region_of(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Result<(Code, Coverage), CompileError> {
     let start = Instant::now();
-    let wanted = |target| tier::belongs(runtime, target);
+    let wanted = |target| tier::belongs(runtime, pc, target);
     let mut reader = Reader::new(mm, Changes::Caught);
     let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
     let mut region = Region::new(runtime.arch, pc);

@@ -1,7 +1,7 @@
-//! The ways out of a region: through a link slot, through the jump cache, or back to the host.
+//! The ways out of a region: through a link slot, through the slot in the jump cache, or back to the host.
 
 use super::lower::Lower;
-use super::{JUMP_CACHE_ENTRIES, LinkSite, x86_64};
+use crate::link::{JUMP_CACHE_ENTRIES, JumpCacheEntry, LinkSite, LinkSlot, leave_address};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value as Clif};
@@ -13,6 +13,7 @@ const EXIT_REASON: i32 = offset_of!(CpuState, ctl.exit_reason) as i32;
 const EXIT_ARGUMENT: i32 = offset_of!(CpuState, ctl.exit_argument) as i32;
 const JUMP_CACHE: i32 = offset_of!(CpuState, ctl.jump_cache) as i32;
 const POLL: i32 = offset_of!(CpuState, ctl.poll) as i32;
+const TARGET: i32 = offset_of!(LinkSlot, target) as i32;
 
 impl Lower<'_, '_> {
     /// [`philae_ir::Op::PollPending`].
@@ -45,14 +46,19 @@ impl Lower<'_, '_> {
     fn linked_exit(&mut self, site: LinkSite) {
         let slot = (self.links)(site);
         let slot = self.address(slot as u64);
-        let target = self.b.ins().load(I64, MemFlagsData::trusted(), slot, 0);
+        self.jump_through(slot);
+    }
+
+    /// Jumps to what the link slot at an address leads to.
+    fn jump_through(&mut self, slot: Clif) {
+        let target = self.b.ins().load(I64, MemFlagsData::trusted(), slot, TARGET);
         let (signature, state) = (self.signatures.linked, self.state);
         self.b.ins().return_call_indirect(signature, target, &[state, slot]);
     }
 
-    /// Looks `pc` up in the jump cache; see [`super::jump_cache_index`] for the place.
+    /// Looks `pc` up in the jump cache; see [`crate::link::jump_cache_index`] for the place.
     fn looked_up_exit(&mut self, reason: ExitReason, pc: Clif) {
-        const { assert!(size_of::<super::JumpCacheEntry>() == 16) };
+        const { assert!(size_of::<JumpCacheEntry>() == 16) };
         let state = self.state;
         let cache = self.b.ins().load(I64, MemFlagsData::trusted(), state, JUMP_CACHE);
         let (up, down) = (self.iconst(I64, 2), self.iconst(I64, 10));
@@ -69,8 +75,8 @@ impl Lower<'_, '_> {
         self.b.seal_block(hit);
         self.b.seal_block(miss);
         self.b.switch_to_block(hit);
-        let target = self.b.ins().load(I64, MemFlagsData::trusted(), entry, 8);
-        self.tail_jump(target);
+        let slot = self.b.ins().load(I64, MemFlagsData::trusted(), entry, offset_of!(JumpCacheEntry, slot) as i32);
+        self.jump_through(slot);
         self.b.switch_to_block(miss);
         self.reported_exit(reason, pc, Value::NONE);
     }
@@ -85,13 +91,8 @@ impl Lower<'_, '_> {
             let argument = self.value(argument);
             self.b.ins().store(flags, argument, state, EXIT_ARGUMENT);
         }
-        let leave = self.address(x86_64::leave_address());
-        self.tail_jump(leave);
-    }
-
-    /// A jump that no link slot takes part in: what it leads to does not look at the link.
-    fn tail_jump(&mut self, target: Clif) {
-        let (signature, state) = (self.signatures.unlinked, self.state);
-        self.b.ins().return_call_indirect(signature, target, &[state]);
+        let leave = self.address(leave_address());
+        let signature = self.signatures.unlinked;
+        self.b.ins().return_call_indirect(signature, leave, &[state]);
     }
 }

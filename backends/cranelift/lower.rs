@@ -5,7 +5,8 @@
 
 use super::places::{Layout, PlaceId, PlaceSet, Plan};
 use super::x86_64::Features;
-use super::{CompileError, LinkSite, LinkSlot, clif_type};
+use super::{CompileError, clif_type};
+use crate::link::{LinkSite, LinkSlot};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{self, F32, F32X4, F64, F64X2, I8, I8X16, I32, I32X4, I64, I64X2, I128};

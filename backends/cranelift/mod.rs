@@ -1,20 +1,11 @@
 //! The Cranelift backend: a [`Region`] comes in, relocation-free machine code for this host goes out.
 //!
 //! One region is one function `(state: &mut CpuState, link)` of the `tail` calling convention. The bytes may be
-//! copied anywhere; execution starts at [`Code::entry`]. All code runs on one host frame, made by [`enter`]:
-//! regions jump to each other, never call, and leave by jumping to a stub that returns from [`enter`].
+//! copied anywhere; [`Code::entry`] is the memory entry of [`crate::link`], whose contract it keeps.
 //!
-//! * An exit to a constant pc jumps through a [`LinkSlot`], which holds [`resolver_address`] until its owner
-//!   stores the address of a translation (bytes + [`Code::entry`]) in it.
-//! * An exit to a computed pc looks into the thread's jump cache: [`JUMP_CACHE_ENTRIES`] entries of
-//!   [`JumpCacheEntry`] at `ctl.jump_cache`, indexed by [`jump_cache_index`].
-//! * When [`enter`] returns, the PC slot says where the guest goes on, `ctl.exit_reason` why it left,
-//!   `ctl.exit_argument` is the exit's argument, and `ctl.exit_link` the link slot it left through, or 0.
-//! * A host fault inside the bytes is at one of [`Code::faults`]; the signal handler continues where
-//!   [`fault_continuation`] says, and [`enter`] returns. With [`Recovery::Never`] that is always
-//!   [`fault_exit_address`], with the state's address in the first argument register.
-//! * From one region to the next the flags' slot and the last entry of `ctl.scratch` may hold the comparison that the
-//!   flags come from; [`enter`] leaves the four bits in the slot.
+//! A host fault inside the bytes is at one of [`Code::faults`]; the signal handler continues where
+//! [`fault_continuation`] says, and [`enter`](crate::link::enter) returns. With [`Recovery::Never`] that is always
+//! [`fault_exit_address`](crate::link::fault_exit_address), with the state's address in the first argument register.
 //!
 //! What must hold: the region verifies, and addresses given by the caller of [`Compiler::compile`] outlive the code.
 
@@ -35,75 +26,26 @@ mod x86_64;
 
 pub use philae_ir::opt::Exactness;
 pub use recovery::{Continuation, fault_continuation};
-pub use x86_64::{enter, fault_exit_address, resolver_address};
+pub(crate) use stored_flags::settle;
 
+use crate::link::{LinkSite, LinkSlot};
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{AbiParam, Function, Opcode, Signature, Type, types};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use lower::Lower;
-use philae_ir::{ExitReason, Region, Ty, Value};
+use philae_ir::{Region, Ty, Value};
 use places::Plan;
 use std::collections::HashSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::AtomicU64;
 
 /// How to compile.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Options {
     /// What must hold at a fault.
     pub exactness: Exactness,
-}
-
-/// Where an exit to a constant pc jumps to. Read by translated code, written by whoever links.
-#[derive(Debug)]
-#[repr(C)]
-pub struct LinkSlot {
-    /// Host address of the target's entry, or [`resolver_address`] while it is not linked.
-    pub target: AtomicU64,
-    /// The guest address it stands for.
-    pub pc: u64,
-}
-
-impl LinkSlot {
-    /// A slot that is not linked.
-    pub fn new(pc: u64) -> LinkSlot {
-        LinkSlot { target: AtomicU64::new(resolver_address()), pc }
-    }
-}
-
-/// The exit that a link slot serves.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct LinkSite {
-    /// Where the guest goes on.
-    pub pc: u64,
-    /// [`ExitReason::Jump`], [`ExitReason::Call`] or [`ExitReason::Return`].
-    pub reason: ExitReason,
-}
-
-/// Entries of a jump cache.
-pub const JUMP_CACHE_ENTRIES: usize = 4096;
-
-/// One entry of a thread's jump cache.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(C)]
-pub struct JumpCacheEntry {
-    /// The guest address.
-    pub pc: u64,
-    /// The host address of its translation's entry.
-    pub code: u64,
-}
-
-impl JumpCacheEntry {
-    /// An entry that no guest address matches: no frontend jumps to an address with all bits set.
-    pub const EMPTY: JumpCacheEntry = JumpCacheEntry { pc: u64::MAX, code: 0 };
-}
-
-/// The index of the only entry of a jump cache that may hold `pc`.
-pub fn jump_cache_index(pc: u64) -> usize {
-    (pc >> 2 ^ pc >> 14) as usize % JUMP_CACHE_ENTRIES
 }
 
 /// An access that may fault.
@@ -120,7 +62,7 @@ pub struct FaultSite {
 pub struct Code {
     /// The code; may be copied to any address.
     pub bytes: Vec<u8>,
-    /// Where links, jump caches and [`enter`] go to, in bytes from the start.
+    /// Where links and [`enter`](crate::link::enter) go to, in bytes from the start.
     pub entry: usize,
     /// The accesses that may fault, by rising offset.
     pub faults: Vec<FaultSite>,
@@ -160,7 +102,7 @@ impl std::error::Error for CompileError {}
 /// What exact accesses in loops do about their faults.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Recovery {
-    /// As all others: they write the guest's registers back first. The handler goes to [`fault_exit_address`].
+    /// As all others: they write the guest's registers back first. The handler goes to the fault exit.
     Never,
     /// They have code of their own for it. The handler asks [`fault_continuation`] where to go on.
     InLoops,

@@ -20,7 +20,7 @@ pub enum Continuation {
     Leave(u64),
 }
 
-/// Where to continue after a fault at the host program counter `pc`; [`super::enter`] then returns. Safe to call in
+/// Where to continue after a fault at the host program counter `pc`; [`enter`](crate::link::enter) then returns. Safe to call in
 /// a signal handler.
 ///
 /// # Safety
@@ -32,7 +32,7 @@ pub unsafe fn fault_continuation(pc: u64) -> Continuation {
     let bytes = unsafe { std::slice::from_raw_parts(pc as *const u8, LONGEST) };
     match x86_64::recovery_offset(bytes) {
         Some(offset) => Continuation::Recover(pc.wrapping_add_signed(offset)),
-        None => Continuation::Leave(x86_64::fault_exit_address()),
+        None => Continuation::Leave(crate::link::fault_exit_address()),
     }
 }
 

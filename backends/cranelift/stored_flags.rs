@@ -3,7 +3,7 @@
 //! Every exit makes the flags live, and hardly any is read on the other side. So a region that leaves stores what
 //! its last producer of flags was: a word of description in the flags' slot, told from four bits by [`MARK`], and
 //! the operands in the last entry of `ctl.scratch`. A region that reads the flags of another, and
-//! [`super::enter`] when it returns, settle them. Outside of translated code the slot always holds four bits.
+//! [`enter`](crate::link::enter) when it returns, settle them. Outside of translated code the slot always holds four bits.
 
 use super::lower::Lower;
 use super::places::Place;
@@ -66,7 +66,7 @@ impl Description {
 }
 
 /// Turns a description in the flags' slot into four bits.
-pub(super) fn settle(cpu: &mut CpuState) {
+pub(crate) fn settle(cpu: &mut CpuState) {
     let word = cpu.get(NZCV) as u32;
     if word & MARK == 0 {
         return;

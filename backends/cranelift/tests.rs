@@ -5,7 +5,8 @@ mod flow;
 mod operations;
 mod speed;
 
-use super::{Code, Compiler, Exactness, LinkSite, LinkSlot, Options, enter};
+use super::{Code, Compiler, Exactness, LinkSite, LinkSlot, Options};
+use crate::link::enter;
 use philae_ir::state::Arch;
 use philae_ir::{Builder, CpuState, ExitReason, Pc, Region, Value};
 

@@ -1,20 +1,16 @@
-//! What is particular to x86_64 hosts: the processor's features, the way into and out of translated code, and the
-//! removal of frames.
+//! What is particular to x86_64 hosts: the processor's features, the removal of frames, and stubs for calls.
 //!
-//! Translated code runs with rdi = state and rsp = rbp = the frame that [`enter`] made, 16-byte aligned. Cranelift
+//! Translated code runs with rdi = state and rsp = rbp = the frame that [`crate::link::enter`] made, 16-byte aligned. Cranelift
 //! begins every function with `push rbp; mov rbp, rsp` and ends every tail jump with `mov rsp, rbp; pop rbp`.
 //! Skipping the first and dropping the second keeps the invariant from one region to the next, spills included.
 
 use super::CompileError;
 use super::outcall::evaluate_scratch;
-use super::stored_flags::{settle, settle_state};
+use super::stored_flags::settle_state;
 use cranelift_codegen::isa::{self, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable, Flags};
 use philae_ir::CpuState;
-use philae_ir::ExitReason;
-use philae_ir::state::PC;
 use std::arch::naked_asm;
-use std::mem::offset_of;
 
 /// Parts of the instruction set that change what Cranelift can compile without calls to a library.
 #[derive(Clone, Copy, Debug)]
@@ -117,94 +113,6 @@ fn tail_jump_start(bytes: &[u8], end: usize) -> Option<usize> {
         };
         register_jump && bytes[..start].ends_with(&FRAME_RESTORE)
     })
-}
-
-/// Runs translated code until it leaves; what it leaves behind is described at the head of the backend.
-///
-/// # Safety
-///
-/// `code` is the entry of translated code for the state's guest that stays executable, with everything it links
-/// to, until this returns, and `cpu.ctl.jump_cache` points to a jump cache of such code.
-pub unsafe fn enter(code: *const u8, cpu: &mut CpuState) {
-    // SAFETY: the caller vouches for the code; the trampoline keeps the ABI.
-    unsafe { enter_frame(cpu, code) };
-    settle(cpu);
-}
-
-/// Where a signal handler continues after a fault in translated code, with the state's address in rdi.
-pub fn fault_exit_address() -> u64 {
-    leave as *const () as u64
-}
-
-/// Where an exit that is not linked jumps to.
-pub fn resolver_address() -> u64 {
-    resolve as *const () as u64
-}
-
-/// Where translated code jumps to leave, with the state's address in rdi and its exit written to it.
-pub(super) fn leave_address() -> u64 {
-    leave as *const () as u64
-}
-
-const HOST_STACK: usize = offset_of!(CpuState, ctl.host_stack);
-const EXIT_LINK: usize = offset_of!(CpuState, ctl.exit_link);
-const EXIT_REASON: usize = offset_of!(CpuState, ctl.exit_reason);
-const LINK_PC: usize = offset_of!(super::LinkSlot, pc);
-
-/// Makes the one frame and jumps to `code`. Six pushes and a word of padding after the return address leave rsp
-/// 16-byte aligned, as Cranelift's frames do.
-#[unsafe(naked)]
-unsafe extern "sysv64" fn enter_frame(state: *mut CpuState, code: *const u8) {
-    naked_asm!(
-        "push rbp",
-        "push rbx",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
-        "sub rsp, 8",
-        "mov [rdi + {host_stack}], rsp",
-        "mov qword ptr [rdi + {exit_link}], 0",
-        "mov rbp, rsp",
-        "jmp rsi",
-        host_stack = const HOST_STACK,
-        exit_link = const EXIT_LINK,
-    )
-}
-
-/// Drops the frame, whatever lies above it, and returns from [`enter_frame`].
-#[unsafe(naked)]
-unsafe extern "sysv64" fn leave(state: *mut CpuState) {
-    naked_asm!(
-        "mov rsp, [rdi + {host_stack}]",
-        "add rsp, 8",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbx",
-        "pop rbp",
-        "ret",
-        host_stack = const HOST_STACK,
-    )
-}
-
-/// Leaves through the link slot in rsi.
-#[unsafe(naked)]
-unsafe extern "sysv64" fn resolve(state: *mut CpuState, link: *const super::LinkSlot) {
-    naked_asm!(
-        "mov [rdi + {exit_link}], rsi",
-        "mov rax, [rsi + {link_pc}]",
-        "mov [rdi + {pc}], rax",
-        "mov dword ptr [rdi + {exit_reason}], {jump}",
-        "jmp {leave}",
-        exit_link = const EXIT_LINK,
-        link_pc = const LINK_PC,
-        pc = const CpuState::offset(PC),
-        exit_reason = const EXIT_REASON,
-        jump = const ExitReason::Jump as u32,
-        leave = sym leave,
-    )
 }
 
 /// The address of the stub that calls the evaluator and keeps every register.

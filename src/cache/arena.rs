@@ -3,8 +3,10 @@
 //! One half is filled, code from its low end and link slots from its high end. When it is full, the other one takes
 //! its place ([`Arena::turn`]); what must hold then is that nobody is in the code of that other one any more.
 
+use super::units::Units;
 use crate::jump_cache::EMPTY_JUMP_CACHE;
-use philae_backends::cranelift::{self, Code, LinkSlot, resolver_address};
+use philae_backends::cranelift::Code;
+use philae_backends::link::{LinkSlot, enter, resolver_address};
 use philae_ir::CpuState;
 use std::io;
 use std::ops::Range;
@@ -26,8 +28,10 @@ pub fn contains(address: u64) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub struct SlotPointer(NonNull<LinkSlot>);
 
-// SAFETY: what is behind the pointer is changed through an atomic only.
+// SAFETY: what is behind the pointer is changed through atomics only.
 unsafe impl Send for SlotPointer {}
+// SAFETY: as above.
+unsafe impl Sync for SlotPointer {}
 
 impl SlotPointer {
     /// Where it is, for translated code.
@@ -35,10 +39,30 @@ impl SlotPointer {
         self.0.as_ptr()
     }
 
+    fn slot(&self) -> &LinkSlot {
+        // SAFETY: the cache drops its pointers to slots before their half is filled anew, and so does every thread
+        // that follows its changes.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The code that exits through it go to, if there is any.
+    pub fn code(self) -> Option<u64> {
+        Some(self.slot().target.load(Ordering::Acquire)).filter(|&target| target != resolver_address())
+    }
+
+    /// Executions left before the address is worth more than it got.
+    pub fn heat(self) -> i32 {
+        self.slot().heat.load(Ordering::Relaxed)
+    }
+
+    /// Says how many executions are left.
+    pub fn set_heat(self, heat: i32) {
+        self.slot().heat.store(heat, Ordering::Relaxed);
+    }
+
     /// Makes exits through it go to `code`.
     pub(super) fn link(self, code: u64) {
-        // SAFETY: the cache drops its pointers to slots before their half is filled anew.
-        unsafe { self.0.as_ref() }.target.store(code, Ordering::Release);
+        self.slot().target.store(code, Ordering::Release);
     }
 
     /// Makes exits through it leave translated code.
@@ -53,11 +77,12 @@ struct Half {
     range: Range<usize>,
     code_end: usize,
     slots_start: usize,
+    units: Units,
 }
 
 impl Half {
     fn new(range: Range<usize>) -> Half {
-        Half { code_end: range.start, slots_start: range.end, range }
+        Half { code_end: range.start, slots_start: range.end, range, units: Units::default() }
     }
 }
 
@@ -114,29 +139,44 @@ impl Arena {
     }
 
     /// Starts to fill the other half, whose old code nobody is in; the present one goes out of use with `change`.
-    /// Gives the host addresses that are filled anew.
-    pub fn turn(&mut self, change: u64) -> Range<u64> {
+    pub fn turn(&mut self, change: u64) {
         let fresh = Half::new(self.other.range.clone());
-        let base = self.base.as_ptr() as u64;
-        let addresses = base + fresh.range.start as u64..base + fresh.range.end as u64;
         self.other = std::mem::replace(&mut self.current, fresh);
         self.retired = change;
         self.turns += 1;
-        addresses
     }
 
-    /// Copies code in and gives its address, or `None` when this half is full.
-    pub fn add_code(&mut self, bytes: &[u8]) -> Option<u64> {
+    /// Copies in what was translated from `pc` and gives its address, or `None` when this half is full.
+    pub fn add_code(&mut self, pc: u64, code: &Code) -> Option<u64> {
         let start = self.current.code_end.next_multiple_of(ALIGNMENT);
-        let end = start.checked_add(bytes.len()).filter(|&end| end <= self.current.slots_start)?;
+        let end = start.checked_add(code.bytes.len()).filter(|&end| end <= self.current.slots_start)?;
+        let address = self.base.as_ptr() as u64 + start as u64;
+        self.current.units.add(address, code.bytes.len(), pc, &code.faults);
         // SAFETY: start..end lies in the mapping and above everything handed out of this half so far, and nobody is
         // in what was there before, so nobody executes it.
-        unsafe {
-            let to = self.base.add(start);
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), to.as_ptr(), bytes.len());
-            self.current.code_end = end;
-            Some(to.as_ptr() as u64)
-        }
+        unsafe { self.base.add(start).copy_from_nonoverlapping(NonNull::from(&*code.bytes).cast(), code.bytes.len()) };
+        self.current.code_end = end;
+        Some(address)
+    }
+
+    fn units_at(&self, host_pc: u64) -> &Units {
+        let offset = host_pc.wrapping_sub(self.base.as_ptr() as u64) as usize;
+        if self.current.range.contains(&offset) { &self.current.units } else { &self.other.units }
+    }
+
+    /// The guest pc of the access that starts at a host address.
+    pub fn fault_pc(&self, host_pc: u64) -> Option<u64> {
+        self.units_at(host_pc).fault_pc(host_pc)
+    }
+
+    /// The guest address of what a host address lies in.
+    pub fn unit_at(&self, host_pc: u64) -> Option<u64> {
+        self.units_at(host_pc).unit_at(host_pc)
+    }
+
+    /// How many translations are in memory, stale ones included.
+    pub fn units(&self) -> usize {
+        self.current.units.count() + self.other.units.count()
     }
 
     /// Places a link slot, or gives `None` when this half is full.
@@ -175,7 +215,8 @@ impl Scratch {
     /// Makes `code` executable.
     pub fn new(code: &Code) -> io::Result<Scratch> {
         let mut arena = Arena::map(code.bytes.len().next_multiple_of(4096), 0)?;
-        let start = arena.add_code(&code.bytes).ok_or(io::ErrorKind::OutOfMemory)?;
+        let start =
+            arena.add_code(code.faults.first().map_or(0, |site| site.pc), code).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Scratch { arena, entry: start + code.entry as u64 })
     }
 
@@ -183,7 +224,7 @@ impl Scratch {
     pub fn execute(&self, cpu: &mut CpuState) {
         cpu.ctl.jump_cache.store(EMPTY_JUMP_CACHE.address(), Ordering::Relaxed);
         // SAFETY: the code is whole and stays mapped while `self` lives; its only links go to the resolver.
-        unsafe { cranelift::enter(self.entry as *const u8, cpu) };
+        unsafe { enter(self.entry as *const u8, cpu) };
     }
 }
 

@@ -1,19 +1,19 @@
 //! Which translations come from which guest bytes.
 //!
 //! In: the ranges that a block or a compiled region was translated from. Out: what depends on a range that changes,
-//! found in the time that it takes to name it. The grain is a line of 64 bytes: the least that a guest invalidates.
+//! found in the time that it takes to look through its pages. The grain is a line of 64 bytes: the least that a guest
+//! invalidates.
 
-use std::collections::BTreeMap;
+use super::pc_map::PcMap;
 use std::ops::Range;
 
 const PAGE: u64 = 4096;
 const LINE: u64 = 64;
-const LINES: usize = (PAGE / LINE) as usize;
 
 /// Something that was translated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Dependant {
-    /// The interpreter's block at a guest address.
+    /// The block at a guest address.
     Block(u64),
     /// The compiled region at a guest address.
     Region(u64),
@@ -27,63 +27,57 @@ impl Dependant {
     }
 }
 
-/// What depends on the lines of a page.
-#[derive(Debug)]
-struct Page {
-    lines: [Vec<Dependant>; LINES],
-    count: usize,
-}
+/// What depends on a page: each with the lines that it depends on, one bit for each.
+#[derive(Debug, Default)]
+struct Page(Vec<(Dependant, u64)>);
 
-impl Default for Page {
-    fn default() -> Page {
-        Page { lines: [const { Vec::new() }; LINES], count: 0 }
+impl Page {
+    fn on(&self, lines: u64) -> impl Iterator<Item = u64> {
+        self.0.iter().filter(move |(_, its)| its & lines != 0).map(|(dependant, _)| dependant.pc())
     }
 }
 
-/// What depends on guest memory, by page.
+/// What depends on guest memory, by number of page.
 #[derive(Debug, Default)]
 pub(super) struct Dependants {
-    pages: BTreeMap<u64, Box<Page>>,
+    pages: PcMap<Page>,
 }
 
 impl Dependants {
     /// Notes that something comes from these ranges.
     pub(super) fn add(&mut self, dependant: Dependant, ranges: &[Range<u64>]) {
-        for line in ranges.iter().flat_map(lines) {
-            let page = self.pages.entry(line / LINES as u64).or_default();
-            let users = &mut page.lines[line as usize % LINES];
-            if !users.contains(&dependant) {
-                users.push(dependant);
-                page.count += 1;
+        for (page, lines) in ranges.iter().flat_map(pages) {
+            let users = &mut self.pages.entry(page).or_default().0;
+            match users.last_mut() {
+                Some((last, its)) if *last == dependant => *its |= lines,
+                _ => users.push((dependant, lines)),
             }
         }
     }
 
     /// Takes back what [`Dependants::add`] noted with the same ranges.
     pub(super) fn remove(&mut self, dependant: Dependant, ranges: &[Range<u64>]) {
-        for line in ranges.iter().flat_map(lines) {
-            let Some(page) = self.pages.get_mut(&(line / LINES as u64)) else { continue };
-            let users = &mut page.lines[line as usize % LINES];
-            if let Some(index) = users.iter().position(|&user| user == dependant) {
-                users.swap_remove(index);
-                page.count -= 1;
-            }
-            if page.count == 0 {
-                self.pages.remove(&(line / LINES as u64));
+        for (page, _) in ranges.iter().flat_map(pages) {
+            let Some(Page(users)) = self.pages.get_mut(&page) else { continue };
+            users.retain(|&(user, _)| user != dependant);
+            if users.is_empty() {
+                self.pages.remove(&page);
             }
         }
     }
 
     /// The guest addresses of what depends on the lines of a range, each once.
     pub(super) fn on(&self, range: &Range<u64>) -> Vec<u64> {
-        let wanted = lines(range);
-        let pages = wanted.start / LINES as u64..wanted.end.div_ceil(LINES as u64);
+        let numbers = numbers(range);
         let mut found = Vec::new();
-        for (number, page) in self.pages.range(pages) {
-            let first = number * LINES as u64;
-            let from = wanted.start.saturating_sub(first) as usize;
-            let to = (wanted.end - first).min(LINES as u64) as usize;
-            found.extend(page.lines[from..to].iter().flatten().map(|dependant| dependant.pc()));
+        if numbers.end - numbers.start <= self.pages.len() as u64 {
+            for (number, lines) in pages(range) {
+                found.extend(self.pages.get(&number).into_iter().flat_map(|page| page.on(lines)));
+            }
+        } else {
+            for (&number, page) in self.pages.iter().filter(|(number, _)| numbers.contains(number)) {
+                found.extend(page.on(lines(range, number)));
+            }
         }
         found.sort_unstable();
         found.dedup();
@@ -96,9 +90,22 @@ impl Dependants {
     }
 }
 
-/// The numbers of the lines that a range touches.
-fn lines(range: &Range<u64>) -> Range<u64> {
-    if range.is_empty() { 0..0 } else { range.start / LINE..(range.end - 1) / LINE + 1 }
+/// The numbers of the pages that a range touches.
+fn numbers(range: &Range<u64>) -> Range<u64> {
+    if range.is_empty() { 0..0 } else { range.start / PAGE..(range.end - 1) / PAGE + 1 }
+}
+
+/// The pages that a range touches, and which lines of each.
+fn pages(range: &Range<u64>) -> impl Iterator<Item = (u64, u64)> + use<> {
+    let range = range.clone();
+    numbers(&range).map(move |number| (number, lines(&range, number)))
+}
+
+/// The lines of a page that a range touches.
+fn lines(range: &Range<u64>, page: u64) -> u64 {
+    let from = range.start.saturating_sub(page * PAGE) / LINE;
+    let last = (range.end - 1 - page * PAGE).min(PAGE - 1) / LINE;
+    u64::MAX << from & u64::MAX >> (PAGE / LINE - 1 - last)
 }
 
 #[cfg(test)]

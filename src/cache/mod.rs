@@ -1,8 +1,9 @@
 //! The code cache: which guest addresses have been translated, and how regions find each other.
 //!
 //! One cache serves an address space. Everything that changes it happens under its one lock; what translated code
-//! itself reads are link slots (one for each guest address that some region exits to, pointing to that address's
-//! code or to the resolver) and each thread's jump cache. Linking and unlinking are single stores to a slot.
+//! itself reads are link slots: one for each guest address that code exits to or starts at, which says where its code
+//! is, or that there is none. Each thread's jump cache leads to slots, so that linking and unlinking are stores to the
+//! slot and nothing else.
 //!
 //! A region that is forgotten is unlinked, and every thread is asked to leave translated code at its next poll or
 //! indirect branch and to follow ([`followers`]); its bytes stay as they are. The arena has two halves. When one is
@@ -14,21 +15,26 @@
 mod arena;
 mod dependants;
 mod followers;
+mod history;
+mod pc_map;
+mod units;
 
 use arena::Arena;
 pub use arena::{Scratch, SlotPointer, contains};
 use dependants::{Dependant, Dependants};
 use followers::{Changes, Followers};
 pub use followers::{Forgotten, Presence};
-use philae_backends::cranelift::{Code, FaultSite, LinkSlot, resolver_address};
+use history::History;
+use pc_map::PcMap;
+use philae_backends::cranelift::Code;
 use philae_backends::interp::Steps;
+use philae_backends::link::LinkSlot;
 use philae_frontends::Coverage;
 use philae_ir::state::Control;
 use philae_syscalls::uaccess;
-use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The least room for code and slots of one more region: several times what the largest regions take.
@@ -68,56 +74,63 @@ pub struct Entry {
     pub pc: u64,
     /// The block, for the interpreter.
     pub steps: Steps,
+    /// Its link slot; without one, it is interpreted.
+    pub slot: Option<SlotPointer>,
     source: Source,
-    /// How often the interpreter was sent here; [`Entry::REFUSED`] once compiling was given up.
-    pub executions: AtomicU32,
-    /// Address of the compiled region that starts here, or 0.
-    pub code: AtomicU64,
-    /// In how many compiled regions a block starts here.
-    copies: AtomicU32,
-}
-
-/// What is known of a guest address that a region may take in.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Standing {
-    /// How often the interpreter was sent there.
-    pub executions: u32,
-    /// In how many compiled regions a block starts there.
-    pub copies: u32,
-    /// How many guest bytes the compiled region came from that starts there, 0 if there is none.
-    pub compiled_bytes: u64,
 }
 
 impl Entry {
-    /// The count of an entry that is not to be compiled.
-    pub const REFUSED: u32 = u32::MAX;
-
     /// Whether the block is no longer what the guest has there; to be asked before each run of it.
     pub fn is_outdated(&self) -> bool {
         self.source.is_outdated(self.pc)
     }
 }
 
-/// A compiled region by its bytes: what a fault in them needs.
-#[derive(Debug)]
-struct Compiled {
-    pc: u64,
-    length: u64,
-    faults: Vec<FaultSite>,
+/// What is known of a guest address that a region may take in.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// Executions left before it is worth compiling.
+    pub heat: i32,
+    /// In how many compiled regions a block starts there.
+    pub copies: u32,
+    /// How many guest bytes the compiled region came from that starts there, 0 if there is none.
+    pub compiled_bytes: u64,
+}
+
+/// How a guest address fares that code starts at or exits to.
+#[derive(Debug, Default)]
+struct Place {
+    slot: Option<SlotPointer>,
+    entry: Option<Arc<Entry>>,
+    /// The guest bytes that its compiled region came from.
+    region: Option<Box<[Range<u64>]>>,
+    /// In how many compiled regions a block starts here.
+    copies: u32,
 }
 
 #[derive(Debug)]
 struct Inner {
     arena: Arena,
-    entries: HashMap<u64, Arc<Entry>>,
-    /// The guest bytes that the compiled region of an entry came from.
-    regions: HashMap<u64, Vec<Range<u64>>>,
+    places: PcMap<Place>,
     dependants: Dependants,
-    slots: HashMap<u64, SlotPointer>,
-    /// Compiled regions by host address, stale ones included: a thread may still fault in them.
-    code: BTreeMap<u64, Compiled>,
     followers: Followers,
     changes: Changes,
+    history: History,
+    /// How many places have an entry.
+    entries: usize,
+    slots: usize,
+    settings: Settings,
+}
+
+/// What does not change in the life of a cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Bytes of code, at least [`LEAST_LIMIT`].
+    pub limit: usize,
+    /// The heat of an address that was never executed.
+    pub heat: i32,
+    /// The stub for exits with pinned registers to code that does not expect them.
+    pub spill: u64,
 }
 
 /// The code cache of one address space.
@@ -126,7 +139,6 @@ pub struct Cache {
     inner: Mutex<Inner>,
     generation: AtomicU64,
     changes: AtomicU64,
-    most_entries: usize,
 }
 
 /// How full the cache is.
@@ -145,23 +157,24 @@ pub struct Usage {
 }
 
 impl Cache {
-    /// An empty cache of so many bytes of code, at least [`LEAST_LIMIT`].
-    pub fn new(limit: usize) -> io::Result<Cache> {
+    /// An empty cache.
+    pub fn new(settings: Settings) -> io::Result<Cache> {
         let inner = Inner {
-            arena: Arena::new(limit)?,
-            entries: HashMap::new(),
-            regions: HashMap::new(),
+            arena: Arena::new(settings.limit)?,
+            places: PcMap::default(),
             dependants: Dependants::default(),
-            slots: HashMap::new(),
-            code: BTreeMap::new(),
             followers: Followers::default(),
             changes: Changes::new(),
+            history: History::default(),
+            entries: 0,
+            slots: 0,
+            settings,
         };
-        let (generation, changes) = (AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Cache { inner: Mutex::new(inner), generation, changes, most_entries: limit / BYTES_PER_ENTRY })
+        Ok(Cache { inner: Mutex::new(inner), generation: AtomicU64::new(0), changes: AtomicU64::new(0) })
     }
 
-    /// Counts invalidations. Translations made under an older count are refused by the inserting calls.
+    /// Counts invalidations. The inserting calls refuse translations made under an older count if what they came from
+    /// was invalidated since.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
@@ -188,38 +201,39 @@ impl Cache {
 
     /// The entry at a guest address.
     pub fn find(&self, pc: u64) -> Option<Arc<Entry>> {
-        self.lock().entries.get(&pc).cloned()
+        self.lock().places.get(&pc)?.entry.clone()
     }
 
-    /// What region formation goes by.
-    pub fn standing(&self, pc: u64) -> Standing {
+    /// What region formation goes by; nothing of an address that was never executed.
+    pub fn standing(&self, pc: u64) -> Option<Standing> {
         let inner = self.lock();
-        let Some(entry) = inner.entries.get(&pc) else { return Standing::default() };
-        let region = inner.regions.get(&pc).into_iter().flatten();
-        Standing {
-            executions: entry.executions.load(Ordering::Relaxed),
-            copies: entry.copies.load(Ordering::Relaxed),
-            compiled_bytes: region.map(|range| range.end - range.start).sum(),
-        }
+        let place = inner.places.get(&pc)?;
+        let ranges = place.region.iter().flatten();
+        Some(Standing {
+            heat: place.entry.as_ref()?.slot?.heat(),
+            copies: place.copies,
+            compiled_bytes: ranges.map(|range| range.end - range.start).sum(),
+        })
     }
 
-    /// Adds the interpreter's block, unless code changed since `generation` was read. The entry that another thread
+    /// Adds the interpreter's block, unless its code changed since `generation` was read. The entry that another thread
     /// was quicker to add is as good.
     pub fn insert_block(&self, pc: u64, steps: Steps, source: Source, generation: u64) -> Option<Arc<Entry>> {
         let mut inner = self.lock();
-        if inner.entries.len() >= self.most_entries {
+        if inner.entries >= inner.settings.limit / BYTES_PER_ENTRY {
             self.start_anew(&mut inner);
         }
-        if generation != self.generation() {
+        if !inner.history.spares(&source.ranges, generation) {
             return None;
         }
-        if let Some(known) = inner.entries.get(&pc) {
+        if let Some(known) = inner.places.get(&pc).and_then(|place| place.entry.as_ref()) {
             return Some(known.clone());
         }
         inner.dependants.add(Dependant::Block(pc), &source.ranges);
-        let (executions, code, copies) = (AtomicU32::new(0), AtomicU64::new(0), AtomicU32::new(0));
-        let entry = Arc::new(Entry { pc, steps, source, executions, code, copies });
-        inner.entries.insert(pc, entry.clone());
+        let slot = inner.slot(pc);
+        let entry = Arc::new(Entry { pc, steps, slot, source });
+        inner.places.entry(pc).or_default().entry = Some(entry.clone());
+        inner.entries += 1;
         Some(entry)
     }
 
@@ -236,48 +250,37 @@ impl Cache {
     /// The link slot for exits to `pc`, or `None` when the arena is full. It is good for code that is inserted under
     /// the generation of now.
     pub fn link_slot(&self, pc: u64) -> Option<SlotPointer> {
-        let mut inner = self.lock();
-        if let Some(&slot) = inner.slots.get(&pc) {
-            return Some(slot);
-        }
-        let target = inner.entries.get(&pc).map_or(0, |entry| entry.code.load(Ordering::Acquire));
-        let target = if target == 0 { resolver_address() } else { target };
-        let slot = inner.arena.add_slot(LinkSlot { target: AtomicU64::new(target), pc })?;
-        inner.slots.insert(pc, slot);
-        Some(slot)
+        self.lock().slot(pc)
     }
 
-    /// Publishes the compiled region of an entry and links every exit to it, unless code changed since `generation`
-    /// was read or the arena is full. The region that another thread was quicker to add is as good.
-    pub fn insert_code(&self, pc: u64, code: Code, coverage: Coverage, generation: u64) -> Option<u64> {
+    /// Publishes the compiled region of an entry and links every exit to it, unless code that it came from changed since
+    /// `generation` was read or the arena is full. The region that another thread was quicker to add is as good.
+    pub fn insert_code(&self, pc: u64, code: &Code, coverage: Coverage, generation: u64) -> Option<SlotPointer> {
         let mut inner = self.lock();
-        if generation != self.generation() {
+        if !inner.history.spares(&coverage.ranges, generation) {
             return None;
         }
-        let entry = inner.entries.get(&pc)?.clone();
-        let known = entry.code.load(Ordering::Acquire);
-        if known != 0 {
-            return Some(known);
+        let place = inner.places.get(&pc).filter(|place| place.entry.is_some())?;
+        let slot = place.slot?;
+        if place.region.is_some() {
+            return Some(slot);
         }
-        let base = inner.arena.add_code(&code.bytes)?;
+        let base = inner.arena.add_code(pc, code)?;
         inner.dependants.add(Dependant::Region(pc), &coverage.ranges);
-        inner.regions.insert(pc, coverage.ranges);
-        for block in coverage.blocks.iter().filter_map(|block| inner.entries.get(block)) {
-            block.copies.fetch_add(1, Ordering::Relaxed);
+        for block in &coverage.blocks {
+            if let Some(place) = inner.places.get_mut(block) {
+                place.copies += 1;
+            }
         }
-        inner.code.insert(base, Compiled { pc, length: code.bytes.len() as u64, faults: code.faults });
-        let address = base + code.entry as u64;
-        entry.code.store(address, Ordering::Release);
-        if let Some(slot) = inner.slots.get(&pc) {
-            slot.link(address);
-        }
-        Some(address)
+        inner.places.entry(pc).or_default().region = Some(coverage.ranges.into_boxed_slice());
+        slot.link(base + code.entry as u64);
+        Some(slot)
     }
 
     /// Forgets what was translated from a range of guest addresses and makes every thread leave translated code.
     pub fn invalidate(&self, range: Range<u64>) {
         let mut inner = self.lock();
-        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.count_invalidation(&mut inner, range.clone());
         let before = inner.changes.count();
         for pc in inner.dependants.on(&range) {
             inner.forget(pc, &range);
@@ -290,13 +293,17 @@ impl Cache {
     /// Forgets everything that was compiled, for a change of how code is compiled.
     pub fn discard_code(&self) {
         let mut inner = self.lock();
-        self.generation.fetch_add(1, Ordering::AcqRel);
-        let entries: Vec<_> = inner.entries.values().cloned().collect();
-        for entry in entries {
-            inner.unlink(&entry);
-        }
+        self.count_invalidation(&mut inner, 0..u64::MAX);
+        let compiled: Vec<u64> =
+            inner.places.iter().filter(|(_, place)| place.region.is_some()).map(|(&pc, _)| pc).collect();
+        compiled.into_iter().for_each(|pc| inner.unlink(pc));
         inner.changes.forget_everything();
         self.publish_changes(&inner);
+    }
+
+    fn count_invalidation(&self, inner: &mut Inner, range: Range<u64>) {
+        inner.history.add(range);
+        self.generation.store(inner.history.count(), Ordering::Release);
     }
 
     /// Behaves as if the arena were full.
@@ -309,17 +316,14 @@ impl Cache {
         if !inner.followers.have_followed(inner.arena.retired()) {
             return;
         }
-        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.count_invalidation(inner, 0..u64::MAX);
         inner.changes.forget_everything();
-        // Threads keep entries, and are in code that exits through the slots.
-        inner.entries.values().for_each(|entry| entry.code.store(0, Ordering::Release));
-        inner.slots.values().for_each(|slot| slot.unlink());
-        inner.entries.clear();
-        inner.regions.clear();
+        // Threads keep entries and jump caches, and are in code that exits through the slots.
+        inner.places.values().filter_map(|place| place.slot).for_each(SlotPointer::unlink);
+        inner.places.clear();
         inner.dependants.clear();
-        inner.slots.clear();
-        let reused = inner.arena.turn(inner.changes.count());
-        inner.code.retain(|base, _| !reused.contains(base));
+        (inner.entries, inner.slots) = (0, 0);
+        inner.arena.turn(inner.changes.count());
         self.publish_changes(inner);
     }
 
@@ -330,17 +334,12 @@ impl Cache {
 
     /// The guest pc of the access that faulted at a host address in translated code.
     pub fn fault_pc(&self, host_pc: u64) -> Option<u64> {
-        let inner = self.lock();
-        let (base, compiled) = inner.code.range(..=host_pc).next_back()?;
-        let index = compiled.faults.binary_search_by_key(&(host_pc - base), |site| u64::from(site.offset)).ok()?;
-        Some(compiled.faults[index].pc)
+        self.lock().arena.fault_pc(host_pc)
     }
 
     /// The guest address of the region that a host address lies in.
     pub fn region_at(&self, host_pc: u64) -> Option<u64> {
-        let inner = self.lock();
-        let (base, compiled) = inner.code.range(..=host_pc).next_back()?;
-        (host_pc - base < compiled.length).then_some(compiled.pc)
+        self.lock().arena.unit_at(host_pc)
     }
 
     /// Adds a thread that will run translated code; its control words stay where they are until it is removed.
@@ -362,43 +361,55 @@ impl Cache {
     pub fn usage(&self) -> Usage {
         let inner = self.lock();
         Usage {
-            entries: inner.entries.len(),
-            regions: inner.code.len(),
+            entries: inner.entries,
+            regions: inner.arena.units(),
             code_bytes: inner.arena.code_bytes(),
-            slots: inner.slots.len(),
+            slots: inner.slots,
             renewals: inner.arena.turns(),
         }
     }
 }
 
 impl Inner {
+    /// The link slot of `pc`, or `None` when the arena is full.
+    fn slot(&mut self, pc: u64) -> Option<SlotPointer> {
+        let place = self.places.entry(pc).or_default();
+        if place.slot.is_none() {
+            place.slot = self.arena.add_slot(LinkSlot::new(pc, self.settings.spill));
+            let slot = place.slot?;
+            slot.set_heat(self.settings.heat);
+            self.slots += 1;
+        }
+        place.slot
+    }
+
     /// Forgets what was translated at `pc`, as far as it comes from a range.
     fn forget(&mut self, pc: u64, range: &Range<u64>) {
-        let Some(entry) = self.entries.get(&pc).cloned() else { return };
+        let Some(place) = self.places.get_mut(&pc) else { return };
         let overlaps = |ranges: &[Range<u64>]| ranges.iter().any(|r| r.start < range.end && range.start < r.end);
-        let region = self.regions.get(&pc).is_some_and(|ranges| overlaps(ranges));
-        let block = overlaps(&entry.source.ranges);
-        if !region && !block {
+        let region = place.region.as_ref().is_some_and(|ranges| overlaps(ranges));
+        let block = place.entry.take_if(|entry| overlaps(&entry.source.ranges));
+        if !region && block.is_none() {
             return;
         }
-        self.unlink(&entry);
-        if block {
-            self.entries.remove(&pc);
+        if let Some(entry) = block {
+            self.entries -= 1;
             self.dependants.remove(Dependant::Block(pc), &entry.source.ranges);
         }
+        self.unlink(pc);
         self.changes.forget(pc);
     }
 
-    /// Takes an entry's compiled region out of use.
-    fn unlink(&mut self, entry: &Entry) {
-        entry.code.store(0, Ordering::Release);
-        entry.executions.store(0, Ordering::Relaxed);
-        entry.copies.store(0, Ordering::Relaxed);
-        if let Some(ranges) = self.regions.remove(&entry.pc) {
-            self.dependants.remove(Dependant::Region(entry.pc), &ranges);
-        }
-        if let Some(slot) = self.slots.get(&entry.pc) {
+    /// Takes the compiled region at `pc` out of use.
+    fn unlink(&mut self, pc: u64) {
+        let Some(place) = self.places.get_mut(&pc) else { return };
+        if let Some(slot) = place.slot {
             slot.unlink();
+            slot.set_heat(self.settings.heat);
+        }
+        place.copies = 0;
+        if let Some(ranges) = place.region.take() {
+            self.dependants.remove(Dependant::Region(pc), &ranges);
         }
     }
 }

@@ -245,6 +245,10 @@ pub struct Control {
     pub host_stack: u64,
     /// Where translated code passes operands to [`crate::eval`] and to helpers, and finds their results.
     pub scratch: [[u64; 2]; 4],
+    /// Host addresses of stubs that the baseline compiler's code jumps to.
+    pub stubs: [u64; 4],
+    /// The host registers in which baseline code keeps guest registers, as a fault found them.
+    pub pinned: [u64; 8],
 }
 
 /// A guest thread's registers and the control words of the code that runs it.

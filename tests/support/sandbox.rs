@@ -4,11 +4,9 @@
 //! window and the place of the code are mapped at their addresses in this process, so one sandbox exists at a time.
 //! A guest's fault is an exit; any other ends the process.
 
-use philae_backends::cranelift::{
-    Compiler, Continuation, Exactness, JUMP_CACHE_ENTRIES, JumpCacheEntry, LinkSite, LinkSlot, Options, Recovery,
-    enter, fault_continuation,
-};
+use philae_backends::cranelift::{Compiler, Continuation, Exactness, Options, Recovery, fault_continuation};
 use philae_backends::interp::{self, Interpreter};
+use philae_backends::link::{JUMP_CACHE_ENTRIES, JumpCacheEntry, LinkSite, LinkSlot, enter};
 use philae_backends::{Exit, FloatControl};
 use philae_ir::{CpuState, ExitReason, Region};
 use std::ptr;
@@ -106,7 +104,7 @@ impl Sandbox {
     ) -> Result<Exit, String> {
         let mut slots: Vec<Box<LinkSlot>> = Vec::new();
         let mut link = |site: LinkSite| -> *const LinkSlot {
-            slots.push(Box::new(LinkSlot::new(site.pc)));
+            slots.push(Box::new(LinkSlot::new(site.pc, 0)));
             &raw const **slots.last().expect("just added")
         };
         let compiler = match recovery {

@@ -2,10 +2,9 @@
 
 use super::operations::{pick, types};
 use super::*;
-use crate::cranelift::{
-    Continuation, JUMP_CACHE_ENTRIES, JumpCacheEntry, Recovery, fault_continuation, jump_cache_index,
-};
+use crate::cranelift::{Continuation, Recovery, fault_continuation};
 use crate::interp::{Interpreter, recovery};
+use crate::link::{JUMP_CACHE_ENTRIES, JumpCacheEntry, jump_cache_index};
 use philae_ir::ops::{AuxKind, ImmKind, Makes, OPS, Takes};
 use philae_ir::state::{LOCALS, NZCV, VECTOR_LOCALS, aarch64};
 use philae_ir::{BlockId, Carry, Cond, Effect, Helper, HelperEffect, Inst, NanRule, Slot, Ty};
@@ -463,7 +462,7 @@ fn linked_regions_share_one_frame() {
         let mut compiler = Compiler::new();
         let mut arena = Arena::new();
         let (first, second) = (ping_pong(0x1000, 0x2000, work), ping_pong(0x2000, 0x1000, work));
-        let slots = [LinkSlot::new(0x1000), LinkSlot::new(0x2000)];
+        let slots = [LinkSlot::new(0x1000, 0), LinkSlot::new(0x2000, 0)];
         let mut links = |site: LinkSite| -> *const LinkSlot {
             assert_eq!(site.reason, ExitReason::Jump);
             &raw const slots[usize::from(site.pc == 0x2000)]
@@ -528,8 +527,10 @@ fn computed_jumps_look_into_the_cache() {
     });
     let empty = vec![JumpCacheEntry::EMPTY; JUMP_CACHE_ENTRIES];
     let mut full = empty.clone();
-    for (pc, code) in pcs.into_iter().zip(codes) {
-        full[jump_cache_index(pc)] = JumpCacheEntry { pc, code: code as u64 };
+    let slots = pcs.map(|pc| LinkSlot::new(pc, 0));
+    for (slot, code) in slots.iter().zip(codes) {
+        slot.target.store(code as u64, Ordering::Release);
+        full[jump_cache_index(slot.pc)] = JumpCacheEntry { pc: slot.pc, slot: &raw const *slot as u64 };
     }
     let mut cpu = CpuState::default();
     cpu.set(aarch64::X[0], 10);

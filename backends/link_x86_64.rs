@@ -1,0 +1,111 @@
+//! The way into and out of translated code on x86_64 hosts.
+//!
+//! Translated code runs with rdi = state and rsp = the frame that [`enter_frame`] made, 16-byte aligned; Cranelift's
+//! code is entered with rbp = rsp as well.
+
+use super::{LinkSlot, SPILL_BYTES};
+use philae_ir::CpuState;
+use philae_ir::ExitReason;
+use philae_ir::state::PC;
+use std::arch::naked_asm;
+use std::mem::offset_of;
+
+/// Where a signal handler continues after a fault in translated code, with the state's address in rdi and all other
+/// registers as they were.
+pub fn fault_exit_address() -> u64 {
+    leave_fault as *const () as u64
+}
+
+/// Where an exit that is not linked jumps to.
+pub fn resolver_address() -> u64 {
+    resolve as *const () as u64
+}
+
+/// Where translated code jumps to leave, with the state's address in rdi and its exit written to it.
+pub(crate) fn leave_address() -> u64 {
+    leave as *const () as u64
+}
+
+const HOST_STACK: usize = offset_of!(CpuState, ctl.host_stack);
+const EXIT_LINK: usize = offset_of!(CpuState, ctl.exit_link);
+const EXIT_REASON: usize = offset_of!(CpuState, ctl.exit_reason);
+const PINNED: usize = offset_of!(CpuState, ctl.pinned);
+
+/// What lies below the saved registers: seven words after the return address leave rsp 16-byte aligned.
+const FRAME: usize = SPILL_BYTES + 8;
+const _: () = assert!(SPILL_BYTES.is_multiple_of(16));
+
+/// Makes the one frame and jumps to `code`.
+#[unsafe(naked)]
+pub(super) unsafe extern "sysv64" fn enter_frame(state: *mut CpuState, code: *const u8) {
+    naked_asm!(
+        "push rbp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "sub rsp, {frame}",
+        "mov [rdi + {host_stack}], rsp",
+        "mov qword ptr [rdi + {exit_link}], 0",
+        "mov rbp, rsp",
+        "jmp rsi",
+        frame = const FRAME,
+        host_stack = const HOST_STACK,
+        exit_link = const EXIT_LINK,
+    )
+}
+
+/// Drops the frame, whatever lies above it, and returns from [`enter_frame`].
+#[unsafe(naked)]
+unsafe extern "sysv64" fn leave(state: *mut CpuState) {
+    naked_asm!(
+        "mov rsp, [rdi + {host_stack}]",
+        "add rsp, {frame}",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+        frame = const FRAME,
+        host_stack = const HOST_STACK,
+    )
+}
+
+/// Leaves after a fault: where the registers are those of baseline code, some of the guest's are among them.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn leave_fault(state: *mut CpuState) {
+    naked_asm!(
+        "mov [rdi + {pinned}], r8",
+        "mov [rdi + {pinned} + 8], r9",
+        "mov [rdi + {pinned} + 16], r10",
+        "mov [rdi + {pinned} + 24], r11",
+        "mov [rdi + {pinned} + 32], r12",
+        "mov [rdi + {pinned} + 40], r13",
+        "mov [rdi + {pinned} + 48], r14",
+        "mov [rdi + {pinned} + 56], r15",
+        "jmp {leave}",
+        pinned = const PINNED,
+        leave = sym leave,
+    )
+}
+
+/// Leaves through the link slot in rsi.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn resolve(state: *mut CpuState, link: *const LinkSlot) {
+    naked_asm!(
+        "mov [rdi + {exit_link}], rsi",
+        "mov rax, [rsi + {link_pc}]",
+        "mov [rdi + {pc}], rax",
+        "mov dword ptr [rdi + {exit_reason}], {jump}",
+        "jmp {leave}",
+        exit_link = const EXIT_LINK,
+        link_pc = const offset_of!(LinkSlot, pc),
+        pc = const CpuState::offset(PC),
+        exit_reason = const EXIT_REASON,
+        jump = const ExitReason::Jump as u32,
+        leave = sym leave,
+    )
+}
