@@ -3,12 +3,16 @@
 //! Every backend ends in an [`Exit`]: translated code never calls the kernel, it leaves with a reason. Guest memory is
 //! touched directly; a fault leaves the guest's registers as they were before the instruction that faulted.
 
+pub mod baseline;
+mod callouts;
+pub mod compiled;
 pub mod cranelift;
 #[cfg(target_arch = "x86_64")]
 #[path = "float_control_x86_64.rs"]
 mod float_control;
 pub mod interp;
 pub mod link;
+mod stored_flags;
 
 pub use float_control::FloatControl;
 

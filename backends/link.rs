@@ -22,8 +22,8 @@ use std::sync::atomic::{AtomicI32, AtomicU64};
 #[path = "link_x86_64.rs"]
 mod host;
 
-pub(crate) use host::leave_address;
 pub use host::{fault_exit_address, resolver_address};
+pub(crate) use host::{leave, leave_address};
 
 /// What translated code knows of a guest address that it jumps to. Read by translated code, written by whoever links.
 #[derive(Debug)]
@@ -98,5 +98,5 @@ pub const SPILL_BYTES: usize = 512;
 pub unsafe fn enter(code: *const u8, cpu: &mut CpuState) {
     // SAFETY: the caller vouches for the code; the frame keeps the ABI.
     unsafe { host::enter_frame(cpu, code) };
-    crate::cranelift::settle(cpu);
+    crate::stored_flags::settle(cpu);
 }

@@ -58,7 +58,7 @@ pub(super) unsafe extern "sysv64" fn enter_frame(state: *mut CpuState, code: *co
 
 /// Drops the frame, whatever lies above it, and returns from [`enter_frame`].
 #[unsafe(naked)]
-unsafe extern "sysv64" fn leave(state: *mut CpuState) {
+pub(crate) unsafe extern "sysv64" fn leave(state: *mut CpuState) {
     naked_asm!(
         "mov rsp, [rdi + {host_stack}]",
         "add rsp, {frame}",

@@ -98,6 +98,8 @@ fn check(arch: Arch, engine: Engine) {
         assert!(*failing > 0 || engine != Engine::Interpreter, "{gap} is no gap any more: remove it from the file");
     }
     assert_eq!(failed, 0, "of {total} lines, {engine:?}, {}", arch.name());
+    println!("{} regions refused, {engine:?}, {}", runner.refused(), arch.name());
+    assert!(runner.refused() * 50 < total, "{engine:?} leaves too much to the interpreter");
 }
 
 #[test]
@@ -108,6 +110,11 @@ fn aarch64_interpreter() {
 #[test]
 fn aarch64_optimised() {
     check(Arch::Aarch64, Engine::Optimised);
+}
+
+#[test]
+fn aarch64_baseline() {
+    check(Arch::Aarch64, Engine::Baseline);
 }
 
 #[test]
@@ -128,6 +135,11 @@ fn x86_64_interpreter() {
 #[test]
 fn x86_64_optimised() {
     check(Arch::X86_64, Engine::Optimised);
+}
+
+#[test]
+fn x86_64_baseline() {
+    check(Arch::X86_64, Engine::Baseline);
 }
 
 #[test]

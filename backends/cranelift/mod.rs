@@ -24,9 +24,9 @@ mod tests;
 mod vector;
 mod x86_64;
 
+pub use crate::compiled::{Code, CompileError, FaultSite};
 pub use philae_ir::opt::Exactness;
 pub use recovery::{Continuation, fault_continuation};
-pub(crate) use stored_flags::settle;
 
 use crate::link::{LinkSite, LinkSlot};
 use cranelift_codegen::Context;
@@ -47,57 +47,6 @@ pub struct Options {
     /// What must hold at a fault.
     pub exactness: Exactness,
 }
-
-/// An access that may fault.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FaultSite {
-    /// Where the host instruction starts, in bytes from the start of the code.
-    pub offset: u32,
-    /// The guest instruction it belongs to.
-    pub pc: u64,
-}
-
-/// Machine code of one region.
-#[derive(Debug)]
-pub struct Code {
-    /// The code; may be copied to any address.
-    pub bytes: Vec<u8>,
-    /// Where links and [`enter`](crate::link::enter) go to, in bytes from the start.
-    pub entry: usize,
-    /// The accesses that may fault, by rising offset.
-    pub faults: Vec<FaultSite>,
-}
-
-impl Code {
-    /// The guest pc of the access whose host instruction starts at `offset`.
-    pub fn fault_pc(&self, offset: u32) -> Option<u64> {
-        let index = self.faults.binary_search_by_key(&offset, |site| site.offset).ok()?;
-        Some(self.faults[index].pc)
-    }
-}
-
-/// Why a region was not compiled. It has to be executed by other means.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum CompileError {
-    /// More guest instructions access memory than trap codes can tell apart.
-    TooManyFaults,
-    /// The machine code does not have the shape that frameless transitions need.
-    Frame,
-    /// Cranelift refused the function or panicked; its message.
-    Cranelift(String),
-}
-
-impl fmt::Display for CompileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CompileError::TooManyFaults => write!(f, "too many memory accesses for one region"),
-            CompileError::Frame => write!(f, "unexpected frame in the machine code"),
-            CompileError::Cranelift(message) => write!(f, "Cranelift: {message}"),
-        }
-    }
-}
-
-impl std::error::Error for CompileError {}
 
 /// What exact accesses in loops do about their faults.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -221,7 +170,7 @@ impl Compiler {
         let locations: Vec<_> =
             locations.map(|location| (location.start as usize..location.end as usize, location.loc)).collect();
         let failed = recovery::mark(&mut bytes, recovering.into_iter(), &locations);
-        Ok((Code { bytes, entry: x86_64::ENTRY, faults }, failed))
+        Ok((Code { bytes, entry: x86_64::ENTRY, faults, relocations: Vec::new() }, failed))
     }
 }
 

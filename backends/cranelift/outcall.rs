@@ -4,15 +4,15 @@
 //! where calls are rare (NaNs, exotic shapes), by a convention that keeps every register, so that the values around
 //! the call stay where they are; operands and result travel in `ctl.scratch`.
 
+use super::clif_type;
 use super::lower::{Lower, Signatures};
-use super::{clif_type, x86_64};
+use crate::callouts;
 use cranelift_codegen::ir::types::{I64, I128};
 use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, Signature, Value as Clif};
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
-use philae_ir::eval::eval_op;
-use philae_ir::ops::{ImmKind, OPS};
-use philae_ir::{CpuState, Helper, Inst, Ty};
+use philae_ir::ops::ImmKind;
+use philae_ir::{CpuState, Helper, Inst};
 use std::mem::offset_of;
 
 const SCRATCH: i32 = offset_of!(CpuState, ctl.scratch) as i32;
@@ -72,26 +72,11 @@ impl Lower<'_, '_> {
         let imm = u32::try_from(inst.imm).expect("an operation with a wide constant has a rule");
         assert!(inst.op.info().imm != ImmKind::Const, "{:?} has a rule", inst.op);
         let packed = self.iconst(I64, u64::from(description) | u64::from(imm) << 32);
-        let stub = self.address(x86_64::evaluator_address());
+        let stub = self.address(callouts::evaluator_address());
         self.b.ins().call_indirect(self.signatures.evaluator, stub, &[state, packed]);
         let result = inst.result().expect("a pure operation makes a value");
         self.b.ins().load(clif_type(result), flags, state, SCRATCH)
     }
-}
-
-/// What the evaluator's stub calls: `packed` is operation, type, type of operand 0 and aux, a byte each, and the
-/// immediate. Operands are stored in their own types, so what is above them in the scratch space means nothing.
-pub(super) unsafe extern "sysv64" fn evaluate_scratch(state: *mut CpuState, packed: u64) {
-    // SAFETY: translated code passes its own state, which nothing else refers to while it runs.
-    let scratch = unsafe { &mut (*state).ctl.scratch };
-    let [op, ty, from, aux, ..] = packed.to_le_bytes();
-    let (row, ty, from) = (&OPS[usize::from(op)], Ty::from_aux(ty), Ty::from_aux(from));
-    let mut args = [0; 3];
-    for ((arg, words), &takes) in args.iter_mut().zip(*scratch).zip(row.takes) {
-        *arg = (u128::from(words[0]) | u128::from(words[1]) << 64) & takes.ty(ty).unwrap_or(from).mask();
-    }
-    let result = eval_op(row.op, ty, from, aux, u128::from(packed >> 32), args);
-    scratch[0] = [result as u64, (result >> 64) as u64];
 }
 
 macro_rules! thunks {

@@ -1,95 +1,13 @@
-//! Flags in memory: four bits, or the comparison that they come from, which whoever needs the bits computes.
-//!
-//! Every exit makes the flags live, and hardly any is read on the other side. So a region that leaves stores what
-//! its last producer of flags was: a word of description in the flags' slot, told from four bits by [`MARK`], and
-//! the operands in the last entry of `ctl.scratch`. A region that reads the flags of another, and
-//! [`enter`](crate::link::enter) when it returns, settle them. Outside of translated code the slot always holds four bits.
+//! Flags in memory, as regions write and read them; what stands there is described in [`crate::stored_flags`].
 
 use super::lower::Lower;
 use super::places::Place;
-use super::x86_64;
+use crate::callouts;
+use crate::stored_flags::{Described, OPERANDS, SLOT, describe};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value as Clif};
-use philae_ir::eval::eval_op;
-use philae_ir::state::NZCV;
-use philae_ir::{CpuState, Inst, Op, Ty, Value};
-use std::mem::{offset_of, size_of};
-
-/// Set in a description; its other bits are those of a [`Description`].
-const MARK: u32 = 1 << 4;
-
-/// The producers that can be described, in the order of their numbers, in bits 5 and 6.
-const PRODUCERS: [Op; 4] = [Op::FlagsAdd, Op::FlagsSub, Op::FlagsLogic, Op::FlagsFcmp];
-
-const SLOT: i32 = CpuState::offset(NZCV) as i32;
-const OPERANDS: i32 = (offset_of!(CpuState, ctl.scratch) + 3 * size_of::<[u64; 2]>()) as i32;
-
-/// Where the operands beside the first are.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Second {
-    /// Operand 1 is in memory.
-    InMemory,
-    /// Operand 1 is the constant in the description; in memory is what replaces C.
-    IsCarry,
-}
-
-/// A producer of flags, as its word in memory says: bits 7–9 the type, 10 `aux`, 11 [`Second`], 16–31 the relations
-/// of floats or the constant.
-struct Description {
-    op: Op,
-    ty: Ty,
-    aux: u8,
-    second: Second,
-    imm: u16,
-}
-
-impl Description {
-    fn encode(&self) -> u32 {
-        let producer = PRODUCERS.iter().position(|&op| op == self.op).expect("a producer that can be described");
-        MARK | (producer as u32) << 5
-            | (self.ty as u32) << 7
-            | u32::from(self.aux) << 10
-            | u32::from(self.second == Second::IsCarry) << 11
-            | u32::from(self.imm) << 16
-    }
-
-    fn decode(word: u32) -> Description {
-        Description {
-            op: PRODUCERS[(word >> 5 & 3) as usize],
-            ty: Ty::NAMES[(word >> 7 & 7) as usize].0,
-            aux: (word >> 10 & 1) as u8,
-            second: if word >> 11 & 1 == 0 { Second::InMemory } else { Second::IsCarry },
-            imm: (word >> 16) as u16,
-        }
-    }
-}
-
-/// Turns a description in the flags' slot into four bits.
-pub(crate) fn settle(cpu: &mut CpuState) {
-    let word = cpu.get(NZCV) as u32;
-    if word & MARK == 0 {
-        return;
-    }
-    let description = Description::decode(word);
-    let [first, second] = cpu.ctl.scratch[3].map(|word| u128::from(word) & description.ty.mask());
-    let (operand, imm) = match description.second {
-        Second::InMemory => (second, u128::from(description.imm)),
-        Second::IsCarry => (u128::from(description.imm), 0),
-    };
-    let ty = description.ty;
-    let mut nzcv = eval_op(description.op, ty, ty, description.aux, imm, [first, operand, 0]);
-    if description.second == Second::IsCarry {
-        nzcv = eval_op(Op::FlagsWithC, Ty::Flags, Ty::Flags, 0, 0, [nzcv, second, 0]);
-    }
-    cpu.set(NZCV, nzcv as u64);
-}
-
-/// What the stub for regions calls.
-pub(super) unsafe extern "sysv64" fn settle_state(state: *mut CpuState) {
-    // SAFETY: translated code passes its own state, which nothing else refers to while it runs.
-    settle(unsafe { &mut *state });
-}
+use philae_ir::{Op, Value};
 
 /// The places of the flags: the word in their slot, and the operands of a description.
 pub(super) fn places() -> [Place; 3] {
@@ -97,56 +15,23 @@ pub(super) fn places() -> [Place; 3] {
     [Place { offset: SLOT, ty: I32 }, operand(0), operand(1)]
 }
 
-/// What the places hold of a producer's flags: the word of its description and its operands, of any type.
-struct Described {
-    word: u32,
-    operands: [Option<Clif>; 2],
-}
-
 impl Lower<'_, '_> {
     /// What place `part` of the flags holds after `flags` were set; nothing where that does not matter.
     pub(super) fn flags_part(&mut self, flags: Value, part: usize) -> Option<Clif> {
         match (self.describe(flags), part) {
             (Some(described), 0) => Some(self.iconst(I32, u64::from(described.word))),
-            (Some(described), _) => described.operands[part - 1],
+            (Some(described), _) => described.operands[part - 1].map(|operand| self.value(operand)),
             (None, 0) => Some(self.flag_bits(flags)),
             (None, _) => None,
         }
     }
 
     fn describe(&self, flags: Value) -> Option<Described> {
-        if self.known_value(flags).is_some() {
-            return None;
-        }
-        let inst = self.region.inst(flags);
-        if inst.op == Op::FlagsWithC {
-            return self.describe_with_carry(inst);
-        }
-        if !PRODUCERS.contains(&inst.op) || inst.ty.bits() > 64 {
-            return None;
-        }
-        let mut operands = [None; 2];
-        for (to, operand) in operands.iter_mut().zip(inst.operands()) {
-            *to = Some(self.value(operand));
-        }
-        let Inst { op, ty, aux, imm, .. } = *inst;
-        let description = Description { op, ty, aux, second: Second::InMemory, imm: imm as u16 };
-        Some(Described { word: description.encode(), operands })
-    }
-
-    /// Increments and decrements of x86: flags of a sum with a constant, and the carry of before.
-    fn describe_with_carry(&self, inst: &Inst) -> Option<Described> {
-        let base = self.flag_source(inst.args[0]);
-        let producer = self.region.inst(base);
-        let describable = matches!(producer.op, Op::FlagsAdd | Op::FlagsSub) && producer.ty.bits() <= 64;
-        if !describable || self.known_value(base).is_some() {
-            return None;
-        }
-        let imm = u16::try_from(self.region.constant(producer.args[1])?).ok()?;
-        let operands = [producer.args[0], inst.args[1]].map(|operand| Some(self.value(operand)));
-        let Inst { op, ty, aux, .. } = *producer;
-        let description = Description { op, ty, aux, second: Second::IsCarry, imm };
-        Some(Described { word: description.encode(), operands })
+        let described = describe(self.region, flags, |value| self.flag_source(value))?;
+        let base = self.flag_source(self.region.inst(flags).args[0]);
+        let known = self.known_value(flags).is_some();
+        let base_known = self.region.inst(flags).op == Op::FlagsWithC && self.known_value(base).is_some();
+        (!known && !base_known).then_some(described)
     }
 
     /// The four bits of flags whose places hold `parts`.
@@ -162,7 +47,7 @@ impl Lower<'_, '_> {
         for (place, part) in places().into_iter().zip(parts) {
             self.b.ins().store(flags, part, state, place.offset);
         }
-        let stub = self.address(x86_64::settle_address());
+        let stub = self.address(callouts::settler_address());
         self.b.ins().call_indirect(self.signatures.settle, stub, &[state]);
         let settled = self.b.ins().load(I32, flags, state, SLOT);
         self.b.ins().jump(join, &[BlockArg::Value(settled)]);

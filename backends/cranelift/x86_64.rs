@@ -5,12 +5,8 @@
 //! Skipping the first and dropping the second keeps the invariant from one region to the next, spills included.
 
 use super::CompileError;
-use super::outcall::evaluate_scratch;
-use super::stored_flags::settle_state;
 use cranelift_codegen::isa::{self, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable, Flags};
-use philae_ir::CpuState;
-use std::arch::naked_asm;
 
 /// Parts of the instruction set that change what Cranelift can compile without calls to a library.
 #[derive(Clone, Copy, Debug)]
@@ -113,64 +109,6 @@ fn tail_jump_start(bytes: &[u8], end: usize) -> Option<usize> {
         };
         register_jump && bytes[..start].ends_with(&FRAME_RESTORE)
     })
-}
-
-/// The address of the stub that calls the evaluator and keeps every register.
-pub(super) fn evaluator_address() -> u64 {
-    evaluator as *const () as u64
-}
-
-/// The address of the stub that settles the flags in memory and keeps every register.
-pub(super) fn settle_address() -> u64 {
-    settler as *const () as u64
-}
-
-/// A stub that calls a C function with its own arguments and saves what the C convention does not. Nine pushes after
-/// the return address leave the stack aligned.
-macro_rules! preserving_stub {
-    ($(#[$doc:meta])* $name:ident($($parameter:ident: $ty:ty),*) calls $function:path) => {
-        $(#[$doc])*
-        #[unsafe(naked)]
-        unsafe extern "sysv64" fn $name($($parameter: $ty),*) {
-            naked_asm!(
-                "push rax", "push rcx", "push rdx", "push rsi", "push rdi",
-                "push r8", "push r9", "push r10", "push r11",
-                "sub rsp, 256",
-                "movups [rsp], xmm0", "movups [rsp + 16], xmm1",
-                "movups [rsp + 32], xmm2", "movups [rsp + 48], xmm3",
-                "movups [rsp + 64], xmm4", "movups [rsp + 80], xmm5",
-                "movups [rsp + 96], xmm6", "movups [rsp + 112], xmm7",
-                "movups [rsp + 128], xmm8", "movups [rsp + 144], xmm9",
-                "movups [rsp + 160], xmm10", "movups [rsp + 176], xmm11",
-                "movups [rsp + 192], xmm12", "movups [rsp + 208], xmm13",
-                "movups [rsp + 224], xmm14", "movups [rsp + 240], xmm15",
-                "call {function}",
-                "movups xmm0, [rsp]", "movups xmm1, [rsp + 16]",
-                "movups xmm2, [rsp + 32]", "movups xmm3, [rsp + 48]",
-                "movups xmm4, [rsp + 64]", "movups xmm5, [rsp + 80]",
-                "movups xmm6, [rsp + 96]", "movups xmm7, [rsp + 112]",
-                "movups xmm8, [rsp + 128]", "movups xmm9, [rsp + 144]",
-                "movups xmm10, [rsp + 160]", "movups xmm11, [rsp + 176]",
-                "movups xmm12, [rsp + 192]", "movups xmm13, [rsp + 208]",
-                "movups xmm14, [rsp + 224]", "movups xmm15, [rsp + 240]",
-                "add rsp, 256",
-                "pop r11", "pop r10", "pop r9", "pop r8",
-                "pop rdi", "pop rsi", "pop rdx", "pop rcx", "pop rax",
-                "ret",
-                function = sym $function,
-            )
-        }
-    };
-}
-
-preserving_stub! {
-    /// Calls [`evaluate_scratch`].
-    evaluator(state: *mut CpuState, packed: u64) calls evaluate_scratch
-}
-
-preserving_stub! {
-    /// Calls [`settle_state`].
-    settler(state: *mut CpuState) calls settle_state
 }
 
 /// `test r, r` and `jz rel32`: the branch behind an access.

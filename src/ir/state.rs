@@ -91,6 +91,8 @@ pub struct SlotInfo {
     pub life: Life,
 }
 
+/// Stubs of the baseline compiler's code.
+pub const STUBS: usize = 6;
 /// Words in [`CpuState`].
 pub const WORDS: usize = 176;
 /// The guest's program counter, whatever the guest.
@@ -246,7 +248,7 @@ pub struct Control {
     /// Where translated code passes operands to [`crate::eval`] and to helpers, and finds their results.
     pub scratch: [[u64; 2]; 4],
     /// Host addresses of stubs that the baseline compiler's code jumps to.
-    pub stubs: [u64; 4],
+    pub stubs: [u64; STUBS],
     /// The host registers in which baseline code keeps guest registers, as a fault found them.
     pub pinned: [u64; 8],
 }

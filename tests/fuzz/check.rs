@@ -125,24 +125,39 @@ fn compare(sandbox: &mut Sandbox, case: &Case<'_>, region: &Region, mut start: S
     for exactness in [Exactness::Exact, Exactness::Relaxed] {
         let mut optimised = region.clone();
         opt::optimise(&mut optimised, exactness);
-        let mut error = None;
-        let found = start.run(sandbox, case, |sandbox, cpu| {
-            sandbox.run_compiled(&optimised, exactness, case.recovery, cpu).unwrap_or_else(|what| {
-                error = Some(what);
-                Exit { reason: ExitReason::Undefined, argument: 0 }
-            })
-        });
-        let result = error.map_or_else(|| expected.compare(&found, exactness, &start.cpu, case.arch), Err);
-        if let Err(what) = result {
-            let passes = start.run(sandbox, case, |sandbox, cpu| sandbox.interpret(&optimised, cpu));
-            let to_blame = match expected.compare(&passes, exactness, &start.cpu, case.arch) {
-                Ok(()) => "the compiler",
-                Err(_) => "a pass",
-            };
-            return Err(format!("{exactness:?}, {:?}, by {to_blame}:\n{what}", case.recovery));
+        for (compiler, region) in
+            [(Compiler::Cranelift, &optimised), (Compiler::Baseline, region), (Compiler::Baseline, &optimised)]
+        {
+            let mut error = None;
+            let found = start.run(sandbox, case, |sandbox, cpu| {
+                let result = match compiler {
+                    Compiler::Cranelift => sandbox.run_compiled(region, exactness, case.recovery, cpu),
+                    Compiler::Baseline => sandbox.run_baseline(region, exactness, cpu),
+                };
+                result.unwrap_or_else(|what| {
+                    error = Some(what);
+                    Exit { reason: ExitReason::Undefined, argument: 0 }
+                })
+            });
+            let result = error.map_or_else(|| expected.compare(&found, exactness, &start.cpu, case.arch), Err);
+            if let Err(what) = result {
+                let passes = start.run(sandbox, case, |sandbox, cpu| sandbox.interpret(region, cpu));
+                let to_blame = match expected.compare(&passes, exactness, &start.cpu, case.arch) {
+                    Ok(()) => "the compiler",
+                    Err(_) => "a pass",
+                };
+                return Err(format!("{exactness:?}, {compiler:?}, {:?}, by {to_blame}:\n{what}", case.recovery));
+            }
         }
     }
     Ok(())
+}
+
+/// What compiles a region.
+#[derive(Clone, Copy, Debug)]
+enum Compiler {
+    Cranelift,
+    Baseline,
 }
 
 impl End {

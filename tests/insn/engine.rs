@@ -20,6 +20,8 @@ pub(crate) enum Engine {
     Interpreter,
     /// The interpreter on the optimised region.
     Optimised,
+    /// The baseline compiler on what the frontend made, the guest's state exact at faults.
+    Baseline,
     /// Cranelift, the guest's state exact at faults.
     Cranelift,
     /// Cranelift, the guest's state exact at exits only.
@@ -33,6 +35,11 @@ impl Runner {
     /// Waits for other runners to go.
     pub(crate) fn new() -> Runner {
         Runner(Sandbox::new())
+    }
+
+    /// How many regions the baseline compiler refused so far.
+    pub(crate) fn refused(&self) -> usize {
+        self.0.refused
     }
 
     /// Executes a line; an error says why it did not come to an end.
@@ -76,6 +83,7 @@ impl Runner {
                 opt::optimise(&mut region, Exactness::Exact);
                 Ok(self.0.interpret(&region, cpu))
             }
+            Engine::Baseline => self.0.run_baseline(&region, Exactness::Exact, cpu),
             Engine::Cranelift => self.compile_and_run(region, Exactness::Exact, cpu),
             Engine::CraneliftRelaxed => {
                 // What a relaxed region leaves in its slots at a fault is not the line's business.

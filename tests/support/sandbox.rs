@@ -4,11 +4,13 @@
 //! window and the place of the code are mapped at their addresses in this process, so one sandbox exists at a time.
 //! A guest's fault is an exit; any other ends the process.
 
+use philae_backends::baseline;
+use philae_backends::compiled::{Code, CompileError};
 use philae_backends::cranelift::{Compiler, Continuation, Exactness, Options, Recovery, fault_continuation};
 use philae_backends::interp::{self, Interpreter};
 use philae_backends::link::{JUMP_CACHE_ENTRIES, JumpCacheEntry, LinkSite, LinkSlot, enter};
 use philae_backends::{Exit, FloatControl};
-use philae_ir::{CpuState, ExitReason, Region};
+use philae_ir::{Arch, CpuState, ExitReason, Region};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
@@ -20,8 +22,10 @@ pub(crate) const WINDOW: u64 = 0x1000_0000;
 /// The size in bytes of the window, and of the place of the code.
 pub(crate) const SIZE: usize = 0x1_0000;
 
-/// Bytes of executable memory; one region at a time lies there.
+/// Bytes of executable memory; one region at a time lies there, with its link slots behind.
 const ARENA: usize = 1 << 20;
+/// Link slots in that memory.
+const SLOTS: usize = 1 << 10;
 
 static ALONE: Mutex<()> = Mutex::new(());
 static HANDLER: Once = Once::new();
@@ -35,8 +39,11 @@ static FAULT_ADDRESS: AtomicU64 = AtomicU64::new(0);
 pub(crate) struct Sandbox {
     compiler: Compiler,
     recovering: Compiler,
+    baseline: [baseline::Compiler; 2],
     interpreter: Interpreter,
     jump_cache: Vec<JumpCacheEntry>,
+    /// How many regions the baseline compiler refused.
+    pub(crate) refused: usize,
     arena: *mut u8,
     // Last, so that the mappings are gone before another sandbox makes its own.
     _alone: MutexGuard<'static, ()>,
@@ -66,7 +73,17 @@ impl Sandbox {
         jump_cache[0].pc = 4;
         let recovering = Compiler::with_recovery(Recovery::InLoops);
         let interpreter = Interpreter::default();
-        Sandbox { compiler: Compiler::new(), recovering, interpreter, jump_cache, arena, _alone: alone }
+        let baseline = [Arch::Aarch64, Arch::X86_64].map(baseline::Compiler::new);
+        Sandbox {
+            compiler: Compiler::new(),
+            recovering,
+            baseline,
+            interpreter,
+            jump_cache,
+            refused: 0,
+            arena,
+            _alone: alone,
+        }
     }
 
     /// Fills the window and the place of the code; each has [`SIZE`] bytes.
@@ -113,11 +130,56 @@ impl Sandbox {
         };
         let code = compiler.compile(region, Options { exactness }, &mut link);
         let code = code.map_err(|error| format!("not compiled: {error}"))?;
-        assert!(code.bytes.len() <= ARENA);
+        self.execute(region.arch, code, cpu)
+    }
+
+    /// Compiles a region by the baseline compiler and executes it, or interprets it where that compiler refuses it.
+    pub(crate) fn run_baseline(
+        &mut self,
+        region: &Region,
+        exactness: Exactness,
+        cpu: &mut CpuState,
+    ) -> Result<Exit, String> {
+        let spill = baseline::spill_address(region.arch);
+        // SAFETY: the arena's end is for slots, which nothing else refers to.
+        let slots = unsafe { self.arena.add(ARENA).cast::<LinkSlot>().sub(SLOTS) };
+        let mut count = 0;
+        let mut link = |site: LinkSite| -> *const LinkSlot {
+            assert!(count < SLOTS);
+            // SAFETY: the slot is one of those, and no code runs now.
+            let slot = unsafe { slots.add(count) };
+            let new = LinkSlot::new(site.pc, spill);
+            new.heat.store(i32::MAX, Ordering::Relaxed);
+            // SAFETY: as above.
+            unsafe { slot.write(new) };
+            count += 1;
+            slot
+        };
+        let own = link(LinkSite { pc: region.pc, reason: ExitReason::Jump });
+        let compiler = &mut self.baseline[region.arch as usize];
+        let mut code = match compiler.compile(region, exactness, &mut link, own) {
+            Ok(code) => code,
+            Err(CompileError::Unsupported(_)) => {
+                self.refused += 1;
+                return Ok(self.interpret(region, cpu));
+            }
+            Err(error) => return Err(format!("not compiled: {error}")),
+        };
+        code.relocate(self.arena as u64);
+        baseline::prepare(&mut cpu.ctl, region.arch);
+        let exit = self.execute(region.arch, code, cpu)?;
+        if exit.reason == ExitReason::Fault {
+            baseline::store_pinned(region.arch, cpu);
+        }
+        Ok(exit)
+    }
+
+    fn execute(&mut self, arch: Arch, code: Code, cpu: &mut CpuState) -> Result<Exit, String> {
+        assert!(code.bytes.len() <= ARENA - SLOTS * size_of::<LinkSlot>());
         cpu.ctl.jump_cache.store(self.jump_cache.as_ptr() as u64, Ordering::Relaxed);
         FAULT.store(0, Ordering::Relaxed);
         CPU.store(ptr::from_mut(cpu) as u64, Ordering::Relaxed);
-        let control = FloatControl::of(region.arch, cpu);
+        let control = FloatControl::of(arch, cpu);
         // SAFETY: the code fits the arena, nothing else runs there, and its links and jump cache lead to the resolver.
         unsafe {
             self.arena.copy_from_nonoverlapping(code.bytes.as_ptr(), code.bytes.len());

@@ -1,0 +1,152 @@
+//! The ways into a unit and out of it: its entries, link slots, the jump cache, and back to the host.
+
+use super::assembler::{Alu, Cc, Gpr, Mem, Rm, Shift, Width};
+use super::lower::{Cold, Lower, regs};
+use super::outcall::stub;
+use super::registers::{Context, STATE, slot_mem};
+use crate::compiled::Relocation;
+use crate::link::{JUMP_CACHE_ENTRIES, LinkSite, LinkSlot};
+use philae_ir::state::PC;
+use philae_ir::{CpuState, ExitReason, Pc, Value};
+use std::mem::offset_of;
+
+const EXIT_REASON: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.exit_reason) as i32);
+const EXIT_ARGUMENT: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.exit_argument) as i32);
+const JUMP_CACHE: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.jump_cache) as i32);
+const POLL: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.poll) as i32);
+
+/// Which stub of [`philae_ir::state::Control::stubs`].
+pub(super) const LOAD: usize = 0;
+const LEAVE: usize = 1;
+
+impl Lower<'_> {
+    /// The memory entry, the register entry, and the count.
+    pub(super) fn entries(&mut self, own: *const LinkSlot) {
+        // `call [rdi + disp32]`, whatever the displacement: the entries are at a fixed distance.
+        self.asm.bytes.extend_from_slice(&[0xff, 0x97]);
+        let Mem::At(_, displacement) = stub(LOAD) else { unreachable!("stubs are in the state") };
+        self.asm.bytes.extend_from_slice(&displacement.to_le_bytes());
+        debug_assert_eq!(self.asm.position(), super::REGISTER_ENTRY);
+        self.asm.alu_imm(Width::D, Alu::Sub, Rm::Mem(Mem::Rip), 1);
+        // The displacement is followed by the immediate, one byte, from whose end it counts.
+        let heat = own as u64 + offset_of!(LinkSlot, heat) as u64 - 1;
+        self.relocate(self.asm.position() - 5, heat);
+        let from = self.asm.jcc(Cc::S);
+        self.tables.cold.push(Cold::Hot { from });
+    }
+
+    fn relocate(&mut self, offset: usize, target: u64) {
+        self.tables.relocations.push(Relocation { offset: offset as u32, target });
+    }
+
+    /// Whether someone asks the thread to leave: what `Op::PollPending` looks at.
+    pub(super) fn compare_poll(&mut self) -> Cc {
+        self.asm.alu_imm(Width::D, Alu::Cmp, Rm::Mem(POLL), 0);
+        Cc::Ne
+    }
+
+    /// Leaves the unit.
+    pub(super) fn exit(&mut self, reason: ExitReason, pc: Pc, argument: Value) {
+        match pc {
+            Pc::Const(pc) if reason.is_jump() => self.linked_exit(LinkSite { pc, reason }),
+            Pc::Dynamic(pc) if reason.is_jump() => self.looked_up_exit(reason, pc),
+            Pc::Const(pc) => {
+                self.store_argument(argument);
+                self.asm.mov_imm(Gpr::RAX, pc);
+                self.reported_exit(reason);
+            }
+            Pc::Dynamic(pc) => {
+                self.store_argument(argument);
+                self.move_to_rax(pc);
+                self.reported_exit(reason);
+            }
+        }
+    }
+
+    fn store_argument(&mut self, argument: Value) {
+        if argument != Value::NONE {
+            let argument = self.gpr(argument);
+            self.asm.store(Width::Q, EXIT_ARGUMENT, argument);
+        }
+    }
+
+    fn move_to_rax(&mut self, value: Value) {
+        let from = self.gpr(value);
+        if from != Gpr::RAX {
+            self.asm.mov(Width::Q, Gpr::RAX, from);
+        }
+    }
+
+    fn linked_exit(&mut self, site: LinkSite) {
+        let slot = (self.links)(site);
+        self.asm.lea(Width::Q, Gpr::RSI, Mem::Rip);
+        self.relocate(self.asm.position() - 4, slot as u64);
+        self.jump_through_slot();
+    }
+
+    /// To the register entry of the slot in RSI.
+    fn jump_through_slot(&mut self) {
+        self.asm.jmp_mem(Mem::At(Gpr::RSI, offset_of!(LinkSlot, register_target) as i32));
+    }
+
+    /// Looks a pc up in the jump cache; see [`crate::link::jump_cache_index`] for the place.
+    fn looked_up_exit(&mut self, reason: ExitReason, pc: Value) {
+        self.move_to_rax(pc);
+        let (entry, other) = (Gpr::RCX, Gpr::RDX);
+        self.asm.mov(Width::Q, entry, Gpr::RAX);
+        self.asm.mov(Width::Q, other, Gpr::RAX);
+        self.asm.shift_imm(Width::Q, Shift::Shl, entry, 2);
+        self.asm.shift_imm(Width::Q, Shift::Shr, other, 10);
+        self.asm.alu(Width::D, Alu::Xor, entry, other);
+        let mask = (JUMP_CACHE_ENTRIES as i32 - 1) << 4;
+        self.asm.alu_imm(Width::D, Alu::And, Rm::Gpr(entry), mask);
+        self.asm.alu_mem(Width::Q, Alu::Add, entry, JUMP_CACHE);
+        self.asm.alu_mem(Width::Q, Alu::Cmp, Gpr::RAX, Mem::At(entry, 0));
+        let from = self.asm.jcc(Cc::Ne);
+        self.tables.cold.push(Cold::Missed { from, reason });
+        self.asm.load(Width::Q, Gpr::RSI, Mem::At(entry, 8));
+        self.jump_through_slot();
+    }
+
+    /// Leaves for the host; the pc is in RAX.
+    fn reported_exit(&mut self, reason: ExitReason) {
+        self.asm.store(Width::Q, slot_mem(PC), Gpr::RAX);
+        self.asm.store_imm(Width::D, EXIT_REASON, reason as i32);
+        self.asm.jmp_mem(stub(LEAVE));
+    }
+
+    /// What comes behind all blocks.
+    pub(super) fn cold_code(&mut self) {
+        for index in 0..self.tables.cold.len() {
+            match self.tables.cold[index] {
+                Cold::Hot { from } => {
+                    self.asm.patch_here(from);
+                    self.asm.mov_imm(Gpr::RAX, self.region.pc);
+                    self.reported_exit(ExitReason::Jump);
+                }
+                Cold::Missed { from, reason } => {
+                    self.asm.patch_here(from);
+                    self.reported_exit(reason);
+                }
+                Cold::Settle { from, back, to } => self.settle_flags(from, back, to),
+                Cold::Nan { from, back, value, operands, to } => {
+                    self.asm.patch_here(from);
+                    self.choose_nan(value, operands, to);
+                    self.jump_back(back);
+                }
+            }
+        }
+    }
+
+    pub(super) fn jump_back(&mut self, to: usize) {
+        let field = self.asm.jmp();
+        self.asm.patch(field, to);
+    }
+
+    /// All values that other code may have to find in memory leave the pinned registers.
+    pub(super) fn release_pinned(&mut self) {
+        for gpr in (super::pins::FIRST..16).map(|number| Gpr(number as u8)) {
+            regs!(self.before_write(gpr));
+        }
+    }
+}

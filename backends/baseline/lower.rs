@@ -1,0 +1,463 @@
+//! The one pass: blocks in their order, instructions in theirs; what is rare comes behind all blocks.
+
+use super::Features;
+use super::analysis::{Analysis, is_lazy};
+use super::assembler::{Assembler, Gpr, Mem, Rm, Width, Xmm};
+use super::registers::{Context, Register, Registers, SCRATCH, Wideness, is_word, slot_mem};
+use crate::compiled::{CompileError, FaultSite, Relocation};
+use crate::link::{LinkSite, LinkSlot};
+use philae_ir::{BlockId, ExitReason, Inst, Op, Region, Slot, Terminator, Ty, Value};
+
+/// What is collected beside the code; kept from one unit to the next for its memory.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    pub(super) faults: Vec<FaultSite>,
+    pub(super) relocations: Vec<Relocation>,
+    /// Where each block starts.
+    blocks: Vec<usize>,
+    /// Displacements that lead to blocks.
+    branches: Vec<(usize, BlockId)>,
+    /// 128-bit constants, and the displacements that lead to them.
+    pub(super) literals: Vec<(usize, u128)>,
+    /// What comes behind all blocks.
+    pub(super) cold: Vec<Cold>,
+}
+
+impl Tables {
+    pub(super) fn clear(&mut self) {
+        self.faults.clear();
+        self.relocations.clear();
+        self.blocks.clear();
+        self.branches.clear();
+        self.literals.clear();
+        self.cold.clear();
+    }
+}
+
+/// Code that is rarely reached: from the displacement `from`, and back to `back`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cold {
+    /// The unit has run often enough: it leaves for its own pc.
+    Hot { from: usize },
+    /// The pc in RAX is not in the jump cache.
+    Missed { from: usize, reason: ExitReason },
+    /// The flags in memory are a comparison: they are settled, and read into a register.
+    Settle { from: usize, back: usize, to: Gpr },
+    /// The result of floating-point arithmetic is a NaN: the evaluator chooses it. The operands are still in their
+    /// registers.
+    Nan { from: usize, back: usize, value: Value, operands: [Xmm; 3], to: Xmm },
+}
+
+/// A region on its way to code.
+pub(super) struct Lower<'a> {
+    pub(super) region: &'a Region,
+    pub(super) analysis: &'a Analysis,
+    pub(super) asm: &'a mut Assembler,
+    pub(super) registers: &'a mut Registers,
+    pub(super) tables: &'a mut Tables,
+    pub(super) features: Features,
+    pub(super) links: &'a mut dyn FnMut(LinkSite) -> *const LinkSlot,
+    /// The current guest instruction.
+    pub(super) pc: u64,
+    pub(super) block: usize,
+    /// The place of the current instruction in its block.
+    pub(super) index: usize,
+}
+
+/// Calls a method of the registers with what it looks at and emits to.
+macro_rules! regs {
+    ($self:ident.$method:ident($($arg:expr),*)) => {
+        $self.registers.$method(
+            &mut Context { region: $self.region, analysis: $self.analysis, asm: &mut *$self.asm },
+            $($arg),*
+        )
+    };
+}
+pub(super) use regs;
+
+/// The most instructions ahead where the slot of a result is looked for.
+const AHEAD: usize = 8;
+
+impl Lower<'_> {
+    /// Emits the unit.
+    pub(super) fn run(mut self, own: *const LinkSlot) -> Result<(), CompileError> {
+        self.registers.start(self.region.insts.len());
+        self.entries(own);
+        for number in 0..self.region.blocks.len() {
+            self.block(number)?;
+        }
+        self.cold_code();
+        self.resolve();
+        if self.registers.exhausted { Err(CompileError::Unsupported("so many values at once")) } else { Ok(()) }
+    }
+
+    fn block(&mut self, number: usize) -> Result<(), CompileError> {
+        let block = &self.region.blocks[number];
+        self.tables.blocks.push(self.asm.position());
+        self.block = number;
+        self.registers.start_block(number as u32);
+        let start = self.analysis.start(number);
+        for (index, &value) in block.insts.iter().enumerate() {
+            self.index = index;
+            if !self.analysis.of(value).dropped {
+                self.registers.start_inst(start + index as u32);
+                self.inst(value)?;
+            }
+        }
+        self.index = block.insts.len();
+        self.registers.start_inst(start + block.insts.len() as u32);
+        self.end(number, block.end);
+        Ok(())
+    }
+
+    fn end(&mut self, number: usize, end: Terminator) {
+        match end {
+            Terminator::Jump(to) => self.go(number, to),
+            Terminator::Branch { cond, then, other } => {
+                let cc = self.condition(cond);
+                if then.index() == number + 1 {
+                    let field = self.asm.jcc(cc.inverted());
+                    self.tables.branches.push((field, other));
+                } else {
+                    let field = self.asm.jcc(cc);
+                    self.tables.branches.push((field, then));
+                    self.go(number, other);
+                }
+            }
+            Terminator::Exit { reason, pc, argument } => self.exit(reason, pc, argument),
+            Terminator::Open => panic!("block {number} of the region at {:#x} has no end", self.region.pc),
+        }
+    }
+
+    fn go(&mut self, from: usize, to: BlockId) {
+        if to.index() != from + 1 {
+            let field = self.asm.jmp();
+            self.tables.branches.push((field, to));
+        }
+    }
+
+    fn resolve(&mut self) {
+        for &(field, to) in &self.tables.branches {
+            self.asm.patch(field, self.tables.blocks[to.index()]);
+        }
+        for &(field, bits) in &self.tables.literals {
+            self.asm.patch_here(field);
+            self.asm.bytes.extend_from_slice(&bits.to_le_bytes());
+        }
+    }
+
+    fn inst(&mut self, value: Value) -> Result<(), CompileError> {
+        let inst = &self.region.insts[value.index()];
+        if is_lazy(inst) && !self.analysis.of(value).eager {
+            return Ok(());
+        }
+        match inst.op {
+            Op::Const => {}
+            Op::Insn => self.pc = inst.imm,
+            Op::Get => self.get(value, inst),
+            Op::Set => self.set(inst),
+            Op::SetLow => self.set_low(inst),
+            Op::Load | Op::LoadZext | Op::LoadSext | Op::Store => self.access(value, inst),
+            Op::AtomicLoad | Op::AtomicStore | Op::AtomicRmw | Op::AtomicCas => return self.atomic(value, inst),
+            Op::Fence => self.fence(inst),
+            Op::Call => self.call_helper(value, inst),
+            Op::FlagsTest | Op::PollPending => self.truth(value),
+            Op::Icmp if is_lazy(inst) => self.truth(value),
+            Op::FlagsToBits => self.flags_to_bits(value, inst),
+            _ if inst.result() == Some(Ty::Flags) => self.make_flags(value, inst),
+            _ => {
+                let done = self.integer(value, inst) || self.vector(value, inst) || self.float(value, inst);
+                if !done {
+                    return self.evaluate(value, inst);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The type of a value.
+    pub(super) fn ty(&self, value: Value) -> Ty {
+        self.region.ty(value)
+    }
+
+    /// The bits of a constant of up to 64 bits.
+    pub(super) fn constant(&self, value: Value) -> Option<u64> {
+        let inst = &self.region.insts[value.index()];
+        (inst.op == Op::Const).then(|| inst.imm & inst.ty.mask() as u64)
+    }
+
+    /// A constant that an instruction can hold, as a sign-extended immediate of a type's width.
+    pub(super) fn immediate(&self, ty: Ty, value: Value) -> Option<i32> {
+        let bits = self.constant(value)?;
+        match ty {
+            Ty::I8 => Some(i32::from(bits as i8)),
+            Ty::I16 => Some(i32::from(bits as i16)),
+            Ty::I32 => Some(bits as i32),
+            _ => i32::try_from(bits as i64).ok(),
+        }
+    }
+
+    pub(super) fn gpr(&mut self, value: Value) -> Gpr {
+        regs!(self.gpr(value))
+    }
+
+    pub(super) fn xmm(&mut self, value: Value) -> Xmm {
+        regs!(self.xmm(value))
+    }
+
+    pub(super) fn define(&mut self, value: Value, gpr: Gpr, clean: Cleanness) {
+        regs!(self.define(value, Register::Gpr(gpr), clean == Cleanness::Clean));
+    }
+
+    pub(super) fn define_xmm(&mut self, value: Value, xmm: Xmm) {
+        regs!(self.define(value, Register::Xmm(xmm), true));
+    }
+
+    /// A register to make `value` in: the pinned one that it is written to next, or any.
+    pub(super) fn result(&mut self, value: Value) -> Gpr {
+        match self.target(value) {
+            Some(target) => target,
+            None => regs!(self.take_any()),
+        }
+    }
+
+    /// The pinned register that a value of 32 or 64 bits is written to, if it can be made there: nothing until then
+    /// may fault or needs what the register holds.
+    pub(super) fn target(&self, value: Value) -> Option<Gpr> {
+        if self.analysis.of(value).crosses {
+            return None;
+        }
+        let ahead = self.region.blocks[self.block].insts[self.index + 1..].iter().take(AHEAD);
+        let mut read = [Slot(u16::MAX); AHEAD];
+        let mut tracked = value;
+        for (count, &next) in ahead.enumerate() {
+            if self.analysis.of(next).dropped {
+                continue;
+            }
+            let inst = &self.region.insts[next.index()];
+            match inst.op {
+                Op::Set if inst.args[0] == tracked && matches!(inst.ty, Ty::I64 | Ty::I32) => {
+                    let pinned = self.registers.pinned(inst.slot())?;
+                    let untouched = !read.contains(&inst.slot()) && self.registers.is_free_after(pinned);
+                    return untouched.then_some(pinned);
+                }
+                Op::Zext if inst.args[0] == tracked && self.ty(tracked) == Ty::I32 && inst.ty == Ty::I64 => {
+                    tracked = next;
+                }
+                Op::Get | Op::Set | Op::SetLow => read[count] = inst.slot(),
+                _ if analysis_stops(inst) => return None,
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Reads a slot.
+    fn get(&mut self, value: Value, inst: &Inst) {
+        let (ty, slot) = (inst.ty, inst.slot());
+        if ty == Ty::Flags {
+            return self.get_flags(value);
+        }
+        if is_word(ty) {
+            let wide = self.region.arch.is_wide(slot);
+            let known = if wide { None } else { self.registers.known_slot(slot, Wideness::Word) };
+            let clean = ty == Ty::I64;
+            if let Some(register) = known {
+                return regs!(self.share(value, register, clean));
+            }
+            let to = self.result(value);
+            self.asm.load(Width::Q, to, slot_mem(slot));
+            self.define(value, to, if clean { Cleanness::Clean } else { Cleanness::Dirty });
+            if !wide && !super::pins::is_pinned(to) {
+                self.registers.note_slot(slot, Register::Gpr(to));
+            }
+            return;
+        }
+        let wide = self.region.arch.is_wide(slot);
+        if let Some(register) = self.registers.known_slot(slot, Wideness::Vector) {
+            return regs!(self.share(value, register, true));
+        }
+        let to = regs!(self.take_any_xmm());
+        let (prefix, opcode) = if wide { (0, 0x10) } else { (0xf3, 0x7e) };
+        self.asm.sse(prefix, opcode, to, Rm::Mem(slot_mem(slot)));
+        self.define_xmm(value, to);
+        if wide {
+            self.registers.note_slot(slot, Register::Xmm(to));
+        }
+    }
+
+    /// Writes a whole slot.
+    fn set(&mut self, inst: &Inst) {
+        let (ty, slot, value) = (inst.ty, inst.slot(), inst.args[0]);
+        match ty {
+            Ty::Flags => self.set_flags(value),
+            _ if self.region.arch.is_wide(slot) => self.set_wide(ty, slot, value),
+            _ => {
+                if let Some(pinned) = self.registers.pinned(slot) {
+                    self.set_pinned(ty, pinned, value);
+                } else {
+                    self.set_word(ty, slot, value);
+                }
+            }
+        }
+    }
+
+    /// Writes a slot of two words; what is above the value becomes zero.
+    fn set_wide(&mut self, ty: Ty, slot: Slot, value: Value) {
+        self.registers.forget_slot(slot);
+        if ty.bits() == 128 {
+            let from = self.xmm(value);
+            self.asm.sse(0, 0x11, from, Rm::Mem(slot_mem(slot)));
+            self.registers.note_slot(slot, Register::Xmm(from));
+            return;
+        }
+        let from = self.zero_extended(ty, value);
+        self.asm.sse(0, 0x11, from, Rm::Mem(slot_mem(slot)));
+    }
+
+    /// Writes the low bits of a slot.
+    fn set_low(&mut self, inst: &Inst) {
+        let (ty, slot, value) = (inst.ty, inst.slot(), inst.args[0]);
+        let pinned = self.registers.pinned(slot);
+        if let (Some(pinned), false) = (pinned, ty == Ty::I64) {
+            let from = self.gpr(value);
+            regs!(self.before_write(pinned));
+            self.asm.mov(width(ty), pinned, from);
+            return;
+        }
+        if ty.bits() == 128 || pinned.is_some() {
+            return self.set(inst);
+        }
+        self.registers.forget_slot(slot);
+        if is_word(ty) {
+            let from = self.gpr(value);
+            self.asm.store(width(ty), slot_mem(slot), from);
+        } else {
+            let from = self.xmm(value);
+            let prefix = if ty == Ty::F32 { 0xf3 } else { 0xf2 };
+            self.asm.sse(prefix, 0x11, from, Rm::Mem(slot_mem(slot)));
+        }
+    }
+
+    /// Writes a slot that lives in a host register.
+    fn set_pinned(&mut self, ty: Ty, pinned: Gpr, value: Value) {
+        let here = self.registers.register(value) == Some(Register::Gpr(pinned));
+        if here && (ty == Ty::I64 || self.registers.is_clean(value)) {
+            return;
+        }
+        if let Some(bits) = self.constant(value) {
+            regs!(self.before_write(pinned));
+            return self.asm.mov_imm(pinned, bits);
+        }
+        if !is_word(ty) {
+            let from = self.zero_extended(ty, value);
+            regs!(self.before_write(pinned));
+            return self.asm.xmm_to_gpr(Width::Q, pinned, from);
+        }
+        let from = self.gpr(value);
+        regs!(self.before_write(pinned));
+        match ty {
+            Ty::I8 | Ty::I16 => self.asm.movzx(width(ty), pinned, Rm::Gpr(from)),
+            _ => self.asm.mov(width(ty), pinned, from),
+        }
+    }
+
+    /// Writes a slot of one word in memory.
+    fn set_word(&mut self, ty: Ty, slot: Slot, value: Value) {
+        self.registers.forget_slot(slot);
+        let whole = if ty == Ty::I8 && self.registers.is_byte(slot) { Width::B } else { Width::Q };
+        if !is_word(ty) {
+            let from = self.zero_extended(ty, value);
+            return self.asm.sse(0x66, 0xd6, from, Rm::Mem(slot_mem(slot)));
+        }
+        if let Some(imm) = self.constant(value).and_then(|bits| i32::try_from(bits as i64).ok()) {
+            return self.asm.store_imm(whole, slot_mem(slot), imm);
+        }
+        let mut from = self.gpr(value);
+        let extended = ty == Ty::I64 || self.registers.is_clean(value);
+        if !extended && whole == Width::Q {
+            let to = regs!(self.take_any());
+            self.zero_extend(ty, to, from);
+            from = to;
+        }
+        self.asm.store(whole, slot_mem(slot), from);
+        if extended && whole == Width::Q {
+            self.registers.note_slot(slot, Register::Gpr(from));
+        }
+    }
+
+    /// `to` := the value of a type in `from`, zeroes above.
+    pub(super) fn zero_extend(&mut self, ty: Ty, to: Gpr, from: Gpr) {
+        match ty {
+            Ty::I8 | Ty::I16 => self.asm.movzx(width(ty), to, Rm::Gpr(from)),
+            _ => self.asm.mov(width(ty), to, from),
+        }
+    }
+
+    /// A value of less than 128 bits in the scratch vector register, zeroes above.
+    pub(super) fn zero_extended(&mut self, ty: Ty, value: Value) -> Xmm {
+        match ty {
+            Ty::F32 => {
+                let from = self.xmm(value);
+                self.asm.sse(0, 0x57, SCRATCH, Rm::Xmm(SCRATCH));
+                self.asm.sse(0xf3, 0x10, SCRATCH, Rm::Xmm(from));
+            }
+            Ty::F64 => {
+                let from = self.xmm(value);
+                self.asm.sse(0xf3, 0x7e, SCRATCH, Rm::Xmm(from));
+            }
+            _ => {
+                let mut from = self.gpr(value);
+                if matches!(ty, Ty::I8 | Ty::I16) && !self.registers.is_clean(value) {
+                    let to = regs!(self.take_any());
+                    self.zero_extend(ty, to, from);
+                    from = to;
+                }
+                let width = if ty == Ty::I64 { Width::Q } else { Width::D };
+                self.asm.gpr_to_xmm(width, SCRATCH, from);
+            }
+        }
+        SCRATCH
+    }
+
+    /// A displacement that leads to a constant.
+    pub(super) fn literal(&mut self, field: usize, bits: u128) {
+        self.tables.literals.push((field, bits));
+    }
+
+    /// Puts a 128-bit constant into a vector register.
+    pub(super) fn load_literal(&mut self, to: Xmm, bits: u128) {
+        if bits == 0 {
+            return self.asm.sse(0x66, 0xef, to, Rm::Xmm(to));
+        }
+        self.asm.sse(0, 0x10, to, Rm::Mem(Mem::Rip));
+        let field = self.asm.position() - 4;
+        self.literal(field, bits);
+    }
+}
+
+/// Whether the bits above a value's type, up to 64, are zero.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Cleanness {
+    Clean,
+    Dirty,
+}
+
+/// The width of operations on an integer type of up to 64 bits.
+pub(super) fn width(ty: Ty) -> Width {
+    match ty {
+        Ty::I8 => Width::B,
+        Ty::I16 => Width::W,
+        Ty::I32 | Ty::F32 | Ty::Flags => Width::D,
+        _ => Width::Q,
+    }
+}
+
+/// Whether a result cannot be made in its register before this instruction: it may fault or sees the registers.
+fn analysis_stops(inst: &Inst) -> bool {
+    use philae_ir::Effect;
+    match inst.op.info().effect {
+        Effect::Pure | Effect::ReadSlot | Effect::WriteSlot | Effect::Marker => false,
+        Effect::Load | Effect::Store | Effect::Atomic | Effect::Fence | Effect::Helper | Effect::Poll => true,
+    }
+}

@@ -1,0 +1,138 @@
+//! Calls out of units: helpers of the guest, and the evaluator for operations without a rule here. The stubs keep
+//! every register; operands and result travel in `ctl.scratch`.
+
+use super::assembler::{Gpr, Mem, Rm, Width, Xmm};
+use super::lower::{Cleanness, Lower, regs};
+use super::registers::{Context, STATE, is_word};
+use crate::compiled::CompileError;
+use philae_ir::ops::ImmKind;
+use philae_ir::{CpuState, Helper, HelperEffect, Inst, Ty, Value};
+use std::mem::{offset_of, size_of};
+
+const EVALUATE: usize = 2;
+/// Settles the flags in memory.
+pub(super) const SETTLE: usize = 3;
+const HELPER: usize = 4;
+const STATE_HELPER: usize = 5;
+
+/// Where the address of a stub is.
+pub(super) fn stub(number: usize) -> Mem {
+    Mem::At(STATE, (offset_of!(CpuState, ctl.stubs) + number * size_of::<u64>()) as i32)
+}
+
+/// Word `word` of entry `index` of the scratch space.
+pub(super) fn scratch(index: usize, word: usize) -> Mem {
+    Mem::At(STATE, (offset_of!(CpuState, ctl.scratch) + 16 * index + 8 * word) as i32)
+}
+
+impl Lower<'_> {
+    /// Any pure operation, by the evaluator.
+    pub(super) fn evaluate(&mut self, value: Value, inst: &Inst) -> Result<(), CompileError> {
+        if inst.op.info().imm == ImmKind::Const {
+            return Err(CompileError::Unsupported(inst.op.info().name));
+        }
+        for (index, operand) in inst.operands().enumerate() {
+            self.pass(index, operand);
+        }
+        self.call_evaluator(inst);
+        self.fetch_result(value, inst.result().expect("a pure operation makes a value"));
+        Ok(())
+    }
+
+    /// Stores an operand in the scratch space, in its own type.
+    fn pass(&mut self, index: usize, operand: Value) {
+        self.registers.unlock();
+        let ty = self.ty(operand);
+        if ty == Ty::Flags {
+            let bits = self.flags_bits(operand);
+            self.asm.store(Width::Q, scratch(index, 0), bits);
+        } else if is_word(ty) {
+            let from = self.gpr(operand);
+            self.asm.store(Width::Q, scratch(index, 0), from);
+        } else {
+            let from = self.xmm(operand);
+            self.pass_xmm(index, from);
+        }
+    }
+
+    fn pass_xmm(&mut self, index: usize, from: Xmm) {
+        self.asm.sse(0, 0x11, from, Rm::Mem(scratch(index, 0)));
+    }
+
+    /// The evaluator, operands in the scratch space.
+    fn call_evaluator(&mut self, inst: &Inst) {
+        let from = inst.operands().next().map_or(inst.ty, |operand| self.ty(operand));
+        let description = u32::from_le_bytes([inst.op as u8, inst.ty as u8, from as u8, inst.aux]);
+        self.registers.unlock();
+        regs!(self.take(Gpr::RSI));
+        self.asm.mov_imm(Gpr::RSI, u64::from(description) | inst.imm << 32);
+        self.asm.call_mem(stub(EVALUATE));
+    }
+
+    fn fetch_result(&mut self, value: Value, ty: Ty) {
+        if is_word(ty) {
+            let to = self.result(value);
+            self.asm.load(Width::Q, to, scratch(0, 0));
+            self.define(value, to, Cleanness::Clean);
+        } else {
+            let to = regs!(self.take_any_xmm());
+            self.asm.sse(0, 0x10, to, Rm::Mem(scratch(0, 0)));
+            self.define_xmm(value, to);
+        }
+    }
+
+    /// [`super::lower::Cold::Nan`]: the value of a floating-point operation, out of line; no register may change but
+    /// the result's.
+    pub(super) fn choose_nan(&mut self, value: Value, operands: [Xmm; 3], to: Xmm) {
+        let inst = &self.region.insts[value.index()];
+        for (index, from) in operands.into_iter().take(inst.operands().count()).enumerate() {
+            self.pass_xmm(index, from);
+        }
+        let from = inst.operands().next().map_or(inst.ty, |operand| self.ty(operand));
+        let description = u32::from_le_bytes([inst.op as u8, inst.ty as u8, from as u8, inst.aux]);
+        // RSI may hold a value: it waits on the host's stack, which is what the stub's alignment needs another word for.
+        self.asm.bytes.extend_from_slice(&[0x56, 0x56]);
+        self.asm.mov_imm(Gpr::RSI, u64::from(description) | inst.imm << 32);
+        self.asm.call_mem(stub(EVALUATE));
+        self.asm.bytes.extend_from_slice(&[0x5e, 0x5e]);
+        self.asm.sse(0, 0x10, to, Rm::Mem(scratch(0, 0)));
+    }
+
+    /// [`philae_ir::Op::Call`].
+    pub(super) fn call_helper(&mut self, value: Value, inst: &Inst) {
+        let helper: &'static Helper = self.region.helpers[inst.imm as usize];
+        for (index, operand) in inst.operands().enumerate() {
+            self.pass_extended(index, operand);
+        }
+        let number = match helper.effect {
+            HelperEffect::Pure => HELPER,
+            HelperEffect::State => {
+                self.release_pinned();
+                self.registers.forget_slots();
+                STATE_HELPER
+            }
+        };
+        self.registers.unlock();
+        regs!(self.take(Gpr::RSI));
+        self.asm.mov_imm(Gpr::RSI, std::ptr::from_ref(helper) as u64);
+        self.asm.call_mem(stub(number));
+        if self.analysis.of(value).last != 0 {
+            self.fetch_result(value, helper.result);
+        }
+    }
+
+    /// Stores an operand in the scratch space, zero-extended to 128 bits.
+    fn pass_extended(&mut self, index: usize, operand: Value) {
+        self.registers.unlock();
+        let ty = self.ty(operand);
+        if ty.bits() == 128 {
+            return self.pass(index, operand);
+        }
+        if ty == Ty::Flags {
+            self.pass(index, operand);
+            return self.asm.store_imm(Width::Q, scratch(index, 1), 0);
+        }
+        let from = self.zero_extended(ty, operand);
+        self.pass_xmm(index, from);
+    }
+}

@@ -1,0 +1,532 @@
+//! Where values are while code is emitted: host registers, and homes on the frame for what does not fit.
+//!
+//! Some guest registers are *pinned*: they live in R8 to R15 throughout, in every unit. The other general registers
+//! and the vector registers hold values of the current block, and remember which slot they equal, so that reading it
+//! again costs nothing. A pinned register is one that always equals its slot.
+
+use super::analysis::Analysis;
+use super::assembler::{Assembler, Gpr, Mem, Rm, Width, Xmm};
+use super::pins::{self, Pins};
+use philae_ir::{CpuState, Op, Region, Slot, Ty, Value};
+
+/// Registers for values, in the order in which they are taken.
+const TEMPORARIES: [Gpr; 6] = [Gpr::RAX, Gpr::RDX, Gpr::RCX, Gpr::RSI, Gpr::RBX, Gpr::RBP];
+/// The vector registers for values; the last is for what happens within one operation.
+const VECTORS: u8 = 15;
+/// The vector register that no value is in.
+pub(super) const SCRATCH: Xmm = Xmm(15);
+/// Bytes of a home.
+const HOME: usize = 16;
+/// Homes of a unit.
+const HOMES: usize = super::SPILL_BYTES / HOME;
+/// No home, no slot.
+const NONE: u8 = u8::MAX;
+const NO_SLOT: Slot = Slot(u16::MAX);
+
+/// What a register holds.
+#[derive(Clone, Copy, Debug)]
+struct Holding {
+    /// Values that are equal in as far as they are wide.
+    values: [Value; 4],
+    count: u8,
+    /// The position of the last use of any of them.
+    until: u32,
+    /// The slot that it equals, all of it.
+    slot: Slot,
+}
+
+impl Holding {
+    const EMPTY: Holding = Holding { values: [Value::NONE; 4], count: 0, until: 0, slot: NO_SLOT };
+
+    fn values(&self) -> &[Value] {
+        &self.values[..usize::from(self.count)]
+    }
+}
+
+/// A register of either kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Register {
+    Gpr(Gpr),
+    Xmm(Xmm),
+}
+
+/// Where one value is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// Its register, if `block` is the current one.
+    register: Option<Register>,
+    block: u32,
+    home: u8,
+    /// Bits above its type are zero, up to 64.
+    clean: bool,
+}
+
+impl Place {
+    const NOWHERE: Place = Place { register: None, block: u32::MAX, home: NONE, clean: false };
+}
+
+/// The allocation of one unit as it goes; kept from one to the next for its memory.
+#[derive(Debug)]
+pub(super) struct Registers {
+    pins: &'static Pins,
+    places: Vec<Place>,
+    gprs: [Holding; 16],
+    xmms: [Holding; 16],
+    /// Registers that the current instruction works with, one bit each.
+    locked_gprs: u16,
+    locked_xmms: u16,
+    /// The position of the last use of what is in each home.
+    homes: [u32; HOMES],
+    /// The current block and position.
+    block: u32,
+    position: u32,
+    /// There was no home for a value.
+    pub(super) exhausted: bool,
+}
+
+/// What allocation looks at and emits to.
+pub(super) struct Context<'a> {
+    pub(super) region: &'a Region,
+    pub(super) analysis: &'a Analysis,
+    pub(super) asm: &'a mut Assembler,
+}
+
+/// The state's address.
+pub(super) const STATE: Gpr = Gpr::RDI;
+
+/// Where a slot is.
+pub(super) fn slot_mem(slot: Slot) -> Mem {
+    Mem::At(STATE, CpuState::offset(slot) as i32)
+}
+
+fn home_mem(home: u8) -> Mem {
+    Mem::At(Gpr::RSP, i32::from(home) * HOME as i32)
+}
+
+impl Registers {
+    pub(super) fn new(pins: &'static Pins) -> Registers {
+        Registers {
+            pins,
+            places: Vec::new(),
+            gprs: [Holding::EMPTY; 16],
+            xmms: [Holding::EMPTY; 16],
+            locked_gprs: 0,
+            locked_xmms: 0,
+            homes: [0; HOMES],
+            block: 0,
+            position: 0,
+            exhausted: false,
+        }
+    }
+
+    /// Starts a unit of so many instructions.
+    pub(super) fn start(&mut self, insts: usize) {
+        self.places.clear();
+        self.places.resize(insts, Place::NOWHERE);
+        self.homes = [0; HOMES];
+        self.exhausted = false;
+    }
+
+    /// Starts a block: nothing is in registers but the pinned slots.
+    pub(super) fn start_block(&mut self, block: u32) {
+        self.block = block;
+        self.gprs = [Holding::EMPTY; 16];
+        self.xmms = [Holding::EMPTY; 16];
+        for (number, &slot) in self.pins.slots.iter().enumerate() {
+            self.gprs[pins::FIRST + number].slot = slot;
+        }
+    }
+
+    /// Starts an instruction: no register is locked.
+    pub(super) fn start_inst(&mut self, position: u32) {
+        self.position = position;
+        self.unlock();
+    }
+
+    /// The pinned register of a slot.
+    pub(super) fn pinned(&self, slot: Slot) -> Option<Gpr> {
+        let number = self.pins.registers[usize::from(slot.0)];
+        (number != NONE).then_some(Gpr(number))
+    }
+
+    /// The current instruction works with no register any more.
+    pub(super) fn unlock(&mut self) {
+        self.locked_gprs = 0;
+        self.locked_xmms = 0;
+    }
+
+    /// Whether the bits above the value's type are zero.
+    pub(super) fn is_clean(&self, value: Value) -> bool {
+        self.places[value.index()].clean
+    }
+
+    /// The register that a value is in now.
+    pub(super) fn register(&self, value: Value) -> Option<Register> {
+        let place = &self.places[value.index()];
+        place.register.filter(|_| place.block == self.block)
+    }
+
+    fn holding(&mut self, register: Register) -> &mut Holding {
+        match register {
+            Register::Gpr(gpr) => &mut self.gprs[gpr.index()],
+            Register::Xmm(xmm) => &mut self.xmms[xmm.index()],
+        }
+    }
+
+    /// The register is not given to anything else during this instruction.
+    pub(super) fn lock(&mut self, register: Register) {
+        match register {
+            Register::Gpr(gpr) => self.locked_gprs |= 1 << gpr.0,
+            Register::Xmm(xmm) => self.locked_xmms |= 1 << xmm.0,
+        }
+    }
+
+    /// The value is in this register from now on, beside what is in it.
+    pub(super) fn attach(&mut self, cx: &mut Context<'_>, value: Value, register: Register) {
+        let known = *cx.analysis.of(value);
+        let block = self.block;
+        if !self.make_room(cx, register) {
+            // So many names for one thing: this one gets a home.
+            let home = self.home(value, known.last);
+            store_home(cx.asm, home, register);
+            return;
+        }
+        let holding = self.holding(register);
+        holding.values[usize::from(holding.count)] = value;
+        holding.count += 1;
+        holding.until = holding.until.max(known.last);
+        let place = &mut self.places[value.index()];
+        place.register = Some(register);
+        place.block = block;
+    }
+
+    /// Drops the names of what a register holds that nobody uses any more; whether one more can be noted.
+    fn make_room(&mut self, cx: &Context<'_>, register: Register) -> bool {
+        let position = self.position;
+        let holding = self.holding(register);
+        if usize::from(holding.count) < holding.values.len() {
+            return true;
+        }
+        let mut kept = 0;
+        for index in 0..holding.values.len() {
+            let value = holding.values[index];
+            if cx.analysis.of(value).last >= position {
+                holding.values[kept] = value;
+                kept += 1;
+            }
+        }
+        holding.count = kept as u8;
+        kept < holding.values.len()
+    }
+
+    /// The value has just been made in this register, which held nothing that is still wanted.
+    pub(super) fn define(&mut self, cx: &mut Context<'_>, value: Value, register: Register, clean: bool) {
+        let slot = match register {
+            Register::Gpr(gpr) if pins::is_pinned(gpr) => self.gprs[gpr.index()].slot,
+            _ => NO_SLOT,
+        };
+        *self.holding(register) = Holding { slot, ..Holding::EMPTY };
+        self.attach(cx, value, register);
+        self.places[value.index()].clean = clean;
+        self.keep_for_other_blocks(cx, value, register);
+    }
+
+    /// The value is what another one's register holds already.
+    pub(super) fn share(&mut self, cx: &mut Context<'_>, value: Value, register: Register, clean: bool) {
+        self.attach(cx, value, register);
+        self.places[value.index()].clean = clean;
+        self.keep_for_other_blocks(cx, value, register);
+    }
+
+    fn keep_for_other_blocks(&mut self, cx: &mut Context<'_>, value: Value, register: Register) {
+        if cx.analysis.of(value).crosses {
+            let home = self.home(value, u32::MAX);
+            store_home(cx.asm, home, register);
+        }
+    }
+
+    /// The home of a value, which it has until a position at least.
+    fn home(&mut self, value: Value, until: u32) -> u8 {
+        let known = self.places[value.index()].home;
+        if known != NONE {
+            return known;
+        }
+        let free = self.homes.iter().position(|&until| until < self.position || until == 0);
+        let home = free.unwrap_or_else(|| {
+            self.exhausted = true;
+            0
+        });
+        self.homes[home] = until;
+        self.places[value.index()].home = home as u8;
+        home as u8
+    }
+
+    /// Moves what is alive in a register to its home.
+    fn evict(&mut self, cx: &mut Context<'_>, register: Register) {
+        let holding = *self.holding(register);
+        for &value in holding.values() {
+            if self.places[value.index()].register != Some(register) {
+                continue;
+            }
+            let last = cx.analysis.of(value).last;
+            let rematerialised = cx.region.insts[value.index()].op == Op::Const;
+            if last >= self.position && !rematerialised && self.places[value.index()].home == NONE {
+                let home = self.home(value, last);
+                store_home(cx.asm, home, register);
+            }
+            self.places[value.index()].register = None;
+        }
+        *self.holding(register) = Holding::EMPTY;
+    }
+
+    /// A general register that holds nothing, locked.
+    pub(super) fn take_any(&mut self, cx: &mut Context<'_>) -> Gpr {
+        let mut best = (u64::MAX, Gpr::RAX);
+        for gpr in TEMPORARIES {
+            if self.locked_gprs >> gpr.0 & 1 == 0 {
+                let cost = self.cost(&self.gprs[gpr.index()]);
+                if cost < best.0 {
+                    best = (cost, gpr);
+                }
+            }
+        }
+        debug_assert!(best.0 != u64::MAX, "an instruction locks all registers, at {}\n{}", self.position, cx.region);
+        self.evict(cx, Register::Gpr(best.1));
+        self.lock(Register::Gpr(best.1));
+        best.1
+    }
+
+    /// A vector register that holds nothing, locked.
+    pub(super) fn take_any_xmm(&mut self, cx: &mut Context<'_>) -> Xmm {
+        let mut best = (u64::MAX, Xmm(0));
+        for xmm in (0..VECTORS).map(Xmm) {
+            if self.locked_xmms >> xmm.0 & 1 == 0 {
+                let cost = self.cost(&self.xmms[xmm.index()]);
+                if cost < best.0 {
+                    best = (cost, xmm);
+                }
+            }
+        }
+        self.evict(cx, Register::Xmm(best.1));
+        self.lock(Register::Xmm(best.1));
+        best.1
+    }
+
+    /// What taking a register away loses: nothing, a known slot, or values, the less the later they are used.
+    fn cost(&self, holding: &Holding) -> u64 {
+        if holding.count == 0 || holding.until < self.position {
+            u64::from(holding.slot != NO_SLOT)
+        } else {
+            2 + u64::from(u32::MAX - holding.until)
+        }
+    }
+
+    /// This very register, locked; what is alive in it moves to another or to its home.
+    pub(super) fn take(&mut self, cx: &mut Context<'_>, gpr: Gpr) {
+        let holding = self.gprs[gpr.index()];
+        self.lock(Register::Gpr(gpr));
+        if holding.count != 0 && holding.until >= self.position {
+            self.move_away(cx, gpr);
+        } else {
+            self.evict(cx, Register::Gpr(gpr));
+        }
+    }
+
+    /// Moves the values of a register to another one, or to their homes where there is none to spare.
+    fn move_away(&mut self, cx: &mut Context<'_>, gpr: Gpr) {
+        let holding = self.gprs[gpr.index()];
+        let spare = TEMPORARIES.into_iter().find(|&other| {
+            let there = &self.gprs[other.index()];
+            self.locked_gprs >> other.0 & 1 == 0 && (there.count == 0 || there.until < self.position)
+        });
+        let Some(other) = spare else { return self.evict(cx, Register::Gpr(gpr)) };
+        self.evict(cx, Register::Gpr(other));
+        cx.asm.mov(Width::Q, other, gpr);
+        for &value in holding.values() {
+            let place = &mut self.places[value.index()];
+            if place.register == Some(Register::Gpr(gpr)) {
+                place.register = Some(Register::Gpr(other));
+            }
+        }
+        let slot = if pins::is_pinned(gpr) { NO_SLOT } else { holding.slot };
+        self.gprs[other.index()] = Holding { slot, ..holding };
+        self.gprs[gpr.index()] = Holding { slot: self.pinned_slot(gpr), ..Holding::EMPTY };
+        self.lock(Register::Gpr(other));
+    }
+
+    fn pinned_slot(&self, gpr: Gpr) -> Slot {
+        if pins::is_pinned(gpr) { self.pins.slots[gpr.index() - pins::FIRST] } else { NO_SLOT }
+    }
+
+    /// A pinned register is about to be written: values that are still wanted move away.
+    pub(super) fn before_write(&mut self, cx: &mut Context<'_>, gpr: Gpr) {
+        let holding = self.gprs[gpr.index()];
+        if holding.count != 0 && holding.until > self.position {
+            self.move_away(cx, gpr);
+        }
+        let slot = self.pinned_slot(gpr);
+        for &value in self.gprs[gpr.index()].values() {
+            if self.places[value.index()].register == Some(Register::Gpr(gpr)) {
+                self.places[value.index()].register = None;
+            }
+        }
+        self.gprs[gpr.index()] = Holding { slot, ..Holding::EMPTY };
+    }
+
+    /// Whether nothing in the register is used after the current instruction.
+    pub(super) fn is_free_after(&self, gpr: Gpr) -> bool {
+        let holding = &self.gprs[gpr.index()];
+        holding.count == 0 || holding.until <= self.position
+    }
+
+    /// The register that equals a slot.
+    pub(super) fn known_slot(&self, slot: Slot, wide: Wideness) -> Option<Register> {
+        match wide {
+            Wideness::Word => {
+                if let Some(pinned) = self.pinned(slot) {
+                    return Some(Register::Gpr(pinned));
+                }
+                let found = TEMPORARIES.into_iter().find(|gpr| self.gprs[gpr.index()].slot == slot);
+                found.map(Register::Gpr)
+            }
+            Wideness::Vector => {
+                let found = (0..VECTORS).map(Xmm).find(|xmm| self.xmms[xmm.index()].slot == slot);
+                found.map(Register::Xmm)
+            }
+        }
+    }
+
+    /// The register equals a slot from now on.
+    pub(super) fn note_slot(&mut self, slot: Slot, register: Register) {
+        if !matches!(register, Register::Gpr(gpr) if pins::is_pinned(gpr)) {
+            self.holding(register).slot = slot;
+        }
+    }
+
+    /// Whether the slot's type is a byte, above which its word is always zero.
+    pub(super) fn is_byte(&self, slot: Slot) -> bool {
+        self.pins.bytes.contains(&slot)
+    }
+
+    /// The slot in memory changes: no register equals it any more.
+    pub(super) fn forget_slot(&mut self, slot: Slot) {
+        for gpr in TEMPORARIES {
+            let holding = &mut self.gprs[gpr.index()];
+            if holding.slot == slot {
+                holding.slot = NO_SLOT;
+            }
+        }
+        for holding in &mut self.xmms {
+            if holding.slot == slot {
+                holding.slot = NO_SLOT;
+            }
+        }
+    }
+
+    /// All slots may have changed. Pinned registers hold what they held.
+    pub(super) fn forget_slots(&mut self) {
+        for gpr in TEMPORARIES {
+            self.gprs[gpr.index()].slot = NO_SLOT;
+        }
+        self.xmms.iter_mut().for_each(|holding| holding.slot = NO_SLOT);
+    }
+
+    /// The general register that holds a value, locked; loads it where it is in none.
+    pub(super) fn gpr(&mut self, cx: &mut Context<'_>, value: Value) -> Gpr {
+        if let Some(Register::Gpr(gpr)) = self.register(value) {
+            self.lock(Register::Gpr(gpr));
+            return gpr;
+        }
+        let gpr = self.take_any(cx);
+        let inst = &cx.region.insts[value.index()];
+        if inst.op == Op::Const {
+            cx.asm.mov_imm(gpr, inst.imm & inst.ty.mask() as u64);
+            self.places[value.index()].clean = true;
+        } else {
+            let home = self.places[value.index()].home;
+            debug_assert!(home != NONE, "{value:?} is nowhere\n{}", cx.region);
+            cx.asm.load(Width::Q, gpr, home_mem(home));
+        }
+        self.attach(cx, value, Register::Gpr(gpr));
+        gpr
+    }
+
+    /// The vector register that holds a value, locked; loads it where it is in none.
+    pub(super) fn xmm(&mut self, cx: &mut Context<'_>, value: Value) -> Xmm {
+        if let Some(Register::Xmm(xmm)) = self.register(value) {
+            self.lock(Register::Xmm(xmm));
+            return xmm;
+        }
+        let xmm = self.take_any_xmm(cx);
+        let inst = &cx.region.insts[value.index()];
+        if inst.op == Op::Const {
+            let gpr = self.take_any(cx);
+            cx.asm.mov_imm(gpr, inst.imm & inst.ty.mask() as u64);
+            cx.asm.gpr_to_xmm(Width::Q, xmm, gpr);
+        } else {
+            let home = self.places[value.index()].home;
+            debug_assert!(home != NONE, "{value:?} is nowhere\n{}", cx.region);
+            cx.asm.sse(0, 0x10, xmm, Rm::Mem(home_mem(home)));
+        }
+        self.attach(cx, value, Register::Xmm(xmm));
+        xmm
+    }
+
+    /// A register for a result of which operand `a` is the first, holding `a`; `target` is where it is wanted.
+    pub(super) fn result_from(&mut self, cx: &mut Context<'_>, a: Value, target: Option<Gpr>) -> Gpr {
+        if let Some(target) = target {
+            let from = self.gpr(cx, a);
+            if from != target {
+                cx.asm.mov(Width::Q, target, from);
+            }
+            return target;
+        }
+        if let Some(Register::Gpr(gpr)) = self.register(a) {
+            self.lock(Register::Gpr(gpr));
+            if !pins::is_pinned(gpr) && self.is_free_after(gpr) {
+                return gpr;
+            }
+            let to = self.take_any(cx);
+            cx.asm.mov(Width::Q, to, gpr);
+            return to;
+        }
+        let gpr = self.gpr(cx, a);
+        if self.is_free_after(gpr) {
+            return gpr;
+        }
+        let to = self.take_any(cx);
+        cx.asm.mov(Width::Q, to, gpr);
+        to
+    }
+
+    /// A vector register for a result of which operand `a` is the first, holding `a`.
+    pub(super) fn xmm_result_from(&mut self, cx: &mut Context<'_>, a: Value) -> Xmm {
+        let xmm = self.xmm(cx, a);
+        let holding = &self.xmms[xmm.index()];
+        if holding.until <= self.position {
+            return xmm;
+        }
+        let to = self.take_any_xmm(cx);
+        cx.asm.movaps(to, xmm);
+        to
+    }
+}
+
+/// Whether a slot is looked at as a word or as a vector.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wideness {
+    Word,
+    Vector,
+}
+
+/// Whether values of a type are in general registers.
+pub(super) fn is_word(ty: Ty) -> bool {
+    matches!(ty, Ty::I8 | Ty::I16 | Ty::I32 | Ty::I64 | Ty::Flags)
+}
+
+fn store_home(asm: &mut Assembler, home: u8, register: Register) {
+    match register {
+        Register::Gpr(gpr) => asm.store(Width::Q, home_mem(home), gpr),
+        Register::Xmm(xmm) => asm.sse(0, 0x11, xmm, Rm::Mem(home_mem(home))),
+    }
+}

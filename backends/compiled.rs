@@ -1,0 +1,79 @@
+//! What compilers make: machine code of one region, and what its owner needs to place it and to understand its faults.
+
+use std::fmt;
+
+/// An access that may fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FaultSite {
+    /// Where the host instruction starts, in bytes from the start of the code.
+    pub offset: u32,
+    /// The guest instruction it belongs to.
+    pub pc: u64,
+}
+
+/// Machine code of one region.
+#[derive(Debug)]
+pub struct Code {
+    /// The code; may be copied to any address, less than 2 GiB from those of the relocations.
+    pub bytes: Vec<u8>,
+    /// Where links and [`enter`](crate::link::enter) go to, in bytes from the start.
+    pub entry: usize,
+    /// The accesses that may fault, by rising offset.
+    pub faults: Vec<FaultSite>,
+    /// What depends on where the bytes are.
+    pub relocations: Vec<Relocation>,
+}
+
+/// A field of code that refers to an address by its distance.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Relocation {
+    /// Where the field is, in bytes from the start of the code: 32 bits, little-endian.
+    pub offset: u32,
+    /// The address that the distance from the end of the field leads to.
+    pub target: u64,
+}
+
+impl Code {
+    /// The bytes as they are to be at `address`.
+    pub fn relocate(&mut self, address: u64) {
+        for relocation in &self.relocations {
+            let field = relocation.offset as usize;
+            let end = address + u64::from(relocation.offset) + 4;
+            let distance = relocation.target.wrapping_sub(end) as i64;
+            let distance = i32::try_from(distance).expect("code and what it refers to are in one mapping");
+            self.bytes[field..field + 4].copy_from_slice(&distance.to_le_bytes());
+        }
+    }
+
+    /// The guest pc of the access whose host instruction starts at `offset`.
+    pub fn fault_pc(&self, offset: u32) -> Option<u64> {
+        let index = self.faults.binary_search_by_key(&offset, |site| site.offset).ok()?;
+        Some(self.faults[index].pc)
+    }
+}
+
+/// Why a region was not compiled. It has to be executed by other means.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CompileError {
+    /// More guest instructions access memory than trap codes can tell apart.
+    TooManyFaults,
+    /// The machine code does not have the shape that frameless transitions need.
+    Frame,
+    /// Cranelift refused the function or panicked; its message.
+    Cranelift(String),
+    /// The region needs what the compiler does not do; what that is.
+    Unsupported(&'static str),
+}
+
+impl fmt::Display for CompileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CompileError::TooManyFaults => write!(f, "too many memory accesses for one region"),
+            CompileError::Frame => write!(f, "unexpected frame in the machine code"),
+            CompileError::Cranelift(message) => write!(f, "Cranelift: {message}"),
+            CompileError::Unsupported(what) => write!(f, "not compiled: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for CompileError {}

@@ -1,0 +1,120 @@
+//! Flags in memory: four bits, or the comparison that they come from, which whoever needs the bits computes.
+//!
+//! Every exit makes the flags live, and hardly any is read on the other side. So a region that leaves stores what
+//! its last producer of flags was: a word of description in the flags' slot, told from four bits by [`MARK`], and
+//! the operands in the last entry of `ctl.scratch`. A region that reads the flags of another, and
+//! [`enter`](crate::link::enter) when it returns, settle them. Outside of translated code the slot always holds four
+//! bits.
+
+use philae_ir::eval::eval_op;
+use philae_ir::state::NZCV;
+use philae_ir::{CpuState, Inst, Op, Region, Ty, Value};
+use std::mem::{offset_of, size_of};
+
+/// Set in a description; its other bits are those of a [`Description`].
+const MARK: u32 = 1 << 4;
+
+/// The producers that can be described, in the order of their numbers, in bits 5 and 6.
+const PRODUCERS: [Op; 4] = [Op::FlagsAdd, Op::FlagsSub, Op::FlagsLogic, Op::FlagsFcmp];
+
+/// Where the flags' slot is in the state, in bytes.
+pub(crate) const SLOT: i32 = CpuState::offset(NZCV) as i32;
+/// Where the operands of a description are in the state: two words.
+pub(crate) const OPERANDS: i32 = (offset_of!(CpuState, ctl.scratch) + 3 * size_of::<[u64; 2]>()) as i32;
+
+/// Where the operands beside the first are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Second {
+    /// Operand 1 is in memory.
+    InMemory,
+    /// Operand 1 is the constant in the description; in memory is what replaces C.
+    IsCarry,
+}
+
+/// A producer of flags, as its word in memory says: bits 7–9 the type, 10 `aux`, 11 [`Second`], 16–31 the relations
+/// of floats or the constant.
+struct Description {
+    op: Op,
+    ty: Ty,
+    aux: u8,
+    second: Second,
+    imm: u16,
+}
+
+impl Description {
+    fn encode(&self) -> u32 {
+        let producer = PRODUCERS.iter().position(|&op| op == self.op).expect("a producer that can be described");
+        MARK | (producer as u32) << 5
+            | (self.ty as u32) << 7
+            | u32::from(self.aux) << 10
+            | u32::from(self.second == Second::IsCarry) << 11
+            | u32::from(self.imm) << 16
+    }
+
+    fn decode(word: u32) -> Description {
+        Description {
+            op: PRODUCERS[(word >> 5 & 3) as usize],
+            ty: Ty::NAMES[(word >> 7 & 7) as usize].0,
+            aux: (word >> 10 & 1) as u8,
+            second: if word >> 11 & 1 == 0 { Second::InMemory } else { Second::IsCarry },
+            imm: (word >> 16) as u16,
+        }
+    }
+}
+
+/// Turns a description in the flags' slot into four bits.
+pub(crate) fn settle(cpu: &mut CpuState) {
+    let word = cpu.get(NZCV) as u32;
+    if word & MARK == 0 {
+        return;
+    }
+    let description = Description::decode(word);
+    let [first, second] = cpu.ctl.scratch[3].map(|word| u128::from(word) & description.ty.mask());
+    let (operand, imm) = match description.second {
+        Second::InMemory => (second, u128::from(description.imm)),
+        Second::IsCarry => (u128::from(description.imm), 0),
+    };
+    let ty = description.ty;
+    let mut nzcv = eval_op(description.op, ty, ty, description.aux, imm, [first, operand, 0]);
+    if description.second == Second::IsCarry {
+        nzcv = eval_op(Op::FlagsWithC, Ty::Flags, Ty::Flags, 0, 0, [nzcv, second, 0]);
+    }
+    cpu.set(NZCV, nzcv as u64);
+}
+
+/// What is stored for a producer's flags: the word of its description and its operands, of any type.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Described {
+    pub(crate) word: u32,
+    pub(crate) operands: [Option<Value>; 2],
+}
+
+/// How `flags` can be described, if they can; `resolve` finds the producer behind a read of flags.
+pub(crate) fn describe(region: &Region, flags: Value, resolve: impl Fn(Value) -> Value) -> Option<Described> {
+    let inst = region.inst(flags);
+    if inst.op == Op::FlagsWithC {
+        return describe_with_carry(region, inst, resolve);
+    }
+    if !PRODUCERS.contains(&inst.op) || inst.ty.bits() > 64 {
+        return None;
+    }
+    let mut operands = [None; 2];
+    for (to, operand) in operands.iter_mut().zip(inst.operands()) {
+        *to = Some(operand);
+    }
+    let Inst { op, ty, aux, imm, .. } = *inst;
+    let description = Description { op, ty, aux, second: Second::InMemory, imm: imm as u16 };
+    Some(Described { word: description.encode(), operands })
+}
+
+/// Increments and decrements of x86: flags of a sum with a constant, and the carry of before.
+fn describe_with_carry(region: &Region, inst: &Inst, resolve: impl Fn(Value) -> Value) -> Option<Described> {
+    let producer = region.inst(resolve(inst.args[0]));
+    if !matches!(producer.op, Op::FlagsAdd | Op::FlagsSub) || producer.ty.bits() > 64 {
+        return None;
+    }
+    let imm = u16::try_from(region.constant(producer.args[1])?).ok()?;
+    let Inst { op, ty, aux, .. } = *producer;
+    let description = Description { op, ty, aux, second: Second::IsCarry, imm };
+    Some(Described { word: description.encode(), operands: [Some(producer.args[0]), Some(inst.args[1])] })
+}
