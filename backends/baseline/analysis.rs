@@ -6,7 +6,7 @@
 
 use philae_ir::opt::Exactness;
 use philae_ir::state::{NZCV, WORDS};
-use philae_ir::{Effect, HelperEffect, Inst, Op, Region, Slot, Terminator, Ty, Value};
+use philae_ir::{BlockId, Effect, HelperEffect, Inst, Op, Region, Slot, Terminator, Ty, Value};
 
 /// The use of a value.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +35,10 @@ pub(super) struct Analysis {
     uses: Vec<Use>,
     /// The position of each block's first instruction.
     starts: Vec<u32>,
+    /// The guest instruction that is under way where each block starts; `None` until it is known.
+    pcs: Vec<Option<u64>>,
+    /// Blocks that are reached, and have not been looked at yet.
+    open: Vec<BlockId>,
 }
 
 impl Analysis {
@@ -54,13 +58,38 @@ impl Analysis {
         self.starts[block]
     }
 
+    /// The guest instruction that is under way where a block starts.
+    pub(super) fn pc(&self, block: usize) -> Option<u64> {
+        self.pcs[block]
+    }
+
     /// Looks at `region`.
     pub(super) fn analyse(&mut self, region: &Region, exactness: Exactness) {
         self.uses.clear();
         self.uses.resize(region.insts.len(), Use::NEW);
         self.starts.clear();
+        self.follow_pcs(region);
         self.place(region);
         self.find_uses(region, exactness);
+    }
+
+    /// Along the edges: passes leave a block without a marker where all that precede it agree.
+    fn follow_pcs(&mut self, region: &Region) {
+        self.pcs.clear();
+        self.pcs.resize(region.blocks.len(), None);
+        self.pcs[0] = Some(region.pc);
+        self.open.push(BlockId::ENTRY);
+        while let Some(id) = self.open.pop() {
+            let block = region.block(id);
+            let last = block.insts.iter().rev().map(|&value| region.inst(value)).find(|inst| inst.op == Op::Insn);
+            let pc = last.map_or(self.pcs[id.index()], |inst| Some(inst.imm));
+            for to in block.end.successors() {
+                if self.pcs[to.index()].is_none() {
+                    self.pcs[to.index()] = pc;
+                    self.open.push(to);
+                }
+            }
+        }
     }
 
     /// Forward: where values are made, and which reads of the flags are known.

@@ -95,6 +95,7 @@ impl Lower<'_> {
         let block = &self.region.blocks[number];
         self.tables.blocks.push(self.asm.position());
         self.block = number;
+        self.pc = self.analysis.pc(number).unwrap_or(self.region.pc);
         self.registers.start_block(number as u32);
         let start = self.analysis.start(number);
         for (index, &value) in block.insts.iter().enumerate() {

@@ -75,8 +75,11 @@ pub(super) struct Registers {
     /// Registers that the current instruction works with, one bit each.
     locked_gprs: u16,
     locked_xmms: u16,
-    /// The position of the last use of what is in each home.
+    /// The position of the last use of what is in each home that blocks use in turn: those before `passing_to`.
     homes: [u32; HOMES],
+    passing_to: usize,
+    /// The first of the homes of values that several blocks use.
+    lasting_from: usize,
     /// The current block and position.
     block: u32,
     position: u32,
@@ -113,6 +116,8 @@ impl Registers {
             locked_gprs: 0,
             locked_xmms: 0,
             homes: [0; HOMES],
+            passing_to: 0,
+            lasting_from: HOMES,
             block: 0,
             position: 0,
             exhausted: false,
@@ -123,7 +128,8 @@ impl Registers {
     pub(super) fn start(&mut self, insts: usize) {
         self.places.clear();
         self.places.resize(insts, Place::NOWHERE);
-        self.homes = [0; HOMES];
+        self.passing_to = 0;
+        self.lasting_from = HOMES;
         self.exhausted = false;
     }
 
@@ -187,7 +193,7 @@ impl Registers {
         let block = self.block;
         if !self.make_room(cx, register) {
             // So many names for one thing: this one gets a home.
-            let home = self.home(value, known.last);
+            let home = self.home(cx, value);
             store_home(cx.asm, home, register);
             return;
         }
@@ -240,25 +246,43 @@ impl Registers {
 
     fn keep_for_other_blocks(&mut self, cx: &mut Context<'_>, value: Value, register: Register) {
         if cx.analysis.of(value).crosses {
-            let home = self.home(value, u32::MAX);
+            let home = self.home(cx, value);
             store_home(cx.asm, home, register);
         }
     }
 
-    /// The home of a value, which it has until a position at least.
-    fn home(&mut self, value: Value, until: u32) -> u8 {
+    /// The home of a value. One that only its own block uses may have a home that others have later; the homes of those
+    /// that other blocks use are theirs alone, because blocks do not run in the order in which they stand here.
+    fn home(&mut self, cx: &Context<'_>, value: Value) -> u8 {
         let known = self.places[value.index()].home;
         if known != NONE {
             return known;
         }
-        let free = self.homes.iter().position(|&until| until < self.position || until == 0);
-        let home = free.unwrap_or_else(|| {
-            self.exhausted = true;
-            0
-        });
-        self.homes[home] = until;
+        let used = cx.analysis.of(value);
+        let home = if used.crosses { self.lasting_home() } else { self.passing_home(used.last) };
         self.places[value.index()].home = home as u8;
         home as u8
+    }
+
+    fn lasting_home(&mut self) -> usize {
+        if self.lasting_from <= self.passing_to {
+            self.exhausted = true;
+            return 0;
+        }
+        self.lasting_from -= 1;
+        self.lasting_from
+    }
+
+    fn passing_home(&mut self, until: u32) -> usize {
+        let free = self.homes[..self.passing_to].iter().position(|&until| until < self.position);
+        let home = free.unwrap_or(self.passing_to);
+        if home == self.lasting_from {
+            self.exhausted = true;
+            return 0;
+        }
+        self.passing_to = self.passing_to.max(home + 1);
+        self.homes[home] = until;
+        home
     }
 
     /// Moves what is alive in a register to its home.
@@ -271,7 +295,7 @@ impl Registers {
             let last = cx.analysis.of(value).last;
             let rematerialised = cx.region.insts[value.index()].op == Op::Const;
             if last >= self.position && !rematerialised && self.places[value.index()].home == NONE {
-                let home = self.home(value, last);
+                let home = self.home(cx, value);
                 store_home(cx.asm, home, register);
             }
             self.places[value.index()].register = None;
@@ -351,7 +375,6 @@ impl Registers {
         let slot = if pins::is_pinned(gpr) { NO_SLOT } else { holding.slot };
         self.gprs[other.index()] = Holding { slot, ..holding };
         self.gprs[gpr.index()] = Holding { slot: self.pinned_slot(gpr), ..Holding::EMPTY };
-        self.lock(Register::Gpr(other));
     }
 
     fn pinned_slot(&self, gpr: Gpr) -> Slot {
@@ -443,8 +466,7 @@ impl Registers {
             cx.asm.mov_imm(gpr, inst.imm & inst.ty.mask() as u64);
             self.places[value.index()].clean = true;
         } else {
-            let home = self.places[value.index()].home;
-            debug_assert!(home != NONE, "{value:?} is nowhere\n{}", cx.region);
+            let home = self.known_home(cx, value);
             cx.asm.load(Width::Q, gpr, home_mem(home));
         }
         self.attach(cx, value, Register::Gpr(gpr));
@@ -464,12 +486,18 @@ impl Registers {
             cx.asm.mov_imm(gpr, inst.imm & inst.ty.mask() as u64);
             cx.asm.gpr_to_xmm(Width::Q, xmm, gpr);
         } else {
-            let home = self.places[value.index()].home;
-            debug_assert!(home != NONE, "{value:?} is nowhere\n{}", cx.region);
+            let home = self.known_home(cx, value);
             cx.asm.sse(0, 0x10, xmm, Rm::Mem(home_mem(home)));
         }
         self.attach(cx, value, Register::Xmm(xmm));
         xmm
+    }
+
+    /// The home that a value is in, or will be in when the block that makes it has run.
+    fn known_home(&mut self, cx: &Context<'_>, value: Value) -> u8 {
+        let kept = self.places[value.index()].home != NONE || cx.analysis.of(value).crosses;
+        debug_assert!(kept, "{value:?} is nowhere\n{}", cx.region);
+        self.home(cx, value)
     }
 
     /// A register for a result of which operand `a` is the first, holding `a`; `target` is where it is wanted.
