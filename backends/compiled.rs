@@ -12,7 +12,7 @@ pub struct FaultSite {
 }
 
 /// Machine code of one region.
-#[derive(Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Code {
     /// The code; may be copied to any address, less than 2 GiB from those of the relocations.
     pub bytes: Vec<u8>,

@@ -174,6 +174,7 @@ struct Bytes {
 }
 
 impl Bytes {
+    #[inline]
     fn push(&mut self, byte: u8) {
         self.bytes[self.length] = byte;
         self.length += 1;
@@ -208,8 +209,12 @@ impl Assembler {
         self.bytes[field..field + 4].copy_from_slice(&distance.to_le_bytes());
     }
 
+    /// Appends an instruction: 16 bytes, which is a single move, less those that are not its own.
+    #[inline]
     fn finish(&mut self, bytes: &Bytes) {
-        self.bytes.extend_from_slice(&bytes.bytes[..bytes.length]);
+        let end = self.bytes.len() + bytes.length;
+        self.bytes.extend_from_slice(&bytes.bytes);
+        self.bytes.truncate(end);
     }
 
     /// Prefixes, opcode, operands. `byte_register` is the number of a byte register that needs a REX prefix from

@@ -75,9 +75,6 @@ macro_rules! regs {
 }
 pub(super) use regs;
 
-/// The most instructions ahead where the slot of a result is looked for.
-const AHEAD: usize = 8;
-
 impl Lower<'_> {
     /// Emits the unit.
     pub(super) fn run(mut self, own: *const LinkSlot) -> Result<(), CompileError> {
@@ -96,6 +93,10 @@ impl Lower<'_> {
         self.tables.blocks.push(self.asm.position());
         self.block = number;
         self.pc = self.analysis.pc(number).unwrap_or(self.region.pc);
+        if block.insts.is_empty() && block.end.operands().next().is_none() {
+            self.end(number, block.end);
+            return Ok(());
+        }
         self.registers.start_block(number as u32);
         let start = self.analysis.start(number);
         for (index, &value) in block.insts.iter().enumerate() {
@@ -149,9 +150,6 @@ impl Lower<'_> {
 
     fn inst(&mut self, value: Value) -> Result<(), CompileError> {
         let inst = &self.region.insts[value.index()];
-        if is_lazy(inst) && !self.analysis.of(value).eager {
-            return Ok(());
-        }
         match inst.op {
             Op::Const => {}
             Op::Insn => self.pc = inst.imm,
@@ -165,7 +163,9 @@ impl Lower<'_> {
             Op::FlagsTest | Op::PollPending => self.truth(value),
             Op::Icmp if is_lazy(inst) => self.truth(value),
             Op::FlagsToBits => self.flags_to_bits(value, inst),
-            _ if inst.result() == Some(Ty::Flags) => self.make_flags(value, inst),
+            Op::FlagsAdd | Op::FlagsAdc | Op::FlagsSub | Op::FlagsSbc | Op::FlagsLogic => self.make_flags(value, inst),
+            Op::FlagsFcmp | Op::FlagsWithC | Op::FlagsWithV | Op::FlagsFromBits => self.make_flags(value, inst),
+            Op::Select if inst.ty == Ty::Flags => self.make_flags(value, inst),
             _ => {
                 let done = self.integer(value, inst) || self.vector(value, inst) || self.float(value, inst);
                 if !done {
@@ -222,35 +222,10 @@ impl Lower<'_> {
         }
     }
 
-    /// The pinned register that a value of 32 or 64 bits is written to, if it can be made there: nothing until then
-    /// may fault or needs what the register holds.
+    /// The pinned register that a value is written to next, if it can be made there.
     pub(super) fn target(&self, value: Value) -> Option<Gpr> {
-        if self.analysis.of(value).crosses {
-            return None;
-        }
-        let ahead = self.region.blocks[self.block].insts[self.index + 1..].iter().take(AHEAD);
-        let mut read = [Slot(u16::MAX); AHEAD];
-        let mut tracked = value;
-        for (count, &next) in ahead.enumerate() {
-            if self.analysis.of(next).dropped {
-                continue;
-            }
-            let inst = &self.region.insts[next.index()];
-            match inst.op {
-                Op::Set if inst.args[0] == tracked && matches!(inst.ty, Ty::I64 | Ty::I32) => {
-                    let pinned = self.registers.pinned(inst.slot())?;
-                    let untouched = !read.contains(&inst.slot()) && self.registers.is_free_after(pinned);
-                    return untouched.then_some(pinned);
-                }
-                Op::Zext if inst.args[0] == tracked && self.ty(tracked) == Ty::I32 && inst.ty == Ty::I64 => {
-                    tracked = next;
-                }
-                Op::Get | Op::Set | Op::SetLow => read[count] = inst.slot(),
-                _ if analysis_stops(inst) => return None,
-                _ => {}
-            }
-        }
-        None
+        let target = Gpr(self.analysis.of(value).target);
+        (target.0 != u8::MAX && self.registers.is_free_after(target)).then_some(target)
     }
 
     /// Reads a slot.
@@ -451,14 +426,5 @@ pub(super) fn width(ty: Ty) -> Width {
         Ty::I16 => Width::W,
         Ty::I32 | Ty::F32 | Ty::Flags => Width::D,
         _ => Width::Q,
-    }
-}
-
-/// Whether a result cannot be made in its register before this instruction: it may fault or sees the registers.
-fn analysis_stops(inst: &Inst) -> bool {
-    use philae_ir::Effect;
-    match inst.op.info().effect {
-        Effect::Pure | Effect::ReadSlot | Effect::WriteSlot | Effect::Marker => false,
-        Effect::Load | Effect::Store | Effect::Atomic | Effect::Fence | Effect::Helper | Effect::Poll => true,
     }
 }

@@ -77,6 +77,7 @@ pub struct Compiler {
     assembler: Assembler,
     registers: Registers,
     tables: Tables,
+    code: Code,
 }
 
 impl Compiler {
@@ -88,19 +89,20 @@ impl Compiler {
             assembler: Assembler::default(),
             registers: Registers::new(Pins::of(arch)),
             tables: Tables::default(),
+            code: Code::default(),
         }
     }
 
     /// Compiles `region`. `links` gives the link slot of each exit to a constant pc, `own` is the slot of the unit
-    /// itself. An error says that the region needs something that this compiler does not do.
+    /// itself. The code is to be copied before the next unit is compiled. An error says that the region needs something that this compiler does not do.
     pub fn compile(
         &mut self,
         region: &Region,
         exactness: Exactness,
         links: &mut dyn FnMut(LinkSite) -> *const LinkSlot,
         own: *const LinkSlot,
-    ) -> Result<Code, CompileError> {
-        self.analysis.analyse(region, exactness);
+    ) -> Result<&mut Code, CompileError> {
+        self.analysis.analyse(region, exactness, Pins::of(region.arch));
         self.assembler.bytes.clear();
         self.tables.clear();
         let lower = Lower {
@@ -116,12 +118,11 @@ impl Compiler {
             index: 0,
         };
         lower.run(own)?;
-        Ok(Code {
-            bytes: self.assembler.bytes.clone(),
-            entry: 0,
-            faults: self.tables.faults.clone(),
-            relocations: self.tables.relocations.clone(),
-        })
+        // The buffers change places: what is returned stays until the next unit.
+        std::mem::swap(&mut self.code.bytes, &mut self.assembler.bytes);
+        std::mem::swap(&mut self.code.faults, &mut self.tables.faults);
+        std::mem::swap(&mut self.code.relocations, &mut self.tables.relocations);
+        Ok(&mut self.code)
     }
 }
 

@@ -75,6 +75,8 @@ pub(super) struct Registers {
     /// Registers that the current instruction works with, one bit each.
     locked_gprs: u16,
     locked_xmms: u16,
+    /// A vector register was taken in this block.
+    vectors_used: bool,
     /// The position of the last use of what is in each home that blocks use in turn: those before `passing_to`.
     homes: [u32; HOMES],
     passing_to: usize,
@@ -115,6 +117,7 @@ impl Registers {
             xmms: [Holding::EMPTY; 16],
             locked_gprs: 0,
             locked_xmms: 0,
+            vectors_used: false,
             homes: [0; HOMES],
             passing_to: 0,
             lasting_from: HOMES,
@@ -137,7 +140,10 @@ impl Registers {
     pub(super) fn start_block(&mut self, block: u32) {
         self.block = block;
         self.gprs = [Holding::EMPTY; 16];
-        self.xmms = [Holding::EMPTY; 16];
+        if self.vectors_used {
+            self.xmms = [Holding::EMPTY; 16];
+            self.vectors_used = false;
+        }
         for (number, &slot) in self.pins.slots.iter().enumerate() {
             self.gprs[pins::FIRST + number].slot = slot;
         }
@@ -322,6 +328,7 @@ impl Registers {
 
     /// A vector register that holds nothing, locked.
     pub(super) fn take_any_xmm(&mut self, cx: &mut Context<'_>) -> Xmm {
+        self.vectors_used = true;
         let mut best = (u64::MAX, Xmm(0));
         for xmm in (0..VECTORS).map(Xmm) {
             if self.locked_xmms >> xmm.0 & 1 == 0 {

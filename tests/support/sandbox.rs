@@ -158,7 +158,7 @@ impl Sandbox {
         let own = link(LinkSite { pc: region.pc, reason: ExitReason::Jump });
         let compiler = &mut self.baseline[region.arch as usize];
         let mut code = match compiler.compile(region, exactness, &mut link, own) {
-            Ok(code) => code,
+            Ok(code) => code.clone(),
             Err(CompileError::Unsupported(_)) => {
                 self.refused += 1;
                 return Ok(self.interpret(region, cpu));
