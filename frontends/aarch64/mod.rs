@@ -56,6 +56,33 @@ pub struct Insn {
     row: &'static lift::Row,
 }
 
+/// An instruction of the table, or a family of them that share a row: what tests draw encodings from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Class {
+    /// Its name in the Arm ARM.
+    pub name: &'static str,
+    /// The fixed bits.
+    pub mask: u32,
+    /// What they are.
+    pub value: u32,
+}
+
+impl Class {
+    fn of(row: &lift::Row) -> Class {
+        Class { name: row.name, mask: row.mask, value: row.value }
+    }
+}
+
+/// Every class, in the order of the table.
+pub fn classes() -> impl Iterator<Item = Class> {
+    lift::ROWS.iter().map(Class::of)
+}
+
+/// The class that `word` belongs to, if it has one; its operands may still be reserved.
+pub fn class_of(word: u32) -> Option<Class> {
+    decode::find(Word(word)).map(Class::of)
+}
+
 impl Guest for Aarch64 {
     type Insn = Insn;
     const MAX_LENGTH: usize = 4;

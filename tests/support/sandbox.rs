@@ -4,10 +4,12 @@
 //! window and the place of the code are mapped at their addresses in this process, so one sandbox exists at a time.
 //! A guest's fault is an exit; any other ends the process.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use philae_backends::baseline;
 use philae_backends::compiled::{Code, CompileError};
 use philae_backends::cranelift::{Compiler, Continuation, Exactness, Options, Recovery, fault_continuation};
-use philae_backends::interp::{self, Interpreter};
+use philae_backends::interp::{self, Interpreter, Steps};
 use philae_backends::link::{JUMP_CACHE_ENTRIES, JumpCacheEntry, LinkSite, LinkSlot, enter};
 use philae_backends::{Exit, FloatControl};
 use philae_ir::{Arch, CpuState, ExitReason, Region};
@@ -34,6 +36,25 @@ static CPU: AtomicU64 = AtomicU64::new(0);
 /// Where in the arena the last fault was, 0 if there was none, and the address that could not be accessed.
 static FAULT: AtomicU64 = AtomicU64::new(0);
 static FAULT_ADDRESS: AtomicU64 = AtomicU64::new(0);
+
+/// Whether code keeps guest registers in host registers at its exits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pins {
+    /// Cranelift's.
+    No,
+    /// The baseline compiler's.
+    Yes,
+}
+
+/// A compiled region.
+pub(crate) struct Compiled {
+    code: Code,
+    arch: Arch,
+    pins: Pins,
+    /// What its links refer to.
+    #[allow(clippy::vec_box, reason = "the code has their addresses")]
+    _slots: Vec<Box<LinkSlot>>,
+}
 
 /// What executing regions needs.
 pub(crate) struct Sandbox {
@@ -96,10 +117,26 @@ impl Sandbox {
         }
     }
 
+    /// Fills a part of the window.
+    pub(crate) fn put_window(&mut self, at: usize, bytes: &[u8]) {
+        assert!(at + bytes.len() <= SIZE);
+        // SAFETY: the place is mapped, and no guest runs meanwhile.
+        unsafe { (WINDOW as *mut u8).add(at).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+
     /// What the window and the place of the code hold.
     pub(crate) fn memory(&self) -> [&[u8]; 2] {
         // SAFETY: both places are mapped, and no guest runs while they are borrowed.
         [WINDOW, CODE].map(|start| unsafe { std::slice::from_raw_parts(start as *const u8, SIZE) })
+    }
+
+    /// Executes a region's steps in the interpreter.
+    pub(crate) fn interpret_steps(&mut self, steps: &Steps, arch: Arch, cpu: &mut CpuState) -> Exit {
+        let control = FloatControl::of(arch, cpu);
+        control.set();
+        let exit = self.interpreter.run_steps(steps, cpu);
+        control.reset();
+        exit
     }
 
     /// Executes a region in the interpreter.
@@ -119,6 +156,17 @@ impl Sandbox {
         recovery: Recovery,
         cpu: &mut CpuState,
     ) -> Result<Exit, String> {
+        let compiled = self.compile(region, exactness, recovery)?;
+        self.run_code(&compiled, cpu)
+    }
+
+    /// Compiles an optimised region, to be executed often; an error says why that cannot be.
+    pub(crate) fn compile(
+        &mut self,
+        region: &Region,
+        exactness: Exactness,
+        recovery: Recovery,
+    ) -> Result<Compiled, String> {
         let mut slots: Vec<Box<LinkSlot>> = Vec::new();
         let mut link = |site: LinkSite| -> *const LinkSlot {
             slots.push(Box::new(LinkSlot::new(site.pc, 0)));
@@ -130,7 +178,8 @@ impl Sandbox {
         };
         let code = compiler.compile(region, Options { exactness }, &mut link);
         let code = code.map_err(|error| format!("not compiled: {error}"))?;
-        self.execute(region.arch, code, cpu)
+        assert!(code.bytes.len() <= ARENA - SLOTS * size_of::<LinkSlot>());
+        Ok(Compiled { code, arch: region.arch, pins: Pins::No, _slots: slots })
     }
 
     /// Compiles a region by the baseline compiler and executes it, or interprets it where that compiler refuses it.
@@ -140,6 +189,19 @@ impl Sandbox {
         exactness: Exactness,
         cpu: &mut CpuState,
     ) -> Result<Exit, String> {
+        match self.compile_baseline(region, exactness)? {
+            Some(compiled) => self.run_code(&compiled, cpu),
+            None => Ok(self.interpret(region, cpu)),
+        }
+    }
+
+    /// Compiles a region by the baseline compiler, to be executed before that compiles the next; `None` where it
+    /// refuses it.
+    pub(crate) fn compile_baseline(
+        &mut self,
+        region: &Region,
+        exactness: Exactness,
+    ) -> Result<Option<Compiled>, String> {
         let spill = baseline::spill_address(region.arch);
         // SAFETY: the arena's end is for slots, which nothing else refers to.
         let slots = unsafe { self.arena.add(ARENA).cast::<LinkSlot>().sub(SLOTS) };
@@ -161,21 +223,29 @@ impl Sandbox {
             Ok(code) => code.clone(),
             Err(CompileError::Unsupported(_)) => {
                 self.refused += 1;
-                return Ok(self.interpret(region, cpu));
+                return Ok(None);
             }
             Err(error) => return Err(format!("not compiled: {error}")),
         };
         code.relocate(self.arena as u64);
-        baseline::prepare(&mut cpu.ctl, region.arch);
-        let exit = self.execute(region.arch, code, cpu)?;
-        if exit.reason == ExitReason::Fault {
-            baseline::store_pinned(region.arch, cpu);
+        assert!(code.bytes.len() <= ARENA - SLOTS * size_of::<LinkSlot>());
+        Ok(Some(Compiled { code, arch: region.arch, pins: Pins::Yes, _slots: Vec::new() }))
+    }
+
+    /// Executes compiled code; an error says why its end makes no sense.
+    pub(crate) fn run_code(&mut self, compiled: &Compiled, cpu: &mut CpuState) -> Result<Exit, String> {
+        let Compiled { code, arch, pins, .. } = compiled;
+        if *pins == Pins::Yes {
+            baseline::prepare(&mut cpu.ctl, *arch);
+        }
+        let exit = self.execute(*arch, code, cpu)?;
+        if exit.reason == ExitReason::Fault && *pins == Pins::Yes {
+            baseline::store_pinned(*arch, cpu);
         }
         Ok(exit)
     }
 
-    fn execute(&mut self, arch: Arch, code: Code, cpu: &mut CpuState) -> Result<Exit, String> {
-        assert!(code.bytes.len() <= ARENA - SLOTS * size_of::<LinkSlot>());
+    fn execute(&mut self, arch: Arch, code: &Code, cpu: &mut CpuState) -> Result<Exit, String> {
         cpu.ctl.jump_cache.store(self.jump_cache.as_ptr() as u64, Ordering::Relaxed);
         FAULT.store(0, Ordering::Relaxed);
         CPU.store(ptr::from_mut(cpu) as u64, Ordering::Relaxed);

@@ -1,0 +1,173 @@
+//! Executes pieces of A64 code in Philae: interpreted, with and without passes, and compiled.
+//!
+//! In: a piece, its place, a state. Out: the state at its end, in the oracle's terms.
+
+use crate::draw::{COMPARED, EXITS, Form, PLACE, Piece, is_memory};
+use crate::sandbox::{CODE, Compiled, SIZE, Sandbox};
+use crate::wire::Machine;
+use philae_backends::cranelift::{Exactness, Recovery};
+use philae_backends::interp::Steps;
+use philae_frontends::{Shape, lift_region};
+use philae_ir::state::NZCV;
+use philae_ir::state::aarch64::{FPCR, FPSR, SP, V, X};
+use philae_ir::{Arch, CpuState, ExitReason, Region, Terminator, opt};
+
+/// A way through Philae.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Engine {
+    /// The interpreter on what the frontend made.
+    Interpreter,
+    /// The interpreter on the optimised region.
+    Optimised,
+    /// The baseline compiler; the interpreter where that refuses.
+    Baseline,
+    /// Cranelift, the guest's state exact at faults.
+    Exact,
+    /// Cranelift, the guest's state exact at exits only.
+    Relaxed,
+}
+
+/// A piece made ready to run.
+pub(crate) enum Prepared {
+    /// For the interpreter.
+    Steps(Steps),
+    /// Compiled.
+    Code(Compiled),
+}
+
+/// The sandbox, and what its window holds before a piece runs.
+pub(crate) struct Engines {
+    sandbox: Sandbox,
+    pattern: Vec<u8>,
+}
+
+/// The region of a piece whose place is at `place` of `code`.
+fn lift(piece: &Piece, place: u64, code: &[u8]) -> Region {
+    let mut fetch = |pc: u64, buffer: &mut [u8]| {
+        let rest = code.get(pc.wrapping_sub(CODE) as usize..).unwrap_or_default();
+        let length = rest.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        length
+    };
+    let wanted = |pc: u64| pc.wrapping_sub(place) < PLACE;
+    let shape = match piece.form {
+        Form::Once => Shape::Instruction,
+        Form::Loop => Shape::Graph { limit: 16, wanted: &wanted },
+    };
+    lift_region(Arch::Aarch64, place + 4, shape, &mut fetch).0
+}
+
+/// Whether the frontend takes the piece's instruction for one.
+pub(crate) fn is_defined(piece: &Piece) -> bool {
+    let code: Vec<u8> = piece.code(CODE).iter().flat_map(|word| word.to_le_bytes()).collect();
+    let once = Piece { form: Form::Once, ..*piece };
+    let undefined = |end| matches!(end, Terminator::Exit { reason: ExitReason::Undefined, .. });
+    !lift(&once, CODE, &code).blocks.iter().any(|block| undefined(block.end))
+}
+
+impl Engines {
+    /// Waits for other sandboxes to go.
+    pub(crate) fn new() -> Engines {
+        let pattern = (0..SIZE).map(|i| ((i * 157) ^ (i >> 7)) as u8).collect();
+        Engines { sandbox: Sandbox::new(), pattern }
+    }
+
+    /// Puts a batch's code in its place.
+    pub(crate) fn put_code(&mut self, code: &[u8]) {
+        self.sandbox.put_memory(&self.pattern, code);
+    }
+
+    /// Makes the piece at `place` ready.
+    pub(crate) fn prepare(
+        &mut self,
+        piece: &Piece,
+        place: u64,
+        code: &[u8],
+        engine: Engine,
+    ) -> Result<Prepared, String> {
+        let mut region = lift(piece, place, code);
+        let exactness = if engine == Engine::Relaxed { Exactness::Relaxed } else { Exactness::Exact };
+        if engine != Engine::Interpreter {
+            opt::optimise(&mut region, exactness);
+        }
+        match engine {
+            Engine::Interpreter | Engine::Optimised => Ok(Prepared::Steps(Steps::new(&region))),
+            Engine::Baseline => {
+                let compiled = self.sandbox.compile_baseline(&region, exactness)?;
+                Ok(compiled.map_or_else(|| Prepared::Steps(Steps::new(&region)), Prepared::Code))
+            }
+            Engine::Exact | Engine::Relaxed => {
+                self.sandbox.compile(&region, exactness, Recovery::Never).map(Prepared::Code)
+            }
+        }
+    }
+
+    /// Runs a piece from a state.
+    pub(crate) fn run(
+        &mut self,
+        prepared: &Prepared,
+        piece: &Piece,
+        place: u64,
+        start: &Machine,
+    ) -> Result<Machine, String> {
+        let memory = is_memory(&piece.class);
+        if memory {
+            self.sandbox.put_window(COMPARED.start, &self.pattern[COMPARED]);
+        }
+        let mut cpu = to_cpu(start);
+        cpu.set_pc(place + 4);
+        let exit = match prepared {
+            Prepared::Steps(steps) => self.sandbox.interpret_steps(steps, Arch::Aarch64, &mut cpu),
+            Prepared::Code(code) => self.sandbox.run_code(code, &mut cpu)?,
+        };
+        let mut end = from_cpu(&cpu);
+        end.fault = match exit.reason {
+            ExitReason::Fault => libc::SIGSEGV as u64,
+            ExitReason::Undefined => libc::SIGILL as u64,
+            ExitReason::Misaligned => libc::SIGBUS as u64,
+            ExitReason::Jump | ExitReason::Call | ExitReason::Interrupted => 0,
+            reason => return Err(format!("left with {} at {:#x}", reason.name(), cpu.pc())),
+        };
+        if end.fault == 0 {
+            let pc = cpu.pc();
+            let exits = [[place + 8, EXITS[0]], [place + 12, EXITS[1]]];
+            let exit = exits.iter().position(|ways| ways.contains(&pc));
+            end.exit = exit.ok_or_else(|| format!("left for {pc:#x}, from {place:#x}"))? as u64;
+        }
+        if memory {
+            end.memory = hash(&self.sandbox.memory()[0][COMPARED]);
+        }
+        Ok(end)
+    }
+}
+
+/// What the batch guest makes of the memory that is compared.
+fn hash(memory: &[u8]) -> u64 {
+    memory.chunks_exact(8).fold(0, |hash: u64, bytes| {
+        let word = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+        let hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^ hash >> 29
+    })
+}
+
+fn to_cpu(machine: &Machine) -> CpuState {
+    let mut cpu = CpuState::default();
+    machine.x.iter().zip(X).for_each(|(&value, slot)| cpu.set(slot, value));
+    machine.v.iter().zip(V).for_each(|(&value, slot)| cpu.set128(slot, value));
+    cpu.set(SP, machine.sp);
+    cpu.set(NZCV, machine.nzcv >> 28);
+    cpu.set(FPCR, machine.fpcr);
+    cpu.set(FPSR, machine.fpsr);
+    cpu
+}
+
+fn from_cpu(cpu: &CpuState) -> Machine {
+    let mut machine = Machine::new();
+    machine.x.iter_mut().zip(X).for_each(|(value, slot)| *value = cpu.get(slot));
+    machine.v.iter_mut().zip(V).for_each(|(value, slot)| *value = cpu.get128(slot));
+    machine.sp = cpu.get(SP);
+    machine.nzcv = cpu.get(NZCV) << 28;
+    machine.fpcr = cpu.get(FPCR);
+    machine.fpsr = cpu.get(FPSR);
+    machine
+}
