@@ -3,43 +3,57 @@
 use crate::cache::SlotPointer;
 use philae_backends::link::{JUMP_CACHE_ENTRIES, JumpCacheEntry, jump_cache_index};
 
-/// A direct-mapped table from guest addresses to their link slots.
+/// A thread's own: a direct-mapped table from guest addresses to their link slots. Its memory is touched where it is
+/// used, so that a short life pays for little of it.
 #[derive(Debug)]
-#[repr(C, align(64))]
-pub struct JumpCache {
-    entries: [JumpCacheEntry; JUMP_CACHE_ENTRIES],
-}
+pub struct JumpCache(Box<[[u64; 2]]>);
 
-/// The table in which nothing is found: a thread that is to leave translated code is pointed to it.
-pub static EMPTY_JUMP_CACHE: JumpCache = JumpCache::new();
+/// What stands first in an empty table: pc 4 is looked for elsewhere. Everywhere else stands pc 0, which is looked for
+/// in the first place.
+const FIRST: [u64; 2] = [4, 0];
 
 impl JumpCache {
-    /// What stands where nothing is found: pc 4, which is looked for elsewhere; and elsewhere all bits set, which is
-    /// looked for at 0.
-    const EMPTY: [JumpCacheEntry; JUMP_CACHE_ENTRIES] = {
-        let mut entries = [JumpCacheEntry::EMPTY; JUMP_CACHE_ENTRIES];
-        entries[0].pc = 4;
-        entries
-    };
-
     /// An empty table.
-    pub const fn new() -> JumpCache {
-        JumpCache { entries: JumpCache::EMPTY }
+    pub fn new() -> JumpCache {
+        const { assert!(size_of::<JumpCacheEntry>() == size_of::<[u64; 2]>()) };
+        let mut entries = vec![[0; 2]; JUMP_CACHE_ENTRIES];
+        entries[0] = FIRST;
+        JumpCache(entries.into_boxed_slice())
     }
 
     /// Where it is, for translated code.
     pub fn address(&self) -> u64 {
-        std::ptr::from_ref(self) as u64
+        self.0.as_ptr() as u64
     }
 
     /// Makes branches to `pc` go through `slot`.
     pub fn insert(&mut self, pc: u64, slot: SlotPointer) {
-        self.entries[jump_cache_index(pc)] = JumpCacheEntry { pc, slot: slot.as_ptr() as u64 };
+        self.0[jump_cache_index(pc)] = [pc, slot.as_ptr() as u64];
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        self.entries = JumpCache::EMPTY;
+        self.0.fill([0; 2]);
+        self.0[0] = FIRST;
+    }
+}
+
+/// A table in which nothing is found.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub struct EmptyJumpCache([[u64; 2]; JUMP_CACHE_ENTRIES]);
+
+/// The one that a thread which is to leave translated code is pointed to.
+pub static EMPTY_JUMP_CACHE: EmptyJumpCache = {
+    let mut entries = [[0; 2]; JUMP_CACHE_ENTRIES];
+    entries[0] = FIRST;
+    EmptyJumpCache(entries)
+};
+
+impl EmptyJumpCache {
+    /// Where it is, for translated code.
+    pub fn address(&self) -> u64 {
+        self.0.as_ptr() as u64
     }
 }
 
@@ -49,8 +63,8 @@ mod tests {
 
     #[test]
     fn nothing_is_found_in_an_empty_table() {
-        for (index, entry) in EMPTY_JUMP_CACHE.entries.iter().enumerate() {
-            assert_ne!(jump_cache_index(entry.pc), index);
+        for (index, entry) in EMPTY_JUMP_CACHE.0.iter().enumerate() {
+            assert_ne!(jump_cache_index(entry[0]), index);
         }
     }
 }

@@ -5,6 +5,7 @@
 
 #![cfg_attr(not(test), no_main)]
 
+mod background;
 mod cache;
 mod chaos;
 mod disassemble;

@@ -3,15 +3,19 @@
 //! What must hold when translated code is entered: the thread's tables follow the cache's generation, and nothing is
 //! pending that was noticed before. A signal that arrives later finds the poll word and the jump cache.
 
+use crate::background::Admission;
 use crate::cache::{Entry, SlotPointer};
 use crate::chaos::{Chaos, Disturbance, Flip};
 use crate::fault::{self, HostFault, SEGV_ACCERR};
+use crate::options::Tier;
+use crate::runtime::Runtime;
 use crate::thread::Thread;
 use crate::{disassemble, exec, spawn, tier, translate};
+use philae_backends::cranelift::{CompileError, Compiler, Recovery};
 use philae_backends::{Exit, FloatControl, link};
 use philae_ir::{Arch, ExitReason};
 use philae_syscalls::signal::{self, Delivery, FaultContext, SigInfo};
-use philae_syscalls::{Errno, Outcome, Then, arch as abi, strace, system_call, uaccess};
+use philae_syscalls::{Errno, Outcome, Then, arch as abi, strace, system_call, table, uaccess};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -23,6 +27,14 @@ const TRAP_BRKPT: i32 = 1;
 const BUS_ADRALN: i32 = 1;
 const SEGV_MAPERR: i32 = 1;
 const SI_KERNEL: i32 = 0x80;
+
+/// Notes that the region at `pc` stays without code.
+pub fn report_refusal(runtime: &Runtime, pc: u64, error: &CompileError) {
+    runtime.stats.refused.add(1);
+    if !runtime.options.dump.items.is_empty() {
+        runtime.log.write(&format!("-- not compiled: {pc:#x}: {error}\n"));
+    }
+}
 
 /// How a guest thread ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,20 +104,24 @@ impl Thread {
         if self.table.get(pc).is_none() {
             self.find(pc);
         }
-        let entry = self.table.get(pc).expect("it has just been found");
         let flip = self.chaos.as_mut().map_or(Flip::Nothing, Chaos::flip);
-        if let Some(slot) = entry.slot.filter(|_| flip != Flip::Interpret) {
-            let known = slot.code();
-            let code = if known.is_none() && (tier::is_time(slot) || flip == Flip::Compile) {
-                let delay = self.chaos.as_mut().map_or(Duration::ZERO, Chaos::delay);
-                self.compile(pc, slot, delay)
-            } else {
-                known
-            };
-            if let Some(code) = code {
-                return self.enter(slot, code);
-            }
+        let slot = self.table.get(pc).and_then(|entry| entry.slot);
+        let Some(slot) = slot.filter(|_| flip != Flip::Interpret) else { return self.interpret(pc) };
+        let known = slot.code();
+        let code = if known.is_none() && (tier::is_time(slot) || flip == Flip::Compile) {
+            self.compile_by_tier(pc, slot, flip)
+        } else {
+            known
+        };
+        match code {
+            Some(code) => self.enter(slot, code),
+            None => self.interpret(pc),
         }
+    }
+
+    /// Interprets the block at `pc`, which is in the thread's table.
+    fn interpret(&mut self, pc: u64) -> Exit {
+        let entry = self.table.get(pc).expect("it has been found");
         if entry.is_outdated() {
             self.runtime.forget(pc..pc.saturating_add(1));
             return Exit { reason: ExitReason::Interrupted, argument: 0 };
@@ -136,26 +152,53 @@ impl Thread {
         }
     }
 
-    /// Compiles the region that starts at `pc`, and publishes it after a delay; gives its code.
-    fn compile(&self, pc: u64, slot: SlotPointer, delay: Duration) -> Option<u64> {
-        let generation = self.runtime.cache.generation();
-        if !self.runtime.cache.has_room() {
+    /// Sees to it that the region that starts at `pc` is compiled; gives its code if it is there at once.
+    fn compile_by_tier(&mut self, pc: u64, slot: SlotPointer, flip: Flip) -> Option<u64> {
+        if self.runtime.options.tier != Tier::Auto || flip == Flip::Compile {
+            return self.compile(pc, slot);
+        }
+        match self.runtime.background.admit(pc) {
+            Admission::Known => slot.set_heat(tier::SETTLED),
+            Admission::Later => slot.set_heat(tier::SOON),
+            Admission::Lift(limit) => {
+                slot.set_heat(tier::SETTLED);
+                let lifted = translate::region(&self.runtime, &self.task.mm, pc, limit);
+                if self.runtime.background.request(&self.runtime, lifted).is_err() {
+                    return self.compile(pc, slot);
+                }
+            }
+        }
+        None
+    }
+
+    /// Compiles the region that starts at `pc` and publishes it; gives its code.
+    fn compile(&mut self, pc: u64, slot: SlotPointer) -> Option<u64> {
+        let delay = self.chaos.as_mut().map_or(Duration::ZERO, Chaos::delay);
+        let runtime = &self.runtime;
+        if !runtime.cache.has_room() {
             return None;
         }
-        match translate::region(&self.runtime, &self.task.mm, pc) {
-            Ok((code, coverage)) => {
-                if !delay.is_zero() {
-                    std::thread::sleep(delay);
+        let mut limit = tier::REGION_LIMIT;
+        loop {
+            let mut lifted = translate::region(runtime, &self.task.mm, pc, limit);
+            let result = {
+                let mut compiler = runtime.compiler.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                let compiler = compiler.get_or_insert_with(|| Compiler::with_recovery(Recovery::InLoops));
+                translate::compile(runtime, compiler, &mut lifted)
+            };
+            match result {
+                Ok(code) => {
+                    if !delay.is_zero() {
+                        std::thread::sleep(delay);
+                    }
+                    return runtime.cache.insert_code(pc, &code, lifted.coverage, lifted.generation)?.code();
                 }
-                self.runtime.cache.insert_code(pc, &code, coverage, generation)?.code()
-            }
-            Err(error) => {
-                tier::refuse(slot);
-                self.runtime.stats.refused.add(1);
-                if !self.runtime.options.dump.items.is_empty() {
-                    self.runtime.log.write(&format!("-- not compiled: {pc:#x}: {error}\n"));
+                Err(CompileError::TooManyFaults) if limit > 1 => limit /= 2,
+                Err(error) => {
+                    slot.set_heat(tier::SETTLED);
+                    report_refusal(runtime, pc, &error);
+                    return None;
                 }
-                None
             }
         }
     }
@@ -264,6 +307,15 @@ impl Thread {
         system_call(&mut self.task, &mut self.cpu)
     }
 
+    /// Two calls ask for a process of one thread.
+    fn prepare_call(&self) {
+        let (number, _) = abi::call_registers(self.task.arch, &self.cpu);
+        let row = table::find(self.task.arch, number);
+        if row.is_some_and(|row| matches!(row.name, "unshare" | "setns")) {
+            self.runtime.background.stop();
+        }
+    }
+
     fn describe_call(&self) -> String {
         let (number, args) = abi::call_registers(self.task.arch, &self.cpu);
         format!("{} {}", self.task.tid, strace::describe(self.task.arch, number, args))
@@ -272,6 +324,7 @@ impl Thread {
     fn system_call(&mut self) -> Option<End> {
         self.counts.system_calls += 1;
         self.leave_translated_code();
+        self.prepare_call();
         let trace = self.runtime.options.strace.then(|| self.describe_call());
         let outcome = self.perform_call();
         if let Some(call) = trace {

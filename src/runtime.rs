@@ -1,10 +1,11 @@
 //! What all threads of a guest process share, beside what its kernel keeps.
 
+use crate::background::Background;
 use crate::cache::{Cache, Settings};
 use crate::options::Options;
 use crate::tier;
 use crate::trace::{Log, Stats};
-use philae_backends::cranelift::{Compiler, Exactness, Recovery};
+use philae_backends::cranelift::{Compiler, Exactness};
 use philae_backends::link::resolver_address;
 use philae_ir::Arch;
 use std::fs::File;
@@ -20,8 +21,10 @@ pub struct Runtime {
     pub options: Options,
     /// The code cache.
     pub cache: Cache,
-    /// The optimising compiler.
-    pub compiler: Mutex<Compiler>,
+    /// The optimising compiler of guest threads that compile for themselves; made when the first one does.
+    pub compiler: Mutex<Option<Compiler>>,
+    /// The one that compiles for them.
+    pub background: Background,
     /// Where traces go.
     pub log: Log,
     /// The counters.
@@ -40,7 +43,8 @@ impl Runtime {
             arch,
             cache: Cache::new(settings)?,
             options,
-            compiler: Mutex::new(Compiler::with_recovery(Recovery::InLoops)),
+            compiler: Mutex::new(None),
+            background: Background::new(),
             log,
             stats: Stats::default(),
             own_file,

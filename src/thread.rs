@@ -36,7 +36,7 @@ pub struct Thread {
     pub counts: Counts,
     /// What it found in the code cache lately.
     pub table: Table,
-    jump_cache: Box<JumpCache>,
+    jump_cache: JumpCache,
     presence: Arc<Presence>,
     /// How many of the cache's changes its tables have followed.
     followed: u64,
@@ -73,7 +73,7 @@ impl Thread {
             chaos,
             counts: Counts::default(),
             table: Table::default(),
-            jump_cache: Box::new(JumpCache::new()),
+            jump_cache: JumpCache::new(),
             presence: Presence::outside(),
             followed: 0,
             handler_stack: HandlerStack::new(),

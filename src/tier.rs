@@ -25,8 +25,10 @@ const MOST_COPIES: u32 = 3;
 /// The parts of a region lie no farther than this from its start: tables of them hold distances of 32 bits.
 const FARTHEST: u64 = 1 << 30;
 
+/// The heat of an address whose region could not be compiled now, but later.
+pub const SOON: i32 = COMPILE_AFTER / 4;
 /// The heat of an address that is not to be compiled, or not again.
-const SETTLED: i32 = i32::MAX;
+pub const SETTLED: i32 = i32::MAX;
 
 /// Executions before an address that was never executed is compiled.
 pub fn first_heat(tier: Tier) -> i32 {
@@ -47,11 +49,6 @@ pub fn is_time(slot: SlotPointer) -> bool {
         slot.set_heat(heat - 1);
     }
     false
-}
-
-/// The address cannot be compiled.
-pub fn refuse(slot: SlotPointer) {
-    slot.set_heat(SETTLED);
 }
 
 /// Whether the block at `pc` belongs to the region that starts at `start` and jumps to it.

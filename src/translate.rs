@@ -5,7 +5,7 @@ use crate::cache::{SlotPointer, Source};
 use crate::options::DumpItem;
 use crate::runtime::Runtime;
 use crate::{disassemble, tier};
-use philae_backends::cranelift::{Code, CompileError, Exactness, Options};
+use philae_backends::cranelift::{Code, CompileError, Compiler, Exactness, Options};
 use philae_backends::interp::Steps;
 use philae_backends::link::LinkSite;
 use philae_frontends::{Coverage, Fetch, Shape, lift_into};
@@ -36,35 +36,45 @@ pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, region: &mut Region) -> (Steps
     (steps, Source { ranges: coverage.ranges, bytes: reader.changeable.then(|| bytes.into_boxed_slice()) })
 }
 
-/// Compiles the region that is worth it at `pc`.
-pub fn region(runtime: &Runtime, mm: &Mm, pc: u64) -> Result<(Code, Coverage), CompileError> {
-    let mut limit = tier::REGION_LIMIT;
-    loop {
-        match region_of(runtime, mm, pc, limit) {
-            Err(CompileError::TooManyFaults) if limit > 1 => limit /= 2,
-            result => return result,
-        }
-    }
+/// A region that was lifted and waits to be compiled.
+#[derive(Debug)]
+pub struct Lifted {
+    /// The guest address it starts at.
+    pub pc: u64,
+    /// What it took in.
+    pub coverage: Coverage,
+    /// The cache's generation before its bytes were read.
+    pub generation: u64,
+    region: Region,
 }
 
-fn region_of(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Result<(Code, Coverage), CompileError> {
+/// Lifts the region that is worth compiling at `pc`, of `limit` instructions at most.
+pub fn region(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Lifted {
     let start = Instant::now();
+    let generation = runtime.cache.generation();
     let wanted = |target| tier::belongs(runtime, pc, target);
     let mut reader = Reader::new(mm, Changes::Caught);
     let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
     let mut region = Region::new(runtime.arch, pc);
     let coverage = lift(runtime, mm, &mut region, Shape::Graph { limit, wanted: &wanted }, &mut fetch);
+    runtime.stats.lift_nanos.add(start.elapsed().as_nanos() as u64);
+    Lifted { pc, coverage, generation, region }
+}
+
+/// Compiles a region, whose instructions are not the same afterwards.
+pub fn compile(runtime: &Runtime, compiler: &mut Compiler, lifted: &mut Lifted) -> Result<Code, CompileError> {
+    let start = Instant::now();
     let exactness = runtime.exactness();
-    optimise(runtime, &mut region, exactness);
-    let lifted = Instant::now();
-    let result = compile(runtime, &region, exactness);
+    optimise(runtime, &mut lifted.region, exactness);
+    let optimised = Instant::now();
+    let result = generate(runtime, compiler, &lifted.region, exactness);
     let stats = &runtime.stats;
-    stats.lift_nanos.add((lifted - start).as_nanos() as u64);
-    stats.compile_nanos.add(lifted.elapsed().as_nanos() as u64);
+    stats.lift_nanos.add((optimised - start).as_nanos() as u64);
+    stats.compile_nanos.add(optimised.elapsed().as_nanos() as u64);
     let code = result?;
     stats.regions.add(1);
-    stats.region_instructions.add(coverage.instructions as u64);
-    Ok((code, coverage))
+    stats.region_instructions.add(lifted.coverage.instructions as u64);
+    Ok(code)
 }
 
 fn lift(runtime: &Runtime, mm: &Mm, region: &mut Region, shape: Shape<'_>, fetch: Fetch<'_>) -> Coverage {
@@ -80,8 +90,12 @@ fn optimise(runtime: &Runtime, region: &mut Region, exactness: Exactness) {
     dump(runtime, DumpItem::Opt, region.pc, || region.to_string());
 }
 
-fn compile(runtime: &Runtime, region: &Region, exactness: Exactness) -> Result<Code, CompileError> {
-    let mut compiler = runtime.compiler.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+fn generate(
+    runtime: &Runtime,
+    compiler: &mut Compiler,
+    region: &Region,
+    exactness: Exactness,
+) -> Result<Code, CompileError> {
     let mut full = false;
     let mut link = |site: LinkSite| {
         let slot = runtime.cache.link_slot(site.pc);

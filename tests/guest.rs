@@ -30,7 +30,7 @@ const STATIC: &[&str] = &["static"];
 /// Programs that need what Philae does not do yet. One that passes must leave this list.
 const GAPS: &[&str] = &[];
 
-const PROGRAMS: [Program; 24] = [
+const PROGRAMS: [Program; 25] = [
     Program { name: "integers", variants: STATIC, arguments: PLAIN },
     Program { name: "floats", variants: &["static", "vector"], arguments: PLAIN },
     Program { name: "strings", variants: STATIC, arguments: PLAIN },
@@ -55,6 +55,7 @@ const PROGRAMS: [Program; 24] = [
     Program { name: "vfork", variants: STATIC, arguments: PLAIN },
     Program { name: "forks", variants: STATIC, arguments: PLAIN },
     Program { name: "codegen", variants: STATIC, arguments: PLAIN },
+    Program { name: "namespaces", variants: STATIC, arguments: PLAIN },
 ];
 
 const FATAL_WAYS: &[&[&str]] = &[

@@ -237,6 +237,18 @@ impl Cache {
         Some(entry)
     }
 
+    /// Whether what was translated under `generation` is still what the guest has there.
+    pub fn is_current(&self, coverage: &Coverage, generation: u64) -> bool {
+        self.lock().history.spares(&coverage.ranges, generation)
+    }
+
+    /// Says how many executions of an address are left before it is worth more than it got.
+    pub fn set_heat(&self, pc: u64, heat: i32) {
+        if let Some(slot) = self.lock().places.get(&pc).and_then(|place| place.slot) {
+            slot.set_heat(heat);
+        }
+    }
+
     /// Whether one more region fits. If not, everything is forgotten to make room, if it can be yet.
     pub fn has_room(&self) -> bool {
         let mut inner = self.lock();
