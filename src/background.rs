@@ -14,8 +14,9 @@ use crate::host;
 use crate::run;
 use crate::runtime::Runtime;
 use crate::tier;
-use crate::translate::{self, Lifted};
-use philae_backends::cranelift::{CompileError, Compiler, Recovery};
+use crate::translate::{self, Job};
+use philae_backends::compiled::CompileError;
+use philae_backends::cranelift::{Compiler, Recovery};
 use philae_syscalls::host as kernel;
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -38,7 +39,7 @@ pub struct Background {
 
 #[derive(Debug)]
 struct State {
-    queue: VecDeque<Lifted>,
+    queue: VecDeque<Job>,
     /// The guest addresses of the blocks of the region that is being compiled, its own first.
     current: Vec<u64>,
     thread: Existence,
@@ -99,7 +100,7 @@ impl Background {
     pub fn admit(&self, pc: u64) -> Admission {
         let state = self.lock();
         let can_start = state.process == std::process::id() || matches!(state.thread, Existence::Running(_));
-        let mut waiting = state.queue.iter().map(|lifted| &lifted.coverage.blocks).chain([&state.current]);
+        let mut waiting = state.queue.iter().map(|job| &job.coverage.blocks).chain([&state.current]);
         if waiting.clone().any(|blocks| blocks.first() == Some(&pc)) {
             Admission::Known
         } else if state.queue.len() >= LONGEST_QUEUE
@@ -114,7 +115,7 @@ impl Background {
     }
 
     /// Queues a region; an error if there is no thread and none can be started.
-    pub fn request(&self, runtime: &Arc<Runtime>, lifted: Lifted) -> io::Result<()> {
+    pub fn request(&self, runtime: &Arc<Runtime>, job: Job) -> io::Result<()> {
         let mut state = self.lock();
         if let Existence::Left(last) = state.thread {
             while last.is_some_and(host::has_thread) {
@@ -128,21 +129,21 @@ impl Background {
             kernel::set_mask(mask);
             started.inspect_err(|_| state.thread = Existence::Left(None))?;
         }
-        state.queue.push_back(lifted);
+        state.queue.push_back(job);
         self.changed.notify_all();
         Ok(())
     }
 
     /// The thread's next job, or none if it is to leave.
-    fn next(&self) -> Option<Lifted> {
+    fn next(&self) -> Option<Job> {
         let mut state = self.lock();
         state.current.clear();
         loop {
             if !state.stopping
-                && let Some(lifted) = state.queue.pop_front()
+                && let Some(job) = state.queue.pop_front()
             {
-                state.current.clone_from(&lifted.coverage.blocks);
-                return Some(lifted);
+                state.current.clone_from(&job.coverage.blocks);
+                return Some(job);
             }
             let mut timed_out = false;
             if !state.stopping {
@@ -214,21 +215,21 @@ fn work(runtime: &Arc<Runtime>) {
         compile(runtime, &mut compiler, first);
         compiler
     };
-    while let Some(lifted) = background.next() {
-        compile(runtime, &mut compiler, lifted);
+    while let Some(job) = background.next() {
+        compile(runtime, &mut compiler, job);
     }
 }
 
 /// Compiles a region and publishes it; one that is out of date may be asked for again.
-fn compile(runtime: &Runtime, compiler: &mut Compiler, mut lifted: Lifted) {
-    let pc = lifted.pc;
-    if !runtime.cache.is_current(&lifted.coverage, lifted.generation) || !runtime.cache.has_room() {
+fn compile(runtime: &Runtime, compiler: &mut Compiler, mut job: Job) {
+    let pc = job.pc;
+    if job.is_cut || !runtime.cache.is_current(&job.coverage, job.generation) || !runtime.cache.has_room() {
         return runtime.cache.set_heat(pc, tier::SOON);
     }
-    let instructions = lifted.coverage.instructions;
-    match translate::compile(runtime, compiler, &mut lifted) {
+    let instructions = job.coverage.instructions;
+    match translate::compile(runtime, compiler, &mut job) {
         Ok(code) => {
-            if runtime.cache.insert_code(pc, &code, lifted.coverage, lifted.generation).is_none() {
+            if runtime.cache.insert_code(pc, code, job.coverage, job.generation).is_none() {
                 runtime.cache.set_heat(pc, tier::SOON);
             }
         }

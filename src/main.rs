@@ -13,7 +13,6 @@ mod exec;
 mod fault;
 mod host;
 mod image;
-mod jump_cache;
 mod lift_command;
 mod loader;
 mod options;

@@ -5,8 +5,8 @@ use crate::cache::{Cache, Settings};
 use crate::options::Options;
 use crate::tier;
 use crate::trace::{Log, Stats};
+use philae_backends::baseline::spill_address;
 use philae_backends::cranelift::{Compiler, Exactness};
-use philae_backends::link::resolver_address;
 use philae_ir::Arch;
 use std::fs::File;
 use std::ops::Range;
@@ -38,7 +38,7 @@ impl Runtime {
     /// A runtime that has translated nothing yet.
     pub fn new(arch: Arch, options: Options, log: Log, own_file: Option<File>) -> std::io::Result<Runtime> {
         let heat = tier::first_heat(options.tier);
-        let settings = Settings { limit: options.cache_size, heat, spill: resolver_address() };
+        let settings = Settings { limit: options.cache_size, heat, spill: spill_address(arch) };
         Ok(Runtime {
             arch,
             cache: Cache::new(settings)?,

@@ -1,6 +1,6 @@
 //! The table that indirect branches of translated code look into: one for each thread, and an empty one.
 
-use crate::cache::SlotPointer;
+use super::arena::SlotPointer;
 use philae_backends::link::{JUMP_CACHE_ENTRIES, JumpCacheEntry, jump_cache_index};
 
 /// A thread's own: a direct-mapped table from guest addresses to their link slots. Its memory is touched where it is
@@ -29,6 +29,13 @@ impl JumpCache {
     /// Makes branches to `pc` go through `slot`.
     pub fn insert(&mut self, pc: u64, slot: SlotPointer) {
         self.0[jump_cache_index(pc)] = [pc, slot.as_ptr() as u64];
+    }
+
+    /// The link slot of `pc`, if it is here.
+    pub fn get(&self, pc: u64) -> Option<SlotPointer> {
+        let [known, slot] = self.0[jump_cache_index(pc)];
+        // SAFETY: the address came out of such a pointer.
+        (known == pc).then(|| unsafe { SlotPointer::from_address(slot) })
     }
 
     /// Forgets everything.
