@@ -76,8 +76,8 @@ pub struct JumpCacheEntry {
 }
 
 impl JumpCacheEntry {
-    /// An entry that no guest address matches: no frontend jumps to an address with all bits set.
-    pub const EMPTY: JumpCacheEntry = JumpCacheEntry { pc: u64::MAX, slot: 0 };
+    /// An entry that no guest address matches, anywhere but in the first place.
+    pub const EMPTY: JumpCacheEntry = JumpCacheEntry { pc: 0, slot: 0 };
 }
 
 /// The index of the only entry of a jump cache that may hold `pc`.

@@ -4,9 +4,8 @@
 //! in a copy to or from the guest makes that copy fail; everything else that is not a fault is noted for delivery
 //! and makes translated code leave. What remains is a bug of Philae's, and ends it with what is known.
 
-use crate::cache;
+use crate::cache::{self, EMPTY_JUMP_CACHE};
 use crate::host::Context;
-use crate::jump_cache::EMPTY_JUMP_CACHE;
 use crate::thread::Thread;
 use philae_backends::cranelift::{self, Continuation};
 use philae_backends::interp;

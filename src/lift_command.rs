@@ -1,6 +1,6 @@
 //! `--lift ARCH HEX [--run]`: one instruction on its whole way through Philae, on one screen.
 
-use crate::cache::Scratch;
+use crate::cache::{Maker, Scratch};
 use crate::loader::LoadError;
 use crate::options::Execute;
 use crate::{STATUS_USAGE, disassemble, host};
@@ -44,7 +44,8 @@ pub fn show(arch: Arch, bytes: &[u8], execute: Execute) -> Result<String, LoadEr
             section(&mut text, "clif", &compiler.clif_text());
             section(&mut text, "code", &disassemble::listing(host::ARCH, 0, &code.bytes));
             if execute == Execute::Yes {
-                let compiled = |cpu: &mut CpuState| Scratch::new(&code).map(|scratch| scratch.execute(cpu));
+                let compiled =
+                    |cpu: &mut CpuState| Scratch::new(code, Maker::Cranelift).map(|scratch| scratch.execute(cpu));
                 section(&mut text, "run", &run_both(&lifted, compiled));
             }
         }
@@ -68,7 +69,7 @@ fn lift(arch: Arch, bytes: &[u8]) -> Region {
 }
 
 /// Executes the region in the interpreter and as compiled code, each from the same registers.
-fn run_both(region: &Region, compiled: impl Fn(&mut CpuState) -> std::io::Result<()>) -> String {
+fn run_both(region: &Region, compiled: impl FnOnce(&mut CpuState) -> std::io::Result<()>) -> String {
     let touches_memory =
         region.insts.iter().any(|inst| matches!(inst.op.info().effect, Effect::Load | Effect::Store | Effect::Atomic));
     let memory = vec![0u8; SCRATCH_SIZE];

@@ -5,6 +5,7 @@
 
 #![cfg_attr(not(test), no_main)]
 
+mod background;
 mod cache;
 mod chaos;
 mod disassemble;
@@ -12,7 +13,6 @@ mod exec;
 mod fault;
 mod host;
 mod image;
-mod jump_cache;
 mod lift_command;
 mod loader;
 mod options;

@@ -19,17 +19,19 @@ const MOST_CACHE: u64 = 1 << 30;
 pub enum Tier {
     /// The interpreter only.
     Interp,
+    /// The baseline compiler only, from the first execution on.
+    Baseline,
     /// Cranelift only, from the first execution on.
     Cranelift,
-    /// The interpreter for cold code, Cranelift for the rest.
+    /// The baseline compiler first, Cranelift for what runs often.
     #[default]
     Auto,
 }
 
 impl Tier {
     /// Every tier with its name.
-    const NAMES: [(&'static str, Tier); 3] =
-        [("interp", Tier::Interp), ("cranelift", Tier::Cranelift), ("auto", Tier::Auto)];
+    const NAMES: [(&'static str, Tier); 4] =
+        [("interp", Tier::Interp), ("baseline", Tier::Baseline), ("cranelift", Tier::Cranelift), ("auto", Tier::Auto)];
 }
 
 /// What `--dump` prints of each region.
@@ -201,7 +203,7 @@ static FLAGS: &[Flag] = &[
     flag("strace", Some("QEMU_STRACE"), Switch(|o| o.strace = true), "log system calls"),
     flag("d", Some("QEMU_LOG"), Value("ITEM,…", log_items), "log items: in_asm, op, op_opt, out_asm, strace"),
     flag("D", Some("QEMU_LOG_FILENAME"), Value("FILE", log_file), "write logs to FILE"),
-    flag("tier", Some("PHILAE_TIER"), Value("TIER", tier), "what runs guest code: interp, cranelift or auto"),
+    flag("tier", Some("PHILAE_TIER"), Value("TIER", tier), "what runs guest code: interp, baseline, cranelift, auto"),
     flag("tb-size", Some("QEMU_TB_SIZE"), Value("MIB", cache_size), "the most MiB of host code that are kept"),
     flag("dump", Some("PHILAE_DUMP"), Value("ITEM,…[@PC]", dump), "print of each region: guest, ir, opt, clif, code"),
     flag("stats", Some("PHILAE_STATS"), Switch(|o| o.stats = true), "print counters at the end"),

@@ -3,16 +3,21 @@
 //! What must hold when translated code is entered: the thread's tables follow the cache's generation, and nothing is
 //! pending that was noticed before. A signal that arrives later finds the poll word and the jump cache.
 
-use crate::cache::{Entry, SlotPointer};
+use crate::background::Admission;
+use crate::cache::{Added, Found, Maker, SlotPointer};
 use crate::chaos::{Chaos, Disturbance, Flip};
 use crate::fault::{self, HostFault, SEGV_ACCERR};
+use crate::options::Tier;
+use crate::runtime::Runtime;
 use crate::thread::Thread;
+use crate::translate::Changes;
 use crate::{disassemble, exec, spawn, tier, translate};
-use philae_backends::{Exit, FloatControl, link};
+use philae_backends::compiled::CompileError;
+use philae_backends::cranelift::{Compiler, Recovery};
+use philae_backends::{Exit, FloatControl, baseline, link};
 use philae_ir::{Arch, ExitReason};
 use philae_syscalls::signal::{self, Delivery, FaultContext, SigInfo};
-use philae_syscalls::{Errno, Outcome, Then, arch as abi, strace, system_call, uaccess};
-use std::sync::Arc;
+use philae_syscalls::{Errno, Outcome, Then, arch as abi, strace, system_call, table, uaccess};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -23,6 +28,14 @@ const TRAP_BRKPT: i32 = 1;
 const BUS_ADRALN: i32 = 1;
 const SEGV_MAPERR: i32 = 1;
 const SI_KERNEL: i32 = 0x80;
+
+/// Notes that the region at `pc` stays without code.
+pub fn report_refusal(runtime: &Runtime, pc: u64, error: &CompileError) {
+    runtime.stats.refused.add(1);
+    if !runtime.options.dump.items.is_empty() {
+        runtime.log.write(&format!("-- not compiled: {pc:#x}: {error}\n"));
+    }
+}
 
 /// How a guest thread ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,31 +99,75 @@ impl Thread {
         }
     }
 
-    /// Executes what is at the pc: a block in the interpreter, or compiled code for as long as it links.
+    /// Executes what is at the pc: code for as long as it links, or a block in the interpreter.
     fn execute_once(&mut self) -> Exit {
         let pc = self.cpu.pc();
-        if self.table.get(pc).is_none() {
-            self.find(pc);
-        }
-        let entry = self.table.get(pc).expect("it has just been found");
         let flip = self.chaos.as_mut().map_or(Flip::Nothing, Chaos::flip);
-        if let Some(slot) = entry.slot.filter(|_| flip != Flip::Interpret) {
-            let known = slot.code();
-            let code = if known.is_none() && (tier::is_time(slot) || flip == Flip::Compile) {
-                let delay = self.chaos.as_mut().map_or(Duration::ZERO, Chaos::delay);
-                self.compile(pc, slot, delay)
-            } else {
-                known
-            };
-            if let Some(code) = code {
-                return self.enter(slot, code);
+        if flip == Flip::Interpret {
+            return self.interpret_afresh(pc);
+        }
+        if let Some(slot) = self.remembered_slot(pc)
+            && slot.code().is_some()
+        {
+            return self.execute_code(slot, flip);
+        }
+        if self.table.get(pc).is_some() {
+            return self.execute_block(pc, flip);
+        }
+        self.counts.misses += 1;
+        match self.runtime.cache.find(pc).or_else(|| self.translate(pc, Changes::Compared)) {
+            Some(Found::Code(slot)) => self.execute_code(slot, flip),
+            Some(Found::Block(entry)) => {
+                self.table.insert(entry);
+                self.execute_block(pc, flip)
+            }
+            None => self.interpret_afresh(pc),
+        }
+    }
+
+    /// Executes the code that a slot is linked to.
+    fn execute_code(&mut self, slot: SlotPointer, flip: Flip) -> Exit {
+        if slot.heat() < 0 || flip == Flip::Compile {
+            self.compile_by_tier(self.cpu.pc(), slot, flip);
+        }
+        match slot.code() {
+            Some(code) => self.enter(slot, code),
+            // Another thread has just forgotten it.
+            None => Exit { reason: ExitReason::Jump, argument: 0 },
+        }
+    }
+
+    /// Executes the block at `pc` that is in the thread's table, or its code if there is some by now.
+    fn execute_block(&mut self, pc: u64, flip: Flip) -> Exit {
+        let entry = self.table.get(pc).expect("it has just been found");
+        let changeable = entry.is_changeable();
+        let Some(slot) = entry.slot else {
+            self.runtime.cache.has_room();
+            return self.interpret(pc);
+        };
+        if slot.code().is_none() {
+            let heat = tier::count(slot);
+            if changeable && tier::is_worth_watching(self.runtime.options.tier, heat) {
+                self.translate(pc, Changes::Caught);
+            } else if heat < 0 || flip == Flip::Compile {
+                self.compile_by_tier(pc, slot, flip);
             }
         }
+        match slot.code() {
+            Some(code) => self.enter(slot, code),
+            None => self.interpret(pc),
+        }
+    }
+
+    /// Interprets the block at `pc`, which is in the thread's table.
+    fn interpret(&mut self, pc: u64) -> Exit {
+        let entry = self.table.get(pc).expect("it has been found");
         if entry.is_outdated() {
             self.runtime.forget(pc..pc.saturating_add(1));
             return Exit { reason: ExitReason::Interrupted, argument: 0 };
         }
         self.counts.interpreted += 1;
+        self.through_link = false;
         let control = FloatControl::of(self.task.arch, &self.cpu);
         control.set();
         let exit = self.interpreter.run_steps(&entry.steps, &mut self.cpu);
@@ -118,51 +175,106 @@ impl Thread {
         exit
     }
 
-    /// Puts the entry at `pc` into the thread's table.
-    fn find(&mut self, pc: u64) {
-        self.counts.misses += 1;
-        let known = self.runtime.cache.find(pc);
-        let entry = known.unwrap_or_else(|| self.lift(pc));
-        self.table.insert(entry);
+    /// Interprets what the guest has at `pc` now, without keeping it.
+    fn interpret_afresh(&mut self, pc: u64) -> Exit {
+        translate::block(&self.runtime, &self.task.mm, pc, &mut self.workshop, Changes::Compared);
+        let steps = self.workshop.steps();
+        self.counts.interpreted += 1;
+        self.through_link = false;
+        let control = FloatControl::of(self.task.arch, &self.cpu);
+        control.set();
+        let exit = self.interpreter.run_steps(&steps, &mut self.cpu);
+        control.reset();
+        exit
     }
 
-    fn lift(&mut self, pc: u64) -> Arc<Entry> {
+    /// Translates the block at `pc`; nothing if it is not to be kept.
+    fn translate(&mut self, pc: u64, changes: Changes) -> Option<Found> {
+        let Thread { runtime, task, workshop, .. } = self;
         loop {
-            let generation = self.runtime.cache.generation();
-            let (steps, source) = translate::block(&self.runtime, &self.task.mm, pc, &mut self.scratch);
-            if let Some(entry) = self.runtime.cache.insert_block(pc, steps, source, generation) {
-                return entry;
+            let block = translate::block(runtime, &task.mm, pc, workshop, changes);
+            if block.is_cut {
+                return None;
+            }
+            if block.source.bytes.is_none() && tier::starts_in_baseline(runtime.options.tier) {
+                match translate::unit(runtime, workshop, &block) {
+                    Ok(Added::Code(slot)) => return Some(Found::Code(slot)),
+                    Ok(Added::Outdated) => continue,
+                    Ok(Added::Full) => drop(runtime.cache.has_room()),
+                    Err(error) => report_refusal(runtime, pc, &error),
+                }
+            }
+            let found = runtime.cache.insert_block(pc, workshop.steps(), block.source, block.generation);
+            if found.is_some() {
+                return found;
             }
         }
     }
 
-    /// Compiles the region that starts at `pc`, and publishes it after a delay; gives its code.
-    fn compile(&self, pc: u64, slot: SlotPointer, delay: Duration) -> Option<u64> {
-        let generation = self.runtime.cache.generation();
-        if !self.runtime.cache.has_room() {
-            return None;
+    /// Sees to it that the region that starts at `pc` is compiled, at once or soon.
+    fn compile_by_tier(&mut self, pc: u64, slot: SlotPointer, flip: Flip) {
+        match self.runtime.options.tier {
+            Tier::Interp | Tier::Baseline => slot.set_heat(tier::SETTLED),
+            Tier::Auto if flip != Flip::Compile => self.request(pc, slot),
+            Tier::Auto | Tier::Cranelift => self.compile(pc, slot),
         }
-        match translate::region(&self.runtime, &self.task.mm, pc) {
-            Ok((code, coverage)) => {
-                if !delay.is_zero() {
-                    std::thread::sleep(delay);
+    }
+
+    /// Hands the region that starts at `pc` to the background compiler.
+    fn request(&mut self, pc: u64, slot: SlotPointer) {
+        match self.runtime.background.admit(pc) {
+            Admission::Known => slot.set_heat(tier::SETTLED),
+            Admission::Later => slot.set_heat(tier::SOON),
+            Admission::Lift(limit) => {
+                slot.set_heat(tier::SETTLED);
+                let job = translate::region(&self.runtime, &self.task.mm, pc, limit);
+                if self.runtime.background.request(&self.runtime, job).is_err() {
+                    self.compile(pc, slot);
                 }
-                self.runtime.cache.insert_code(pc, &code, coverage, generation)?.code()
             }
-            Err(error) => {
-                tier::refuse(slot);
-                self.runtime.stats.refused.add(1);
-                if !self.runtime.options.dump.items.is_empty() {
-                    self.runtime.log.write(&format!("-- not compiled: {pc:#x}: {error}\n"));
+        }
+    }
+
+    /// Compiles the region that starts at `pc` and publishes it.
+    fn compile(&mut self, pc: u64, slot: SlotPointer) {
+        let delay = self.chaos.as_mut().map_or(Duration::ZERO, Chaos::delay);
+        let runtime = &self.runtime;
+        if !runtime.cache.has_room() {
+            return;
+        }
+        slot.set_heat(tier::SETTLED);
+        let mut limit = tier::REGION_LIMIT;
+        loop {
+            let mut job = translate::region(runtime, &self.task.mm, pc, limit);
+            if job.is_cut {
+                return;
+            }
+            let result = {
+                let mut compiler = runtime.compiler.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                let compiler = compiler.get_or_insert_with(|| Compiler::with_recovery(Recovery::InLoops));
+                translate::compile(runtime, compiler, &mut job)
+            };
+            match result {
+                Ok(code) => {
+                    if !delay.is_zero() {
+                        std::thread::sleep(delay);
+                    }
+                    if runtime.cache.insert_code(pc, code, job.coverage, job.generation).is_none() {
+                        slot.set_heat(tier::first_heat(runtime.options.tier));
+                    }
+                    return;
                 }
-                None
+                Err(CompileError::TooManyFaults) if limit > 1 => limit /= 2,
+                Err(error) => return report_refusal(runtime, pc, &error),
             }
         }
     }
 
     fn enter(&mut self, slot: SlotPointer, code: u64) -> Exit {
         self.counts.entered += 1;
-        self.remember_slot(self.cpu.pc(), slot);
+        if !self.through_link {
+            self.remember_slot(self.cpu.pc(), slot);
+        }
         if self.chaos.as_mut().is_some_and(Chaos::leaves) {
             self.cpu.ctl.poll.store(1, Ordering::Release);
         }
@@ -172,11 +284,15 @@ impl Thread {
         // change; `synchronise` has set the jump cache, and everything code links to comes from the same cache.
         unsafe { link::enter(code as *const u8, &mut self.cpu) };
         control.reset();
-        self.counts.unlinked += u64::from(self.cpu.ctl.exit_link != 0);
+        self.through_link = self.cpu.ctl.exit_link != 0;
+        self.counts.unlinked += u64::from(self.through_link);
         let reason = ExitReason::from_number(self.cpu.ctl.exit_reason);
         if let Some(host_pc) = fault::peek_host_pc() {
-            let pc = self.runtime.cache.fault_pc(host_pc);
-            self.cpu.set_pc(pc.unwrap_or_else(|| self.unknown_fault(host_pc)));
+            let site = self.runtime.cache.fault_site(host_pc).unwrap_or_else(|| self.unknown_fault(host_pc));
+            if site.maker == Maker::Baseline {
+                baseline::store_pinned(self.task.arch, &mut self.cpu);
+            }
+            self.cpu.set_pc(site.pc);
             return Exit { reason: ExitReason::Fault, argument: 0 };
         }
         Exit { reason, argument: self.cpu.ctl.exit_argument }
@@ -264,6 +380,15 @@ impl Thread {
         system_call(&mut self.task, &mut self.cpu)
     }
 
+    /// Two calls ask for a process of one thread.
+    fn prepare_call(&self) {
+        let (number, _) = abi::call_registers(self.task.arch, &self.cpu);
+        let row = table::find(self.task.arch, number);
+        if row.is_some_and(|row| matches!(row.name, "unshare" | "setns")) {
+            self.runtime.background.stop();
+        }
+    }
+
     fn describe_call(&self) -> String {
         let (number, args) = abi::call_registers(self.task.arch, &self.cpu);
         format!("{} {}", self.task.tid, strace::describe(self.task.arch, number, args))
@@ -272,6 +397,7 @@ impl Thread {
     fn system_call(&mut self) -> Option<End> {
         self.counts.system_calls += 1;
         self.leave_translated_code();
+        self.prepare_call();
         let trace = self.runtime.options.strace.then(|| self.describe_call());
         let outcome = self.perform_call();
         if let Some(call) = trace {

@@ -1,11 +1,12 @@
 //! What all threads of a guest process share, beside what its kernel keeps.
 
+use crate::background::Background;
 use crate::cache::{Cache, Settings};
 use crate::options::Options;
 use crate::tier;
 use crate::trace::{Log, Stats};
-use philae_backends::cranelift::{Compiler, Exactness, Recovery};
-use philae_backends::link::resolver_address;
+use philae_backends::baseline::spill_address;
+use philae_backends::cranelift::{Compiler, Exactness};
 use philae_ir::Arch;
 use std::fs::File;
 use std::ops::Range;
@@ -20,8 +21,10 @@ pub struct Runtime {
     pub options: Options,
     /// The code cache.
     pub cache: Cache,
-    /// The optimising compiler.
-    pub compiler: Mutex<Compiler>,
+    /// The optimising compiler of guest threads that compile for themselves; made when the first one does.
+    pub compiler: Mutex<Option<Compiler>>,
+    /// The one that compiles for them.
+    pub background: Background,
     /// Where traces go.
     pub log: Log,
     /// The counters.
@@ -35,12 +38,13 @@ impl Runtime {
     /// A runtime that has translated nothing yet.
     pub fn new(arch: Arch, options: Options, log: Log, own_file: Option<File>) -> std::io::Result<Runtime> {
         let heat = tier::first_heat(options.tier);
-        let settings = Settings { limit: options.cache_size, heat, spill: resolver_address() };
+        let settings = Settings { limit: options.cache_size, heat, spill: spill_address(arch) };
         Ok(Runtime {
             arch,
             cache: Cache::new(settings)?,
             options,
-            compiler: Mutex::new(Compiler::with_recovery(Recovery::InLoops)),
+            compiler: Mutex::new(None),
+            background: Background::new(),
             log,
             stats: Stats::default(),
             own_file,

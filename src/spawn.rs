@@ -6,18 +6,22 @@
 //!
 //! 1. the address space's (`Mm`), the signal handlers' (`Sighand`), the descriptors' (`Files`), which
 //!    [`process::fork`] takes;
-//! 2. the compiler's (`Runtime::compiler`), held while a region is compiled;
+//! 2. the compiler's (`Runtime::compiler`), held while a guest thread compiles a region for itself, or the background
+//!    compiler its first one;
 //! 3. the log's, standard error's among them ([`Log`](crate::trace::Log));
-//! 4. the code cache's (`Cache`);
-//! 5. those of the host's C library, the allocator's among them, which its fork takes.
+//! 4. the background compiler's queue's ([`Background`](crate::background::Background));
+//! 5. the code cache's (`Cache`);
+//! 6. those of the host's C library, the allocator's among them, which its fork takes; where the host's own clone has to
+//!    do, the background compiler has left first.
 //!
-//! No lock is held where guest memory is accessed: the fault handler takes those of 1 and 4. A child of vfork shares
+//! No lock is held where guest memory is accessed: the fault handler takes those of 1 and 5. A child of vfork shares
 //! all of them with its parent, whose other threads go on.
 
 use crate::fault;
 use crate::host;
 use crate::run::End;
 use crate::thread::Thread;
+use crate::tier;
 use philae_syscalls::errno::Errno;
 use philae_syscalls::host as kernel;
 use philae_syscalls::process::{self, Forked, NewProcess, NewThread, Remaining};
@@ -58,12 +62,18 @@ pub fn process(thread: &mut Thread, new: &NewProcess) {
         return borrower(thread, new);
     }
     let runtime = thread.runtime.clone();
+    if !new.is_plain() {
+        runtime.background.stop();
+    }
     let hold = || {
         let compiler = runtime.compiler.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        (compiler, runtime.log.freeze(), runtime.cache.freeze())
+        (compiler, runtime.log.freeze(), runtime.background.freeze(), runtime.cache.freeze())
     };
     if process::fork(&mut thread.task, &mut thread.cpu, new, hold) == Forked::Child {
         runtime.cache.keep_thread(&thread.cpu.ctl);
+        if let Some(lost) = runtime.background.lose_thread() {
+            runtime.cache.set_heat(lost, tier::SOON);
+        }
     }
 }
 

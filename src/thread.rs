@@ -1,12 +1,13 @@
 //! A guest thread: its registers, its kernel side, and what it needs to find translated code quickly.
 
-use crate::cache::{Entry, Forgotten, Presence, SlotPointer};
+use crate::cache::{Entry, Forgotten, JumpCache, Presence, SlotPointer};
 use crate::chaos::Chaos;
 use crate::fault;
-use crate::jump_cache::JumpCache;
 use crate::runtime::Runtime;
+use crate::translate::Workshop;
+use philae_backends::baseline;
 use philae_backends::interp::Interpreter;
-use philae_ir::{CpuState, Region};
+use philae_ir::CpuState;
 use philae_syscalls::{Task, signal};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -26,8 +27,8 @@ pub struct Thread {
     pub runtime: Arc<Runtime>,
     /// Runs cold code.
     pub interpreter: Interpreter,
-    /// Where blocks are lifted.
-    pub scratch: Region,
+    /// Where blocks are translated.
+    pub workshop: Workshop,
     /// Whether the last system call was interrupted and waits for [`signal::deliver`] to say how it goes on.
     pub restarts: bool,
     /// With `--chaos`, what disturbs it.
@@ -36,7 +37,9 @@ pub struct Thread {
     pub counts: Counts,
     /// What it found in the code cache lately.
     pub table: Table,
-    jump_cache: Box<JumpCache>,
+    /// Whether the last exit was through a link slot: such an address need not be remembered for indirect branches.
+    pub through_link: bool,
+    jump_cache: JumpCache,
     presence: Arc<Presence>,
     /// How many of the cache's changes its tables have followed.
     followed: u64,
@@ -60,20 +63,22 @@ pub struct Counts {
 
 impl Thread {
     /// A thread that is to start with these registers.
-    pub fn new(runtime: Arc<Runtime>, task: Task, cpu: CpuState) -> Box<Thread> {
-        let scratch = Region::new(runtime.arch, 0);
+    pub fn new(runtime: Arc<Runtime>, task: Task, mut cpu: CpuState) -> Box<Thread> {
+        let workshop = Workshop::new(runtime.arch);
+        baseline::prepare(&mut cpu.ctl, runtime.arch);
         let chaos = runtime.options.chaos.map(|seed| Chaos::new(seed, task.tid));
         Box::new(Thread {
             cpu,
             task,
             runtime,
             interpreter: Interpreter::default(),
-            scratch,
+            workshop,
             restarts: false,
             chaos,
             counts: Counts::default(),
             table: Table::default(),
-            jump_cache: Box::new(JumpCache::new()),
+            through_link: false,
+            jump_cache: JumpCache::new(),
             presence: Presence::outside(),
             followed: 0,
             handler_stack: HandlerStack::new(),
@@ -143,6 +148,11 @@ impl Thread {
 
     fn reset_jump_cache(&mut self) {
         self.cpu.ctl.jump_cache.store(self.jump_cache.address(), Ordering::Release);
+    }
+
+    /// The link slot of `pc`, if an indirect branch has been there lately.
+    pub fn remembered_slot(&self, pc: u64) -> Option<SlotPointer> {
+        self.jump_cache.get(pc)
     }
 
     /// Makes indirect branches to `pc` find its link slot without leaving translated code.

@@ -1,10 +1,11 @@
-//! Who is compiled when: everything starts in the interpreter, and what runs often is compiled with its surroundings.
+//! Who is compiled when: everything starts in the baseline compiler's code, or in the interpreter where that cannot
+//! be, and what runs often is compiled with its surroundings.
 
 use crate::cache::SlotPointer;
 use crate::options::Tier;
 use crate::runtime::Runtime;
 
-/// The most guest instructions in a block for the interpreter.
+/// The most guest instructions in a block.
 pub const BLOCK_LIMIT: usize = 48;
 /// The most guest instructions in a compiled region: compile time grows faster than size beyond. A loop that does not
 /// fit is compiled in pieces, each of which is left and entered in every round; vectorised ones have 250 and more.
@@ -16,6 +17,9 @@ const COMPILE_AFTER: i32 = 1000;
 /// A neighbour that ran this often belongs to the region of a block that is being compiled. Which arm of a branch is
 /// the common one, and whether the other is taken now and then, shows by the time the block itself is compiled.
 const NEIGHBOUR_AFTER: i32 = COMPILE_AFTER / 12;
+/// Executions after which a block on a page that the guest may write becomes code: to catch a write and to translate
+/// anew what it changed costs as much.
+const WATCH_AFTER: i32 = 100;
 /// A region of so many guest bytes stays one of its own, which others link to: to compile it again in each of them
 /// costs 6 µs an instruction, to go there some nanoseconds.
 const APART: u64 = 256;
@@ -25,33 +29,39 @@ const MOST_COPIES: u32 = 3;
 /// The parts of a region lie no farther than this from its start: tables of them hold distances of 32 bits.
 const FARTHEST: u64 = 1 << 30;
 
+/// The heat of an address whose region could not be compiled now, but later.
+pub const SOON: i32 = COMPILE_AFTER / 4;
 /// The heat of an address that is not to be compiled, or not again.
-const SETTLED: i32 = i32::MAX;
+pub const SETTLED: i32 = i32::MAX;
 
 /// Executions before an address that was never executed is compiled.
 pub fn first_heat(tier: Tier) -> i32 {
     match tier {
-        Tier::Interp => SETTLED,
+        Tier::Interp | Tier::Baseline => SETTLED,
         Tier::Cranelift => 0,
         Tier::Auto => COMPILE_AFTER,
     }
 }
 
-/// Counts an execution of an address without code; whether it is time to compile it.
-pub fn is_time(slot: SlotPointer) -> bool {
-    let heat = slot.heat();
-    if heat <= 0 {
-        return true;
+/// Whether blocks become code at their first execution.
+pub fn starts_in_baseline(tier: Tier) -> bool {
+    match tier {
+        Tier::Interp | Tier::Cranelift => false,
+        Tier::Baseline | Tier::Auto => true,
     }
-    if heat != SETTLED {
-        slot.set_heat(heat - 1);
-    }
-    false
 }
 
-/// The address cannot be compiled.
-pub fn refuse(slot: SlotPointer) {
-    slot.set_heat(SETTLED);
+/// Counts an execution, as code of the baseline compiler does; below 0, the address is worth more than it got.
+pub fn count(slot: SlotPointer) -> i32 {
+    let heat = slot.heat().wrapping_sub(1);
+    slot.set_heat(heat);
+    heat
+}
+
+/// Whether a block that the guest may change unannounced has just run so often, by its heat, that catching writes to its
+/// page pays. True once: if it did not become code then, it will not.
+pub fn is_worth_watching(tier: Tier, heat: i32) -> bool {
+    starts_in_baseline(tier) && first_heat(tier) - heat == WATCH_AFTER
 }
 
 /// Whether the block at `pc` belongs to the region that starts at `start` and jumps to it.
@@ -60,9 +70,9 @@ pub fn belongs(runtime: &Runtime, start: u64, pc: u64) -> bool {
         return false;
     }
     match runtime.options.tier {
-        Tier::Interp | Tier::Cranelift => true,
+        Tier::Interp | Tier::Baseline | Tier::Cranelift => true,
         Tier::Auto => runtime.cache.standing(pc).is_some_and(|known| {
-            let often = known.heat == SETTLED || COMPILE_AFTER - known.heat >= NEIGHBOUR_AFTER;
+            let often = known.heat > COMPILE_AFTER || COMPILE_AFTER - known.heat >= NEIGHBOUR_AFTER;
             often && known.compiled_bytes < APART && known.copies < MOST_COPIES
         }),
     }

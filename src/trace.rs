@@ -58,7 +58,7 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Blocks lifted for the interpreter.
+    /// Blocks lifted, for the interpreter or the baseline compiler.
     blocks "blocks lifted";
     /// Guest instructions in them.
     block_instructions "guest instructions in them";
@@ -82,8 +82,10 @@ counters! {
     invalidations "invalidations";
     /// Nanoseconds spent lifting and optimising.
     lift_nanos "ns lifting and optimising";
-    /// Nanoseconds spent compiling.
-    compile_nanos "ns compiling";
+    /// Nanoseconds spent compiling blocks.
+    baseline_nanos "ns in the baseline compiler";
+    /// Nanoseconds spent compiling regions.
+    compile_nanos "ns compiling regions";
 }
 
 /// One counter.

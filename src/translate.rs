@@ -1,70 +1,147 @@
 //! From a guest address to code: lift, verify, optimise, compile. The only glue between the stages, and the only
 //! place that dumps them.
 
-use crate::cache::{SlotPointer, Source};
+use crate::cache::{Added, SlotPointer, Source};
 use crate::options::DumpItem;
 use crate::runtime::Runtime;
 use crate::{disassemble, tier};
-use philae_backends::cranelift::{Code, CompileError, Exactness, Options};
+use philae_backends::baseline;
+use philae_backends::compiled::{Code, CompileError};
+use philae_backends::cranelift::{Compiler, Exactness, Options};
 use philae_backends::interp::Steps;
 use philae_backends::link::LinkSite;
 use philae_frontends::{Coverage, Fetch, Shape, lift_into};
-use philae_ir::{Arch, Region, opt, verify};
+use philae_ir::{Arch, ExitReason, Region, Terminator, opt, verify};
 use philae_syscalls::{Mm, uaccess};
 use std::time::Instant;
 
-/// Lifts the block at `pc` for the interpreter, which compares its bytes before it runs it if the guest may change
-/// them: code that is cold is not worth catching writes to its page. `region` is where it is lifted.
-pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, region: &mut Region) -> (Steps, Source) {
+/// Where a thread translates blocks; it keeps its memory from one to the next.
+#[derive(Debug)]
+pub struct Workshop {
+    region: Region,
+    bytes: Vec<u8>,
+    baseline: baseline::Compiler,
+}
+
+impl Workshop {
+    /// A place for blocks of this guest.
+    pub fn new(arch: Arch) -> Workshop {
+        Workshop { region: Region::new(arch, 0), bytes: Vec::new(), baseline: baseline::Compiler::new(arch) }
+    }
+
+    /// The block that was lifted last, for the interpreter.
+    pub fn steps(&self) -> Steps {
+        Steps::new(&self.region)
+    }
+}
+
+/// A block that was lifted, as far as it is not in the [`Workshop`].
+#[derive(Debug)]
+pub struct Lifted {
+    /// Where it comes from.
+    pub source: Source,
+    /// The cache's generation before its bytes were read.
+    pub generation: u64,
+    /// Whether it ends where the guest may not execute: it is another one when that changes, which nobody announces.
+    pub is_cut: bool,
+}
+
+/// Lifts the block at `pc`.
+pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, workshop: &mut Workshop, changes: Changes) -> Lifted {
     let start = runtime.options.stats.then(Instant::now);
+    let generation = runtime.cache.generation();
+    let Workshop { region, bytes, .. } = workshop;
     region.reset(pc);
-    let mut reader = Reader::new(mm, Changes::Compared);
-    let mut bytes = Vec::new();
+    bytes.clear();
+    let mut reader = Reader::new(mm, changes);
     let mut fetch = |at: u64, buffer: &mut [u8]| {
         let length = reader.fetch(at, buffer);
-        bytes.truncate((at - pc) as usize);
-        bytes.extend_from_slice(&buffer[..length]);
+        if reader.changeable {
+            bytes.resize((at - pc) as usize, 0);
+            bytes.extend_from_slice(&buffer[..length]);
+        }
         length
     };
     let coverage = lift(runtime, mm, region, Shape::Block { limit: tier::BLOCK_LIMIT }, &mut fetch);
-    let steps = Steps::new(region);
-    bytes.truncate(coverage.ranges.last().map_or(0, |range| range.end - pc) as usize);
+    let range = coverage.ranges.first().cloned().unwrap_or(pc..pc);
+    bytes.truncate((range.end - pc) as usize);
     let stats = &runtime.stats;
     stats.blocks.add(1);
     stats.block_instructions.add(coverage.instructions as u64);
     stats.lift_nanos.add(start.map_or(0, |start| start.elapsed().as_nanos() as u64));
-    (steps, Source { ranges: coverage.ranges, bytes: reader.changeable.then(|| bytes.into_boxed_slice()) })
+    let is_cut = is_cut(region);
+    Lifted { source: Source { range, bytes: reader.changeable.then(|| bytes.as_slice().into()) }, generation, is_cut }
 }
 
-/// Compiles the region that is worth it at `pc`.
-pub fn region(runtime: &Runtime, mm: &Mm, pc: u64) -> Result<(Code, Coverage), CompileError> {
-    let mut limit = tier::REGION_LIMIT;
-    loop {
-        match region_of(runtime, mm, pc, limit) {
-            Err(CompileError::TooManyFaults) if limit > 1 => limit /= 2,
-            result => return result,
-        }
+/// Whether a region ends somewhere for want of more code.
+fn is_cut(region: &Region) -> bool {
+    let cut = |end| matches!(end, Terminator::Exit { reason: ExitReason::FetchFault, .. });
+    region.blocks.iter().any(|block| cut(block.end))
+}
+
+/// Compiles the block that was lifted last, and publishes its code.
+pub fn unit(runtime: &Runtime, workshop: &mut Workshop, lifted: &Lifted) -> Result<Added, CompileError> {
+    let start = runtime.options.stats.then(Instant::now);
+    let Workshop { region, baseline, .. } = workshop;
+    let pc = region.pc;
+    let Some(own) = runtime.cache.link_slot(pc) else { return Ok(Added::Full) };
+    let mut full = false;
+    let mut link = |site: LinkSite| {
+        let slot = runtime.cache.link_slot(site.pc);
+        full |= slot.is_none();
+        slot.unwrap_or(own).as_ptr()
+    };
+    let code = baseline.compile(region, Exactness::Exact, &mut link, own.as_ptr())?;
+    if full {
+        return Ok(Added::Full);
     }
+    dump(runtime, DumpItem::Code, pc, || disassemble::listing(crate::host::ARCH, 0, &code.bytes));
+    let added = runtime.cache.insert_unit(pc, code, lifted.source.range.clone(), lifted.generation);
+    runtime.stats.baseline_nanos.add(start.map_or(0, |start| start.elapsed().as_nanos() as u64));
+    Ok(added)
 }
 
-fn region_of(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Result<(Code, Coverage), CompileError> {
+/// A region that was lifted and waits to be compiled.
+#[derive(Debug)]
+pub struct Job {
+    /// The guest address it starts at.
+    pub pc: u64,
+    /// What it took in.
+    pub coverage: Coverage,
+    /// The cache's generation before its bytes were read.
+    pub generation: u64,
+    /// Whether it ends where the guest may not execute.
+    pub is_cut: bool,
+    region: Region,
+}
+
+/// Lifts the region that is worth compiling at `pc`, of `limit` instructions at most.
+pub fn region(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Job {
     let start = Instant::now();
+    let generation = runtime.cache.generation();
     let wanted = |target| tier::belongs(runtime, pc, target);
     let mut reader = Reader::new(mm, Changes::Caught);
     let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
     let mut region = Region::new(runtime.arch, pc);
     let coverage = lift(runtime, mm, &mut region, Shape::Graph { limit, wanted: &wanted }, &mut fetch);
+    runtime.stats.lift_nanos.add(start.elapsed().as_nanos() as u64);
+    Job { pc, coverage, generation, is_cut: is_cut(&region), region }
+}
+
+/// Compiles a region, whose instructions are not the same afterwards.
+pub fn compile(runtime: &Runtime, compiler: &mut Compiler, job: &mut Job) -> Result<Code, CompileError> {
+    let start = Instant::now();
     let exactness = runtime.exactness();
-    optimise(runtime, &mut region, exactness);
-    let lifted = Instant::now();
-    let result = compile(runtime, &region, exactness);
+    optimise(runtime, &mut job.region, exactness);
+    let optimised = Instant::now();
+    let result = generate(runtime, compiler, &job.region, exactness);
     let stats = &runtime.stats;
-    stats.lift_nanos.add((lifted - start).as_nanos() as u64);
-    stats.compile_nanos.add(lifted.elapsed().as_nanos() as u64);
+    stats.lift_nanos.add((optimised - start).as_nanos() as u64);
+    stats.compile_nanos.add(optimised.elapsed().as_nanos() as u64);
     let code = result?;
     stats.regions.add(1);
-    stats.region_instructions.add(coverage.instructions as u64);
-    Ok((code, coverage))
+    stats.region_instructions.add(job.coverage.instructions as u64);
+    Ok(code)
 }
 
 fn lift(runtime: &Runtime, mm: &Mm, region: &mut Region, shape: Shape<'_>, fetch: Fetch<'_>) -> Coverage {
@@ -80,8 +157,12 @@ fn optimise(runtime: &Runtime, region: &mut Region, exactness: Exactness) {
     dump(runtime, DumpItem::Opt, region.pc, || region.to_string());
 }
 
-fn compile(runtime: &Runtime, region: &Region, exactness: Exactness) -> Result<Code, CompileError> {
-    let mut compiler = runtime.compiler.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+fn generate(
+    runtime: &Runtime,
+    compiler: &mut Compiler,
+    region: &Region,
+    exactness: Exactness,
+) -> Result<Code, CompileError> {
     let mut full = false;
     let mut link = |site: LinkSite| {
         let slot = runtime.cache.link_slot(site.pc);
@@ -116,8 +197,8 @@ fn dump_guest(runtime: &Runtime, mm: &Mm, pc: u64, coverage: &Coverage) {
 }
 
 /// What is done about a guest that changes code without announcing it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Changes {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Changes {
     /// The host catches writes to the page.
     Caught,
     /// The bytes are compared before the code runs.

@@ -80,6 +80,12 @@ impl NewProcess {
             && self.args.set_tid_size == 0
             && self.args.flags & INTO_CGROUP == 0
     }
+
+    /// Is it what the C library's fork does? [`fork`] asks the kernel itself for anything else.
+    pub fn is_plain(&self) -> bool {
+        let chosen_signal = self.args.exit_signal != libc::SIGCHLD as u64;
+        host_flags(&self.args) == 0 && !chosen_signal && self.args.set_tid_size == 0
+    }
 }
 
 /// On which side of [`fork`] the caller is.

@@ -30,7 +30,7 @@ const STATIC: &[&str] = &["static"];
 /// Programs that need what Philae does not do yet. One that passes must leave this list.
 const GAPS: &[&str] = &[];
 
-const PROGRAMS: [Program; 24] = [
+const PROGRAMS: [Program; 25] = [
     Program { name: "integers", variants: STATIC, arguments: PLAIN },
     Program { name: "floats", variants: &["static", "vector"], arguments: PLAIN },
     Program { name: "strings", variants: STATIC, arguments: PLAIN },
@@ -55,6 +55,7 @@ const PROGRAMS: [Program; 24] = [
     Program { name: "vfork", variants: STATIC, arguments: PLAIN },
     Program { name: "forks", variants: STATIC, arguments: PLAIN },
     Program { name: "codegen", variants: STATIC, arguments: PLAIN },
+    Program { name: "namespaces", variants: STATIC, arguments: PLAIN },
 ];
 
 const FATAL_WAYS: &[&[&str]] = &[
@@ -143,6 +144,11 @@ fn programs_aarch64_interp() {
 }
 
 #[test]
+fn programs_aarch64_baseline() {
+    programs("aarch64", "baseline");
+}
+
+#[test]
 fn programs_aarch64_cranelift() {
     programs("aarch64", "cranelift");
 }
@@ -155,6 +161,11 @@ fn programs_aarch64_auto() {
 #[test]
 fn programs_x86_64_interp() {
     programs("x86_64", "interp");
+}
+
+#[test]
+fn programs_x86_64_baseline() {
+    programs("x86_64", "baseline");
 }
 
 #[test]
@@ -174,7 +185,7 @@ fn hello() {
     for guest in GUESTS {
         let path = root(&format!("testdata/guest/hello.{guest}"));
         assert!(fs::metadata(&path).expect("hello").len() < 16 << 10);
-        for tier in ["interp", "cranelift", "auto"] {
+        for tier in ["interp", "baseline", "cranelift", "auto"] {
             let outcome = run(philae(["-tier", tier]).arg(&path), "", LIMIT);
             if outcome.stdout != format!("Hello from {guest}\n") || outcome.end != "exit 0" {
                 failures.add(&format!("hello.{guest} {tier}"), &format!("{} {}", outcome.end, outcome.stderr));

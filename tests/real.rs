@@ -85,15 +85,19 @@ macro_rules! real_tests {
 
 real_tests! {
     script_aarch64_interp: script "aarch64" "interp";
+    script_aarch64_baseline: script "aarch64" "baseline";
     script_aarch64_cranelift: script "aarch64" "cranelift";
     script_aarch64_auto: script "aarch64" "auto";
     script_x86_64_interp: script "x86_64" "interp";
+    script_x86_64_baseline: script "x86_64" "baseline";
     script_x86_64_cranelift: script "x86_64" "cranelift";
     script_x86_64_auto: script "x86_64" "auto";
     terminal_aarch64_interp: terminal "aarch64" "interp";
+    terminal_aarch64_baseline: terminal "aarch64" "baseline";
     terminal_aarch64_cranelift: terminal "aarch64" "cranelift";
     terminal_aarch64_auto: terminal "aarch64" "auto";
     terminal_x86_64_interp: terminal "x86_64" "interp";
+    terminal_x86_64_baseline: terminal "x86_64" "baseline";
     terminal_x86_64_cranelift: terminal "x86_64" "cranelift";
     terminal_x86_64_auto: terminal "x86_64" "auto";
 }

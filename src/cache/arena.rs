@@ -3,9 +3,10 @@
 //! One half is filled, code from its low end and link slots from its high end. When it is full, the other one takes
 //! its place ([`Arena::turn`]); what must hold then is that nobody is in the code of that other one any more.
 
-use super::units::Units;
-use crate::jump_cache::EMPTY_JUMP_CACHE;
-use philae_backends::cranelift::Code;
+use super::jump_cache::EMPTY_JUMP_CACHE;
+use super::units::{Maker, Site, Units};
+use philae_backends::baseline::REGISTER_ENTRY;
+use philae_backends::compiled::Code;
 use philae_backends::link::{LinkSlot, enter, resolver_address};
 use philae_ir::CpuState;
 use std::io;
@@ -13,8 +14,13 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Code starts at multiples of this, so that a short loop does not straddle a cache line.
-const ALIGNMENT: usize = 32;
+/// Where code starts: a short loop does not straddle a cache line, cold code takes no more room than it must.
+fn alignment(maker: Maker) -> usize {
+    match maker {
+        Maker::Baseline => 16,
+        Maker::Cranelift => 32,
+    }
+}
 
 /// Where the arena is, for the host's signal handler: start and end.
 static BOUNDS: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
@@ -60,14 +66,32 @@ impl SlotPointer {
         self.slot().heat.store(heat, Ordering::Relaxed);
     }
 
-    /// Makes exits through it go to `code`.
-    pub(super) fn link(self, code: u64) {
+    /// The slot at this address.
+    ///
+    /// # Safety
+    ///
+    /// The address is that of a slot pointer whose slot is alive.
+    pub(super) unsafe fn from_address(address: u64) -> SlotPointer {
+        // SAFETY: a pointer's address is not null.
+        SlotPointer(unsafe { NonNull::new_unchecked(address as *mut LinkSlot) })
+    }
+
+    /// Makes exits through it go to code of the optimising compiler; `spill` is the stub on the way of exits with
+    /// pinned registers.
+    pub(super) fn link(self, code: u64, spill: u64) {
+        self.slot().register_target.store(spill, Ordering::Release);
         self.slot().target.store(code, Ordering::Release);
     }
 
+    /// Makes exits through it go to code of the baseline compiler.
+    pub(super) fn link_unit(self, code: u64) {
+        self.slot().target.store(code, Ordering::Release);
+        self.slot().register_target.store(code + REGISTER_ENTRY as u64, Ordering::Release);
+    }
+
     /// Makes exits through it leave translated code.
-    pub(super) fn unlink(self) {
-        self.link(resolver_address());
+    pub(super) fn unlink(self, spill: u64) {
+        self.link(resolver_address(), spill);
     }
 }
 
@@ -147,11 +171,12 @@ impl Arena {
     }
 
     /// Copies in what was translated from `pc` and gives its address, or `None` when this half is full.
-    pub fn add_code(&mut self, pc: u64, code: &Code) -> Option<u64> {
-        let start = self.current.code_end.next_multiple_of(ALIGNMENT);
+    pub fn add_code(&mut self, pc: u64, code: &mut Code, maker: Maker) -> Option<u64> {
+        let start = self.current.code_end.next_multiple_of(alignment(maker));
         let end = start.checked_add(code.bytes.len()).filter(|&end| end <= self.current.slots_start)?;
         let address = self.base.as_ptr() as u64 + start as u64;
-        self.current.units.add(address, code.bytes.len(), pc, &code.faults);
+        code.relocate(address);
+        self.current.units.add(address, code.bytes.len(), maker, pc, &code.faults);
         // SAFETY: start..end lies in the mapping and above everything handed out of this half so far, and nobody is
         // in what was there before, so nobody executes it.
         unsafe { self.base.add(start).copy_from_nonoverlapping(NonNull::from(&*code.bytes).cast(), code.bytes.len()) };
@@ -164,9 +189,9 @@ impl Arena {
         if self.current.range.contains(&offset) { &self.current.units } else { &self.other.units }
     }
 
-    /// The guest pc of the access that starts at a host address.
-    pub fn fault_pc(&self, host_pc: u64) -> Option<u64> {
-        self.units_at(host_pc).fault_pc(host_pc)
+    /// The access whose host instruction starts at a host address.
+    pub fn fault_site(&self, host_pc: u64) -> Option<Site> {
+        self.units_at(host_pc).fault_site(host_pc)
     }
 
     /// The guest address of what a host address lies in.
@@ -213,10 +238,11 @@ pub struct Scratch {
 
 impl Scratch {
     /// Makes `code` executable.
-    pub fn new(code: &Code) -> io::Result<Scratch> {
+    pub fn new(mut code: Code, maker: Maker) -> io::Result<Scratch> {
         let mut arena = Arena::map(code.bytes.len().next_multiple_of(4096), 0)?;
-        let start =
-            arena.add_code(code.faults.first().map_or(0, |site| site.pc), code).ok_or(io::ErrorKind::OutOfMemory)?;
+        let start = arena
+            .add_code(code.faults.first().map_or(0, |site| site.pc), &mut code, maker)
+            .ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Scratch { arena, entry: start + code.entry as u64 })
     }
 

@@ -9,7 +9,7 @@
 //! more after it has said that it is inside, with a full barrier between on both sides. Then either the thread sees
 //! the new count and follows, or the cache sees the thread inside, and what it tells it is not lost.
 
-use crate::jump_cache::EMPTY_JUMP_CACHE;
+use super::jump_cache::EMPTY_JUMP_CACHE;
 use philae_ir::state::Control;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};

@@ -16,6 +16,7 @@ mod arena;
 mod dependants;
 mod followers;
 mod history;
+mod jump_cache;
 mod pc_map;
 mod units;
 
@@ -25,8 +26,9 @@ use dependants::{Dependant, Dependants};
 use followers::{Changes, Followers};
 pub use followers::{Forgotten, Presence};
 use history::History;
+pub use jump_cache::{EMPTY_JUMP_CACHE, JumpCache};
 use pc_map::PcMap;
-use philae_backends::cranelift::Code;
+use philae_backends::compiled::Code;
 use philae_backends::interp::Steps;
 use philae_backends::link::LinkSlot;
 use philae_frontends::Coverage;
@@ -36,6 +38,8 @@ use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+pub use units::Maker;
+use units::Site;
 
 /// The least room for code and slots of one more region: several times what the largest regions take.
 const ROOM: usize = 256 << 10;
@@ -48,7 +52,7 @@ const BYTES_PER_ENTRY: usize = 512;
 #[derive(Debug)]
 pub struct Source {
     /// Where it is.
-    pub ranges: Vec<Range<u64>>,
+    pub range: Range<u64>,
     /// What it was, from the block's address on, if the guest may change it without announcing that.
     pub bytes: Option<Box<[u8]>>,
 }
@@ -67,14 +71,14 @@ impl Source {
     }
 }
 
-/// A guest address that has been translated at least for the interpreter.
+/// A guest address whose block is interpreted until there is code.
 #[derive(Debug)]
 pub struct Entry {
     /// The guest address.
     pub pc: u64,
     /// The block, for the interpreter.
     pub steps: Steps,
-    /// Its link slot; without one, it is interpreted.
+    /// Its link slot; none if the arena was full.
     pub slot: Option<SlotPointer>,
     source: Source,
 }
@@ -84,6 +88,20 @@ impl Entry {
     pub fn is_outdated(&self) -> bool {
         self.source.is_outdated(self.pc)
     }
+
+    /// Whether the guest may change the block without announcing it.
+    pub fn is_changeable(&self) -> bool {
+        self.source.bytes.is_some()
+    }
+}
+
+/// How to execute what is at a guest address.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// There is code.
+    Code(SlotPointer),
+    /// There is none.
+    Block(Arc<Entry>),
 }
 
 /// What is known of a guest address that a region may take in.
@@ -97,15 +115,48 @@ pub struct Standing {
     pub compiled_bytes: u64,
 }
 
+/// The block at a guest address.
+#[derive(Debug, Default)]
+enum Block {
+    /// It was not translated.
+    #[default]
+    Unknown,
+    /// The interpreter's.
+    Steps(Arc<Entry>),
+    /// The baseline compiler's code for so many guest bytes.
+    Unit { code: u64, length: u32 },
+}
+
+impl Block {
+    fn range(&self, pc: u64) -> Option<Range<u64>> {
+        match self {
+            Block::Unknown => None,
+            Block::Steps(entry) => Some(entry.source.range.clone()),
+            Block::Unit { length, .. } => Some(pc..pc + u64::from(*length)),
+        }
+    }
+}
+
 /// How a guest address fares that code starts at or exits to.
 #[derive(Debug, Default)]
 struct Place {
     slot: Option<SlotPointer>,
-    entry: Option<Arc<Entry>>,
+    block: Block,
     /// The guest bytes that its compiled region came from.
     region: Option<Box<[Range<u64>]>>,
     /// In how many compiled regions a block starts here.
     copies: u32,
+}
+
+/// What becomes of a unit that is to be added.
+#[derive(Clone, Copy, Debug)]
+pub enum Added {
+    /// Its address has code: its own, or that which another thread was quicker to add.
+    Code(SlotPointer),
+    /// Its guest code has changed meanwhile.
+    Outdated,
+    /// The arena is full.
+    Full,
 }
 
 #[derive(Debug)]
@@ -116,8 +167,8 @@ struct Inner {
     followers: Followers,
     changes: Changes,
     history: History,
-    /// How many places have an entry.
-    entries: usize,
+    /// How many places have a block.
+    blocks: usize,
     slots: usize,
     settings: Settings,
 }
@@ -144,9 +195,9 @@ pub struct Cache {
 /// How full the cache is.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
-    /// Guest addresses known to the interpreter.
+    /// Guest addresses whose blocks were translated.
     pub entries: usize,
-    /// Compiled regions, stale ones included.
+    /// Units and compiled regions, stale ones included.
     pub regions: usize,
     /// Bytes of host code.
     pub code_bytes: usize,
@@ -166,7 +217,7 @@ impl Cache {
             followers: Followers::default(),
             changes: Changes::new(),
             history: History::default(),
-            entries: 0,
+            blocks: 0,
             slots: 0,
             settings,
         };
@@ -199,42 +250,79 @@ impl Cache {
         self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// The entry at a guest address.
-    pub fn find(&self, pc: u64) -> Option<Arc<Entry>> {
-        self.lock().places.get(&pc)?.entry.clone()
+    /// What is known of a guest address.
+    pub fn find(&self, pc: u64) -> Option<Found> {
+        let inner = self.lock();
+        let place = inner.places.get(&pc)?;
+        match (&place.block, place.slot) {
+            (Block::Unknown, _) => None,
+            (_, Some(slot)) if slot.code().is_some() => Some(Found::Code(slot)),
+            (Block::Steps(entry), _) => Some(Found::Block(entry.clone())),
+            (Block::Unit { .. }, _) => None,
+        }
     }
 
     /// What region formation goes by; nothing of an address that was never executed.
     pub fn standing(&self, pc: u64) -> Option<Standing> {
         let inner = self.lock();
-        let place = inner.places.get(&pc)?;
+        let place = inner.places.get(&pc).filter(|place| !matches!(place.block, Block::Unknown))?;
         let ranges = place.region.iter().flatten();
         Some(Standing {
-            heat: place.entry.as_ref()?.slot?.heat(),
+            heat: place.slot?.heat(),
             copies: place.copies,
             compiled_bytes: ranges.map(|range| range.end - range.start).sum(),
         })
     }
 
-    /// Adds the interpreter's block, unless its code changed since `generation` was read. The entry that another thread
-    /// was quicker to add is as good.
-    pub fn insert_block(&self, pc: u64, steps: Steps, source: Source, generation: u64) -> Option<Arc<Entry>> {
+    /// Adds the interpreter's block, unless its code changed since `generation` was read. What another thread was
+    /// quicker to add is as good.
+    pub fn insert_block(&self, pc: u64, steps: Steps, source: Source, generation: u64) -> Option<Found> {
         let mut inner = self.lock();
-        if inner.entries >= inner.settings.limit / BYTES_PER_ENTRY {
+        if inner.blocks >= inner.settings.limit / BYTES_PER_ENTRY {
             self.start_anew(&mut inner);
         }
-        if !inner.history.spares(&source.ranges, generation) {
+        if !inner.history.spares(std::slice::from_ref(&source.range), generation) {
             return None;
         }
-        if let Some(known) = inner.places.get(&pc).and_then(|place| place.entry.as_ref()) {
-            return Some(known.clone());
+        match inner.places.get(&pc) {
+            Some(Place { slot: Some(slot), .. }) if slot.code().is_some() => return Some(Found::Code(*slot)),
+            Some(Place { block: Block::Steps(known), .. }) => return Some(Found::Block(known.clone())),
+            _ => {}
         }
-        inner.dependants.add(Dependant::Block(pc), &source.ranges);
         let slot = inner.slot(pc);
+        let range = source.range.clone();
         let entry = Arc::new(Entry { pc, steps, slot, source });
-        inner.places.entry(pc).or_default().entry = Some(entry.clone());
-        inner.entries += 1;
-        Some(entry)
+        inner.set_block(pc, Block::Steps(entry.clone()), range);
+        Some(Found::Block(entry))
+    }
+
+    /// Publishes the baseline compiler's code for a block and links every exit to it.
+    pub fn insert_unit(&self, pc: u64, mut code: Code, range: Range<u64>, generation: u64) -> Added {
+        let mut inner = self.lock();
+        if !inner.history.spares(std::slice::from_ref(&range), generation) {
+            return Added::Outdated;
+        }
+        let Some(slot) = inner.slot(pc) else { return Added::Full };
+        if slot.code().is_some() {
+            return Added::Code(slot);
+        }
+        let Some(address) = inner.arena.add_code(pc, &mut code, Maker::Baseline) else { return Added::Full };
+        let length = (range.end - range.start) as u32;
+        inner.set_block(pc, Block::Unit { code: address, length }, range);
+        slot.link_unit(address);
+        Added::Code(slot)
+    }
+
+    /// Whether what was translated under `generation` is still what the guest has there.
+    pub fn is_current(&self, coverage: &Coverage, generation: u64) -> bool {
+        self.lock().history.spares(&coverage.ranges, generation)
+    }
+
+    /// Says how many executions of an address are left before it is worth more than it got.
+    pub fn set_heat(&self, pc: u64, heat: i32) {
+        if let Some(slot) = self.lock().places.get(&pc).and_then(|place| place.slot) {
+            slot.set_heat(heat);
+        }
     }
 
     /// Whether one more region fits. If not, everything is forgotten to make room, if it can be yet.
@@ -255,17 +343,17 @@ impl Cache {
 
     /// Publishes the compiled region of an entry and links every exit to it, unless code that it came from changed since
     /// `generation` was read or the arena is full. The region that another thread was quicker to add is as good.
-    pub fn insert_code(&self, pc: u64, code: &Code, coverage: Coverage, generation: u64) -> Option<SlotPointer> {
+    pub fn insert_code(&self, pc: u64, mut code: Code, coverage: Coverage, generation: u64) -> Option<SlotPointer> {
         let mut inner = self.lock();
         if !inner.history.spares(&coverage.ranges, generation) {
             return None;
         }
-        let place = inner.places.get(&pc).filter(|place| place.entry.is_some())?;
+        let place = inner.places.get(&pc).filter(|place| !matches!(place.block, Block::Unknown))?;
         let slot = place.slot?;
         if place.region.is_some() {
             return Some(slot);
         }
-        let base = inner.arena.add_code(pc, code)?;
+        let base = inner.arena.add_code(pc, &mut code, Maker::Cranelift)?;
         inner.dependants.add(Dependant::Region(pc), &coverage.ranges);
         for block in &coverage.blocks {
             if let Some(place) = inner.places.get_mut(block) {
@@ -273,7 +361,7 @@ impl Cache {
             }
         }
         inner.places.entry(pc).or_default().region = Some(coverage.ranges.into_boxed_slice());
-        slot.link(base + code.entry as u64);
+        slot.link(base + code.entry as u64, inner.settings.spill);
         Some(slot)
     }
 
@@ -290,7 +378,7 @@ impl Cache {
         }
     }
 
-    /// Forgets everything that was compiled, for a change of how code is compiled.
+    /// Forgets all compiled regions, for a change of how they are compiled.
     pub fn discard_code(&self) {
         let mut inner = self.lock();
         self.count_invalidation(&mut inner, 0..u64::MAX);
@@ -319,10 +407,11 @@ impl Cache {
         self.count_invalidation(inner, 0..u64::MAX);
         inner.changes.forget_everything();
         // Threads keep entries and jump caches, and are in code that exits through the slots.
-        inner.places.values().filter_map(|place| place.slot).for_each(SlotPointer::unlink);
+        let spill = inner.settings.spill;
+        inner.places.values().filter_map(|place| place.slot).for_each(|slot| slot.unlink(spill));
         inner.places.clear();
         inner.dependants.clear();
-        (inner.entries, inner.slots) = (0, 0);
+        (inner.blocks, inner.slots) = (0, 0);
         inner.arena.turn(inner.changes.count());
         self.publish_changes(inner);
     }
@@ -332,9 +421,9 @@ impl Cache {
         inner.followers.expel();
     }
 
-    /// The guest pc of the access that faulted at a host address in translated code.
-    pub fn fault_pc(&self, host_pc: u64) -> Option<u64> {
-        self.lock().arena.fault_pc(host_pc)
+    /// The access that faulted at a host address in translated code.
+    pub fn fault_site(&self, host_pc: u64) -> Option<Site> {
+        self.lock().arena.fault_site(host_pc)
     }
 
     /// The guest address of the region that a host address lies in.
@@ -361,7 +450,7 @@ impl Cache {
     pub fn usage(&self) -> Usage {
         let inner = self.lock();
         Usage {
-            entries: inner.entries,
+            entries: inner.blocks,
             regions: inner.arena.units(),
             code_bytes: inner.arena.code_bytes(),
             slots: inner.slots,
@@ -383,29 +472,44 @@ impl Inner {
         place.slot
     }
 
+    /// Says what the block at `pc` is, which comes from these guest bytes.
+    fn set_block(&mut self, pc: u64, block: Block, range: Range<u64>) {
+        let place = self.places.entry(pc).or_default();
+        match std::mem::replace(&mut place.block, block).range(pc) {
+            Some(before) => self.dependants.remove(Dependant::Block(pc), &[before]),
+            None => self.blocks += 1,
+        }
+        self.dependants.add(Dependant::Block(pc), &[range]);
+    }
+
     /// Forgets what was translated at `pc`, as far as it comes from a range.
     fn forget(&mut self, pc: u64, range: &Range<u64>) {
         let Some(place) = self.places.get_mut(&pc) else { return };
-        let overlaps = |ranges: &[Range<u64>]| ranges.iter().any(|r| r.start < range.end && range.start < r.end);
-        let region = place.region.as_ref().is_some_and(|ranges| overlaps(ranges));
-        let block = place.entry.take_if(|entry| overlaps(&entry.source.ranges));
+        let overlaps = |r: &Range<u64>| r.start < range.end && range.start < r.end;
+        let region = place.region.as_ref().is_some_and(|ranges| ranges.iter().any(overlaps));
+        let block = place.block.range(pc).filter(overlaps);
         if !region && block.is_none() {
             return;
         }
-        if let Some(entry) = block {
-            self.entries -= 1;
-            self.dependants.remove(Dependant::Block(pc), &entry.source.ranges);
+        if let Some(bytes) = block {
+            place.block = Block::Unknown;
+            self.blocks -= 1;
+            self.dependants.remove(Dependant::Block(pc), &[bytes]);
         }
         self.unlink(pc);
         self.changes.forget(pc);
     }
 
-    /// Takes the compiled region at `pc` out of use.
+    /// Takes the compiled region at `pc` out of use: what is left is the block.
     fn unlink(&mut self, pc: u64) {
+        let Settings { heat, spill, .. } = self.settings;
         let Some(place) = self.places.get_mut(&pc) else { return };
         if let Some(slot) = place.slot {
-            slot.unlink();
-            slot.set_heat(self.settings.heat);
+            match place.block {
+                Block::Unit { code, .. } => slot.link_unit(code),
+                Block::Unknown | Block::Steps(_) => slot.unlink(spill),
+            }
+            slot.set_heat(heat);
         }
         place.copies = 0;
         if let Some(ranges) = place.region.take() {

@@ -66,6 +66,12 @@ pub fn own_name() -> PathBuf {
     name.map_or_else(PathBuf::new, |name| PathBuf::from(OsStr::from_bytes(name.to_bytes())))
 }
 
+/// Whether the kernel knows a thread of this process by this id (`tgkill(2)` with signal 0).
+pub fn has_thread(tid: u32) -> bool {
+    // SAFETY: no signal is sent.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, 0) == 0 }
+}
+
 /// Ends the process, all its threads, with this status.
 pub fn exit_process(status: i32) -> ! {
     // SAFETY: nothing of this process is used afterwards; exit handlers of the C library are none of the guest's.
