@@ -297,7 +297,7 @@ impl Cache {
     }
 
     /// Publishes the baseline compiler's code for a block and links every exit to it.
-    pub fn insert_unit(&self, pc: u64, mut code: Code, range: Range<u64>, generation: u64) -> Added {
+    pub fn insert_unit(&self, pc: u64, code: &mut Code, range: Range<u64>, generation: u64) -> Added {
         let mut inner = self.lock();
         if !inner.history.spares(std::slice::from_ref(&range), generation) {
             return Added::Outdated;
@@ -306,7 +306,7 @@ impl Cache {
         if slot.code().is_some() {
             return Added::Code(slot);
         }
-        let Some(address) = inner.arena.add_code(pc, &mut code, Maker::Baseline) else { return Added::Full };
+        let Some(address) = inner.arena.add_code(pc, code, Maker::Baseline) else { return Added::Full };
         let length = (range.end - range.start) as u32;
         inner.set_block(pc, Block::Unit { code: address, length }, range);
         slot.link_unit(address);
