@@ -90,7 +90,8 @@ impl Analysis {
     /// Looks at `region`.
     pub(super) fn analyse(&mut self, region: &Region, exactness: Exactness, pins: &Pins) {
         self.uses.clear();
-        self.uses.resize(region.insts.len(), Use::NEW);
+        // One more, for operands that are none: looking at it costs less than to ask.
+        self.uses.resize(region.insts.len() + 1, Use::NEW);
         self.starts.clear();
         self.pcs.clear();
         self.pcs.resize(region.blocks.len(), None);
@@ -195,25 +196,77 @@ impl Analysis {
     fn find_uses(&mut self, region: &Region, exactness: Exactness, pins: &Pins) {
         for (number, block) in region.blocks.iter().enumerate().rev() {
             let mut position = self.starts[number] + block.insts.len() as u32;
-            let mut ahead = Ahead { exactness, unseen: SlotSet::default(), barrier: position, touched: [0; 16] };
+            let mut ahead = Ahead { exactness, unseen: SlotSet::default(), barrier: position, touched: [0; 32] };
             self.use_end(block.end, position);
             for &value in block.insts.iter().rev() {
                 position -= 1;
-                let inst = &region.insts[value.index()];
-                self.settle_target(region, value, inst, &ahead);
-                if self.use_inst(region, value, position, &mut ahead) == Kept::Yes {
-                    self.look_at_slot(inst, position, pins, &mut ahead);
-                }
+                self.use_inst(region, value, position, pins, &mut ahead);
             }
+        }
+    }
+
+    fn use_inst(&mut self, region: &Region, value: Value, position: u32, pins: &Pins, ahead: &mut Ahead) {
+        let inst = &region.insts[value.index()];
+        let known = self.uses[value.index()];
+        let unused = known.last == 0;
+        if known.target != NO_TARGET {
+            self.settle_target(region, value, inst, ahead);
+        }
+        match inst.op.info().effect {
+            Effect::Pure if unused => self.drop(value),
+            Effect::Pure => self.use_pure(inst, value, position, known),
+            Effect::Marker => {}
+            Effect::ReadSlot if unused => self.drop(value),
+            Effect::ReadSlot => {
+                ahead.unseen.remove(inst.slot());
+                ahead.touched[usize::from(pins.registers[usize::from(inst.slot().0)] & 31)] = position;
+            }
+            Effect::WriteSlot if ahead.unseen.contains(inst.slot()) => self.drop(value),
+            Effect::WriteSlot => self.use_write(region, inst, position, pins, ahead),
+            Effect::Load | Effect::Store | Effect::Atomic => {
+                if ahead.exactness == Exactness::Exact {
+                    ahead.unseen.clear();
+                }
+                ahead.barrier = position;
+                self.take_all(inst, position);
+            }
+            Effect::Helper => {
+                let effect = region.helpers[inst.imm as usize].effect;
+                if effect == HelperEffect::Pure && unused {
+                    return self.drop(value);
+                }
+                if effect == HelperEffect::State {
+                    ahead.unseen.clear();
+                }
+                ahead.barrier = position;
+                self.take_all(inst, position);
+            }
+            Effect::Poll if !known.eager => self.drop(value),
+            Effect::Poll => {}
+            Effect::Fence => ahead.barrier = position,
+        }
+    }
+
+    fn use_write(&mut self, region: &Region, inst: &Inst, position: u32, pins: &Pins, ahead: &mut Ahead) {
+        let slot = inst.slot();
+        if inst.op == Op::Set {
+            ahead.unseen.insert(slot);
+        }
+        if slot == NZCV && inst.op == Op::Set {
+            return self.store_flags(region, inst.args[0], position);
+        }
+        self.take(inst.args[0], position);
+        let register = pins.registers[usize::from(slot.0)];
+        ahead.touched[usize::from(register & 31)] = position;
+        if register != NO_TARGET && inst.op == Op::Set && matches!(inst.ty, Ty::I64 | Ty::I32) {
+            let value = &mut self.uses[inst.args[0].index()];
+            (value.target, value.written) = (register, position);
         }
     }
 
     /// Whether the value can be made in the register that it is written to.
     fn settle_target(&mut self, region: &Region, value: Value, inst: &Inst, ahead: &Ahead) {
         let known = self.uses[value.index()];
-        if known.target == NO_TARGET {
-            return;
-        }
         let undisturbed = ahead.barrier > known.written && ahead.touched[usize::from(known.target)] == known.written;
         if known.crosses || !undisturbed {
             self.uses[value.index()].target = NO_TARGET;
@@ -221,25 +274,6 @@ impl Analysis {
             // Work on 32 bits zero-extends by itself.
             let operand = &mut self.uses[inst.args[0].index()];
             (operand.target, operand.written) = (known.target, known.written);
-        }
-    }
-
-    /// Notes what an instruction that is not dropped does to pinned registers, and what may fault.
-    fn look_at_slot(&mut self, inst: &Inst, position: u32, pins: &Pins, ahead: &mut Ahead) {
-        match inst.op.info().effect {
-            Effect::ReadSlot | Effect::WriteSlot => {
-                let register = pins.registers[usize::from(inst.slot().0)];
-                if register == NO_TARGET {
-                    return;
-                }
-                ahead.touched[usize::from(register)] = position;
-                if inst.op == Op::Set && matches!(inst.ty, Ty::I64 | Ty::I32) {
-                    let value = &mut self.uses[inst.args[0].index()];
-                    (value.target, value.written) = (register, position);
-                }
-            }
-            Effect::Load | Effect::Store | Effect::Atomic | Effect::Fence | Effect::Helper => ahead.barrier = position,
-            Effect::Pure | Effect::Poll | Effect::Marker => {}
         }
     }
 
@@ -264,53 +298,36 @@ impl Analysis {
         known.last = known.last.max(position);
     }
 
-    fn use_inst(&mut self, region: &Region, value: Value, position: u32, ahead: &mut Ahead) -> Kept {
-        let inst = &region.insts[value.index()];
-        let known = self.uses[value.index()];
-        let used = known.last != 0;
-        match inst.op.info().effect {
-            Effect::Pure if !used => return self.drop(value),
-            Effect::Pure => return self.use_pure(inst, value, position, known),
-            Effect::ReadSlot if !used => return self.drop(value),
-            Effect::ReadSlot => ahead.unseen.remove(inst.slot()),
-            Effect::WriteSlot if ahead.unseen.contains(inst.slot()) => return self.drop(value),
-            Effect::WriteSlot if inst.op == Op::Set => ahead.unseen.insert(inst.slot()),
-            Effect::WriteSlot => {}
-            Effect::Load | Effect::Store | Effect::Atomic => {
-                if ahead.exactness == Exactness::Exact {
-                    ahead.unseen.clear();
-                }
-            }
-            Effect::Helper => match region.helpers[inst.imm as usize].effect {
-                HelperEffect::Pure if !used => return self.drop(value),
-                HelperEffect::Pure => {}
-                HelperEffect::State => ahead.unseen.clear(),
-            },
-            Effect::Poll if !known.eager => return self.drop(value),
-            Effect::Fence | Effect::Poll | Effect::Marker => {}
+    /// All operands are wanted in registers.
+    fn take_all(&mut self, inst: &Inst, position: u32) {
+        let nobody = self.uses.len() - 1;
+        for operand in inst.args {
+            let known = &self.uses[operand.index().min(nobody)];
+            let index =
+                if known.forwarded == Value::NONE { operand.index().min(nobody) } else { known.forwarded.index() };
+            let known = &mut self.uses[index];
+            known.last = known.last.max(position);
+            known.eager = true;
         }
-        if inst.op == Op::Set && inst.slot() == NZCV {
-            self.store_flags(region, inst.args[0], position);
-        } else {
-            inst.operands().for_each(|operand| self.take(operand, position));
-        }
-        Kept::Yes
     }
 
-    fn drop(&mut self, value: Value) -> Kept {
+    fn drop(&mut self, value: Value) {
         self.uses[value.index()].dropped = true;
-        Kept::No
     }
 
     /// Operands live on until what is computed from them when it is looked at has been looked at.
-    fn use_pure(&mut self, inst: &Inst, value: Value, position: u32, known: Use) -> Kept {
+    fn use_pure(&mut self, inst: &Inst, value: Value, position: u32, known: Use) {
         let lazy = is_lazy(inst);
         let last = if lazy { known.last } else { position };
-        let leans_on_first = matches!(inst.op, Op::Select | Op::FlagsTest | Op::FlagsWithC | Op::FlagsWithV);
-        for (index, operand) in inst.operands().enumerate() {
-            if index == 0 && leans_on_first { self.lean(operand, last) } else { self.take(operand, last) }
+        if leans_on_first(inst.op) {
+            self.lean(inst.args[0], last);
+            inst.operands().skip(1).for_each(|operand| self.take(operand, last));
+        } else {
+            self.take_all(inst, last);
         }
-        if lazy && !known.eager { self.drop(value) } else { Kept::Yes }
+        if lazy && !known.eager || inst.op == Op::Const {
+            self.drop(value);
+        }
     }
 
     /// Flags are stored as what they come from where that can be described, see [`crate::stored_flags`].
@@ -323,22 +340,38 @@ impl Analysis {
     }
 }
 
-/// Whether nothing is emitted for the instruction where it stands, unless its register is wanted: whoever looks at
-/// it computes it.
-pub(super) fn is_lazy(inst: &Inst) -> bool {
-    match inst.op {
-        Op::FlagsAdd | Op::FlagsSub | Op::FlagsLogic | Op::FlagsFcmp | Op::FlagsTest => true,
-        Op::FlagsWithC | Op::PollPending => true,
-        Op::Icmp => !inst.ty.is_vector() && inst.ty != Ty::I128,
-        _ => false,
+/// Operations for which nothing is emitted where they stand, unless their register is wanted: whoever looks at what
+/// they make computes it. One bit each.
+const LAZY: u128 = set_of(&[
+    Op::FlagsAdd,
+    Op::FlagsSub,
+    Op::FlagsLogic,
+    Op::FlagsFcmp,
+    Op::FlagsTest,
+    Op::FlagsWithC,
+    Op::PollPending,
+    Op::Icmp,
+]);
+
+/// Operations that look at their first operand and do not need it in a register. One bit each.
+const LEANING: u128 = set_of(&[Op::Select, Op::FlagsTest, Op::FlagsWithC, Op::FlagsWithV]);
+
+const fn set_of(ops: &[Op]) -> u128 {
+    let (mut set, mut i) = (0, 0);
+    while i < ops.len() {
+        set |= 1 << ops[i] as u32;
+        i += 1;
     }
+    set
 }
 
-/// Whether an instruction is emitted where it stands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kept {
-    Yes,
-    No,
+/// Whether the instruction is one of [`LAZY`]; comparisons of vectors are not.
+pub(super) fn is_lazy(inst: &Inst) -> bool {
+    LAZY >> inst.op as u32 & 1 != 0 && !(inst.op == Op::Icmp && inst.ty.bits() > 64)
+}
+
+fn leans_on_first(op: Op) -> bool {
+    LEANING >> op as u32 & 1 != 0
 }
 
 /// What is known of the rest of a block, from its end.
@@ -348,8 +381,9 @@ struct Ahead {
     unseen: SlotSet,
     /// Position of the next instruction that may fault or sees the registers.
     barrier: u32,
-    /// For each host register the position where the pinned slot in it is next read or written.
-    touched: [u32; 16],
+    /// For each host register the position where the pinned slot in it is next read or written; the last is for slots
+    /// that are not pinned.
+    touched: [u32; 32],
 }
 
 /// A set of slots, by their first words.

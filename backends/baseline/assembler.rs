@@ -167,24 +167,33 @@ pub(super) enum Rm {
     Mem(Mem),
 }
 
-/// One instruction under construction: at most 15 bytes.
+/// One instruction under construction, in the spare room of a buffer.
 struct Bytes {
-    bytes: [u8; 16],
-    length: usize,
+    at: *mut u8,
 }
 
 impl Bytes {
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, byte: u8) {
-        self.bytes[self.length] = byte;
-        self.length += 1;
+        // SAFETY: `Assembler::begin` made room for the longest instruction, and no more is pushed in one.
+        unsafe {
+            self.at.write(byte);
+            self.at = self.at.add(1);
+        }
     }
 
+    #[inline(always)]
     fn push_i32(&mut self, value: i32) {
-        self.bytes[self.length..self.length + 4].copy_from_slice(&value.to_le_bytes());
-        self.length += 4;
+        // SAFETY: as above; the address need not be aligned.
+        unsafe {
+            self.at.cast::<i32>().write_unaligned(value);
+            self.at = self.at.add(4);
+        }
     }
 }
+
+/// Bytes of the longest instruction.
+const LONGEST: usize = 16;
 
 /// A buffer of code.
 #[derive(Debug, Default)]
@@ -209,18 +218,28 @@ impl Assembler {
         self.bytes[field..field + 4].copy_from_slice(&distance.to_le_bytes());
     }
 
-    /// Appends an instruction: 16 bytes, which is a single move, less those that are not its own.
-    #[inline]
+    /// Room for one instruction at the end.
+    #[inline(always)]
+    fn begin(&mut self) -> Bytes {
+        self.bytes.reserve(LONGEST);
+        let length = self.bytes.len();
+        // SAFETY: the length is within the capacity.
+        Bytes { at: unsafe { self.bytes.as_mut_ptr().add(length) } }
+    }
+
+    /// Appends the instruction that was begun last.
+    #[inline(always)]
     fn finish(&mut self, bytes: &Bytes) {
-        let end = self.bytes.len() + bytes.length;
-        self.bytes.extend_from_slice(&bytes.bytes);
-        self.bytes.truncate(end);
+        let length = bytes.at as usize - self.bytes.as_ptr() as usize;
+        // SAFETY: everything up to there has been written, within the room that `begin` made.
+        unsafe { self.bytes.set_len(length) };
     }
 
     /// Prefixes, opcode, operands. `byte_register` is the number of a byte register that needs a REX prefix from
     /// SPL on, or 0.
-    fn start(&self, encoding: Encoding, reg: u8, rm: Rm, byte_register: u8) -> Bytes {
-        let mut out = Bytes { bytes: [0; 16], length: 0 };
+    #[inline]
+    fn start(&mut self, encoding: Encoding, reg: u8, rm: Rm, byte_register: u8) -> Bytes {
+        let mut out = self.begin();
         if encoding.prefix != 0 {
             out.push(encoding.prefix);
         }
@@ -359,7 +378,7 @@ impl Assembler {
 
     /// An opcode that holds the register in its low bits.
     fn short_opcode(&mut self, opcode: u8, register: Gpr, wide: bool, rest: &[u8]) {
-        let mut out = Bytes { bytes: [0; 16], length: 0 };
+        let mut out = self.begin();
         let rex = u8::from(wide) << 3 | register.0 >> 3;
         if rex != 0 {
             out.push(0x40 | rex);
@@ -454,7 +473,7 @@ impl Assembler {
 
     /// `bswap to`, of 32 or 64 bits.
     pub(super) fn bswap(&mut self, width: Width, to: Gpr) {
-        let mut out = Bytes { bytes: [0; 16], length: 0 };
+        let mut out = self.begin();
         let rex = u8::from(width == Width::Q) << 3 | to.0 >> 3;
         if rex != 0 {
             out.push(0x40 | rex);
@@ -572,6 +591,7 @@ impl Assembler {
 }
 
 /// ModRM, SIB and displacement; `reg` is its low three bits.
+#[inline]
 fn operand(out: &mut Bytes, reg: u8, rm: Rm) {
     let reg = reg << 3;
     match rm {
