@@ -15,8 +15,8 @@ use philae_ir::Arch;
 use philae_syscalls::exec::parse_script;
 use philae_syscalls::path::Sysroot;
 use philae_syscalls::signal::Sighand;
-use philae_syscalls::task::{Files, Fs, Process, ProcessInfo};
-use philae_syscalls::{Mm, Task, process};
+use philae_syscalls::task::{Files, Fs, Process, ProcessInfo, Processor};
+use philae_syscalls::{Mm, Task, proc, process};
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -188,13 +188,20 @@ fn first_thread(runtime: Runtime, launch: &Launch, image: &Image) -> Result<Box<
             stack_size: options.stack_size,
         },
     )?;
-    let info = ProcessInfo {
+    let mut info = ProcessInfo {
+        processor: match image.arch {
+            Arch::Aarch64 => Processor::Aarch64 { midr: philae_frontends::aarch64::MIDR as u32 },
+            Arch::X86_64 => Processor::X86_64 { cpuid: philae_frontends::x86_64::cpuid_leaf },
+        },
+        layout: program.layout,
+        shown: false,
         exe: launch.guest_path.clone(),
         exe_host: c_string(launch.host_path.as_os_str()),
         argv: launch.argv.clone(),
         auxv: program.auxv,
         release: options.uname_release.as_ref().map(|release| release.to_string_lossy().into_owned()),
     };
+    info.shown = proc::show(&info);
     let files = Files::new();
     if let Some(file) = &runtime.own_file {
         files.keep(file.as_raw_fd());

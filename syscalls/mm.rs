@@ -15,7 +15,7 @@ use crate::arch::aarch64::SIGRETURN_CODE;
 use crate::errno::Errno;
 use crate::host;
 use crate::uaccess;
-use crate::vma::{Backing, Vma, VmaMap};
+use crate::vma::{Backing, Totals, Vma, VmaMap};
 use philae_ir::Arch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -422,6 +422,21 @@ impl Mm {
     /// The text of `/proc/self/maps`: the guest's own world.
     pub fn maps_text(&self) -> String {
         self.lock().vmas.text()
+    }
+
+    /// Every mapping, ascending.
+    pub(crate) fn vmas(&self) -> Vec<Vma> {
+        self.lock().vmas.iter().cloned().collect()
+    }
+
+    /// How many bytes are mapped.
+    pub(crate) fn totals(&self) -> Totals {
+        self.lock().vmas.totals()
+    }
+
+    /// Where the heap starts.
+    pub(crate) fn brk_start(&self) -> u64 {
+        self.lock().brk.start
     }
 
     /// Does `range` touch Philae's own memory?

@@ -363,7 +363,7 @@ fn become_child(task: &mut Task, cpu: &mut CpuState, args: &CloneArgs, done: Opt
         task.vfork_done = Some(write);
     }
     task.memory = Memory::Own;
-    task.process.threads.store(1, Ordering::Release);
+    task.process.forget_threads();
     task.robust_list = 0;
     task.clear_child_tid = if args.flags & CHILD_CLEARTID != 0 { args.child_tid } else { 0 };
     task.signals.forget_pending();

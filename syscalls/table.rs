@@ -17,7 +17,7 @@ use crate::args::Handler;
 use crate::call::{Call, Outcome};
 use crate::errno::Errno;
 use crate::path::{Follow, PathArg};
-use crate::{exec, fs, futex, info, ipc, memory, net, poll, process, sigcall};
+use crate::{exec, fs, futex, info, ipc, memory, net, poll, proc, process, sigcall};
 use philae_ir::Arch;
 use std::fmt;
 
@@ -247,7 +247,7 @@ const ROWS: &[Row] = rows! {
     "fdatasync"                 75   83 "d"      pass "";
     "truncate"                  76   45 "pd"     paths [0 Always] "";
     "ftruncate"                 77   46 "dd"     pass "";
-    "getdents"                  78    - "dxu"    pass "";
+    "getdents"                  78    - "dxu"    convert proc::getdents "Philae's own threads and descriptors do not show";
     "getcwd"                    79   17 "xu"     pass "";
     "chdir"                     80   49 "p"      paths [0 Always] "";
     "fchdir"                    81   50 "d"      pass "";
@@ -386,7 +386,7 @@ const ROWS: &[Row] = rows! {
     "epoll_ctl_old"            214    - "dddx"   refuse (ENOSYS) "never implemented by Linux";
     "epoll_wait_old"           215    - "dxdd"   refuse (ENOSYS) "never implemented by Linux";
     "remap_file_pages"         216  234 "xuxux"  refuse (ENOSYS) "would leave the map of guest memory wrong; glibc does without";
-    "getdents64"               217   61 "dxu"    pass "";
+    "getdents64"               217   61 "dxu"    convert proc::getdents64 "Philae's own threads and descriptors do not show";
     "set_tid_address"          218   96 "x"      emulate process::set_tid_address "";
     "restart_syscall"          219  128 ""       refuse (EINTR) "the kernel's own; no guest frame refers to it";
     "semtimedop"               220  192 "dxux"   pass "";

@@ -10,9 +10,10 @@ use crate::path::Sysroot;
 use crate::signal::{Sighand, TaskSignals};
 use philae_ir::Arch;
 use std::ffi::{CString, OsStr};
+use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::sync::atomic::{AtomicI32, AtomicUsize};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A guest thread.
@@ -149,9 +150,51 @@ impl Fs {
     }
 }
 
+/// What the guest's processor says of itself.
+#[derive(Clone, Copy, Debug)]
+pub enum Processor {
+    /// An AArch64.
+    Aarch64 {
+        /// MIDR_EL1.
+        midr: u32,
+    },
+    /// An x86-64.
+    X86_64 {
+        /// CPUID: EAX, EBX, ECX, EDX of a leaf and subleaf.
+        cpuid: fn(u32, u32) -> [u32; 4],
+    },
+}
+
+impl Default for Processor {
+    fn default() -> Processor {
+        Processor::Aarch64 { midr: 0 }
+    }
+}
+
+/// Where the parts of a program are: the fields of `/proc/PID/stat` that say so.
+#[derive(Clone, Debug, Default)]
+pub struct Layout {
+    /// The executable segment of the program.
+    pub code: Range<u64>,
+    /// Its writable segment.
+    pub data: Range<u64>,
+    /// The first stack pointer.
+    pub stack: u64,
+    /// The strings of the arguments.
+    pub arguments: Range<u64>,
+    /// The strings of the environment, which follow them.
+    pub environment: Range<u64>,
+}
+
 /// What a process is told about itself.
 #[derive(Clone, Debug, Default)]
 pub struct ProcessInfo {
+    /// What `/proc/cpuinfo` says.
+    pub processor: Processor,
+    /// Where its program is.
+    pub layout: Layout,
+    /// Does the host kernel know of layout, arguments and auxiliary vector ([`proc::show`](crate::proc::show))?
+    pub shown: bool,
     /// What `/proc/self/exe` reads as: the program's absolute path as the guest names it.
     pub exe: CString,
     /// Where the program is on the host.
@@ -173,7 +216,12 @@ pub struct Process {
     pub(crate) threads: AtomicUsize,
     /// The status that the leader gave to `exit(2)`: the process's, if nobody calls `exit_group(2)`.
     pub(crate) leader_status: AtomicI32,
+    /// Host threads that are no guest's; 0 is an empty place.
+    own_threads: [AtomicU32; OWN_THREADS],
 }
+
+/// How many host threads Philae may have for itself.
+const OWN_THREADS: usize = 8;
 
 impl Process {
     /// A process of one thread. A relative host path is taken from the working directory of now.
@@ -182,7 +230,38 @@ impl Process {
         let absolute =
             std::path::absolute(host).ok().and_then(|path| CString::new(path.into_os_string().into_vec()).ok());
         info.exe_host = absolute.unwrap_or(info.exe_host);
-        Arc::new(Process { info, threads: AtomicUsize::new(1), leader_status: AtomicI32::new(0) })
+        Arc::new(Process {
+            info,
+            threads: AtomicUsize::new(1),
+            leader_status: AtomicI32::new(0),
+            own_threads: Default::default(),
+        })
+    }
+
+    /// The host thread `tid` is Philae's: the guest does not see it in `/proc`. There is room for eight; more show.
+    pub fn hide_thread(&self, tid: u32) {
+        let free = |place: &&AtomicU32| place.compare_exchange(0, tid, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let _ = self.own_threads.iter().find(free);
+    }
+
+    /// The host thread `tid`, Philae's, has ended.
+    pub fn reveal_thread(&self, tid: u32) {
+        for place in &self.own_threads {
+            let _ = place.compare_exchange(tid, 0, Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
+
+    /// Philae's own host threads.
+    pub(crate) fn own_threads(&self) -> impl Iterator<Item = u32> + '_ {
+        self.own_threads.iter().map(|place| place.load(Ordering::Acquire)).filter(|tid| *tid != 0)
+    }
+
+    /// A new process has the forking thread alone.
+    pub(crate) fn forget_threads(&self) {
+        self.threads.store(1, Ordering::Release);
+        for place in &self.own_threads {
+            place.store(0, Ordering::Release);
+        }
     }
 
     /// A child process of one thread, told the same about itself.
