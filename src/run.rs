@@ -11,7 +11,7 @@ use crate::{disassemble, exec, spawn, tier, translate};
 use philae_backends::{Exit, FloatControl, link};
 use philae_ir::{Arch, ExitReason};
 use philae_syscalls::signal::{self, Delivery, FaultContext, SigInfo};
-use philae_syscalls::{Errno, Outcome, Then, arch as abi, strace, system_call, uaccess};
+use philae_syscalls::{Then, arch as abi, strace, system_call, uaccess};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -252,18 +252,6 @@ impl Thread {
         self.runtime.log.write(&format!("philae: undefined instruction at {pc:#x}: {text}\n"));
     }
 
-    /// Performs the system call; once more if the host refused to write to a page because code was translated from it.
-    fn perform_call(&mut self) -> Outcome {
-        let before = (self.task.arch == Arch::X86_64).then(|| self.cpu.fork());
-        let outcome = system_call(&mut self.task, &mut self.cpu);
-        let Some(before) = before.filter(|_| outcome.value == Errno::EFAULT.as_result()) else { return outcome };
-        if !self.task.mm.unwatch_all_code() {
-            return outcome;
-        }
-        self.cpu.restore(&before);
-        system_call(&mut self.task, &mut self.cpu)
-    }
-
     fn describe_call(&self) -> String {
         let (number, args) = abi::call_registers(self.task.arch, &self.cpu);
         format!("{} {}", self.task.tid, strace::describe(self.task.arch, number, args))
@@ -273,7 +261,7 @@ impl Thread {
         self.counts.system_calls += 1;
         self.leave_translated_code();
         let trace = self.runtime.options.strace.then(|| self.describe_call());
-        let outcome = self.perform_call();
+        let outcome = system_call(&mut self.task, &mut self.cpu);
         if let Some(call) = trace {
             self.runtime.log.write(&format!("{call}{}\n", strace::result(outcome.value)));
         }

@@ -5,8 +5,10 @@
 use crate::args::Fd;
 use crate::call::SavedCall;
 use crate::host;
+use crate::limits::Limits;
 use crate::mm::Mm;
 use crate::path::Sysroot;
+use crate::seccomp::{Seccomp, Shared};
 use crate::signal::{Sighand, TaskSignals};
 use philae_ir::Arch;
 use std::ffi::{CString, OsStr};
@@ -43,6 +45,7 @@ pub struct Task {
     /// The pipe that this child of vfork(2) holds open until it execs or exits.
     pub(crate) vfork_done: Option<i32>,
     pub(crate) restart: Option<SavedCall>,
+    pub(crate) seccomp: Seccomp,
 }
 
 impl Task {
@@ -71,7 +74,15 @@ impl Task {
             memory: Memory::Own,
             vfork_done: None,
             restart: None,
+            seccomp: Seccomp::default(),
         }
+    }
+
+    /// Takes over what the program before has left for this one ([`ExecRequest::inheritance`]).
+    ///
+    /// [`ExecRequest::inheritance`]: crate::ExecRequest::inheritance
+    pub fn inherit(&mut self, inheritance: &Inheritance) {
+        self.seccomp = Seccomp::decode(&inheritance.filters);
     }
 
     /// Has the last system call ended in [`Then::Restart`](crate::Then::Restart), and [`deliver`] not seen to it?
@@ -207,6 +218,46 @@ pub struct ProcessInfo {
     pub release: Option<String>,
 }
 
+/// What survives execve and the host's process does not keep.
+#[derive(Clone, Debug, Default)]
+pub struct Inheritance {
+    limits: Vec<u64>,
+    filters: Vec<u64>,
+}
+
+impl Inheritance {
+    /// What `task` leaves.
+    pub(crate) fn of(task: &Task) -> Inheritance {
+        Inheritance { limits: task.process.limits.encode(), filters: task.seccomp.encode() }
+    }
+
+    /// Are there filters, which only Philae applies?
+    pub fn has_filters(&self) -> bool {
+        !self.filters.is_empty()
+    }
+
+    /// As bytes, for the journey.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let count = [self.limits.len() as u64];
+        count.iter().chain(&self.limits).chain(&self.filters).flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    /// What [`Inheritance::to_bytes`] has written; nothing if it is something else.
+    pub fn from_bytes(bytes: &[u8]) -> Inheritance {
+        let words: Vec<u64> = bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        let split = words.split_first().and_then(|(count, rest)| rest.split_at_checked(*count as usize));
+        split.map_or_else(Inheritance::default, |(limits, filters)| Inheritance {
+            limits: limits.to_vec(),
+            filters: filters.to_vec(),
+        })
+    }
+
+    /// The limits among it.
+    pub fn limits(&self) -> Limits {
+        Limits::decode(&self.limits)
+    }
+}
+
 /// A process: what all threads of a group share.
 #[derive(Debug)]
 pub struct Process {
@@ -216,6 +267,10 @@ pub struct Process {
     pub(crate) threads: AtomicUsize,
     /// The status that the leader gave to `exit(2)`: the process's, if nobody calls `exit_group(2)`.
     pub(crate) leader_status: AtomicI32,
+    /// Limits that are not the host's.
+    pub limits: Limits,
+    /// Filters that one thread has installed for all.
+    pub(crate) filters: Shared,
     /// Host threads that are no guest's; 0 is an empty place.
     own_threads: [AtomicU32; OWN_THREADS],
 }
@@ -224,8 +279,8 @@ pub struct Process {
 const OWN_THREADS: usize = 8;
 
 impl Process {
-    /// A process of one thread. A relative host path is taken from the working directory of now.
-    pub fn new(mut info: ProcessInfo) -> Arc<Process> {
+    /// A process of one thread with these limits. A relative host path is taken from the working directory of now.
+    pub fn new(mut info: ProcessInfo, limits: Limits) -> Arc<Process> {
         let host = Path::new(OsStr::from_bytes(info.exe_host.to_bytes()));
         let absolute =
             std::path::absolute(host).ok().and_then(|path| CString::new(path.into_os_string().into_vec()).ok());
@@ -234,6 +289,8 @@ impl Process {
             info,
             threads: AtomicUsize::new(1),
             leader_status: AtomicI32::new(0),
+            limits,
+            filters: Shared::default(),
             own_threads: Default::default(),
         })
     }
@@ -266,6 +323,14 @@ impl Process {
 
     /// A child process of one thread, told the same about itself.
     pub(crate) fn copy(&self) -> Arc<Process> {
-        Process::new(self.info.clone())
+        let copy = Process {
+            info: self.info.clone(),
+            threads: AtomicUsize::new(1),
+            leader_status: AtomicI32::new(0),
+            limits: self.limits.copy(),
+            filters: self.filters.copy(),
+            own_threads: Default::default(),
+        };
+        Arc::new(copy)
     }
 }

@@ -32,6 +32,8 @@ pub struct Vma {
     pub backing: Option<Arc<Backing>>,
     /// The offset in the file of its first byte.
     pub offset: u64,
+    /// May it not be changed any more (`mseal(2)`)?
+    pub sealed: bool,
 }
 
 impl Vma {
@@ -45,6 +47,7 @@ impl Vma {
         self.range.end == next.range.start
             && self.prot == next.prot
             && self.shared == next.shared
+            && self.sealed == next.sealed
             && self.backing == next.backing
             && offset_continues
     }
@@ -233,7 +236,7 @@ mod tests {
     use super::*;
 
     fn vma(range: Range<u64>, prot: u32) -> Vma {
-        Vma { range, prot, shared: false, backing: None, offset: 0 }
+        Vma { range, prot, shared: false, backing: None, offset: 0, sealed: false }
     }
 
     fn ranges(map: &VmaMap) -> Vec<(Range<u64>, u32)> {

@@ -133,6 +133,8 @@ pub(super) fn status(task: &Task, scope: Scope) -> Option<Vec<u8>> {
             "Threads" => Some(threads(task, value.trim().parse().ok()?).to_string()),
             "SigPnd" => own.and_then(|[held, _]| set(u64::from_str_radix(value, 16).ok()? | held)),
             "SigBlk" => own.and_then(|[_, blocked]| set(blocked)),
+            "Seccomp" => Some(task.seccomp.mode().to_string()),
+            "Seccomp_filters" => Some(task.seccomp.count().to_string()),
             "SigIgn" => set(ignored),
             "SigCgt" => set(caught),
             _ => None,
