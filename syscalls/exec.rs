@@ -61,8 +61,14 @@ pub(crate) fn execve(call: &mut Call<'_>, name: u64, argv: u64, envp: u64) -> Re
     if name.is_empty() {
         return Err(Errno::ENOENT);
     }
-    let (argv, envp) = read_strings(call.task, &name, argv, envp)?;
-    let request = request(call.task, name, argv, envp)?;
+    start(call.task, name, argv, envp)
+}
+
+/// As the kernel: whether the file can be executed at all comes before the arguments.
+fn start(task: &Task, name: CString, argv: u64, envp: u64) -> Result<Outcome, Errno> {
+    open_executable(&host_path(task, &name, true))?;
+    let (argv, envp) = read_strings(task, &name, argv, envp)?;
+    let request = request(task, name, argv, envp)?;
     Ok(Outcome::then(0, Then::Exec(Box::new(request))))
 }
 
@@ -74,14 +80,15 @@ pub(crate) fn execveat(
     envp: u64,
     flags: i32,
 ) -> Result<Outcome, Errno> {
-    if flags & !(libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW) != 0 {
+    /// AT_EXECVE_CHECK of linux/fcntl.h: only ask whether it can be executed.
+    const CHECK: i32 = 0x10000;
+    let name = uaccess::read_string(name, path::PATH_MAX)?;
+    if flags & !(libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW | CHECK) != 0 {
         return Err(Errno::EINVAL);
     }
-    let name = uaccess::read_string(name, path::PATH_MAX)?;
     if name.is_empty() && flags & libc::AT_EMPTY_PATH == 0 {
         return Err(Errno::ENOENT);
     }
-    let (argv, envp) = read_strings(call.task, &name, argv, envp)?;
     let name = if name.to_bytes().starts_with(b"/") || dir == Fd::CWD {
         name
     } else {
@@ -92,8 +99,10 @@ pub(crate) fn execveat(
     if flags & libc::AT_SYMLINK_NOFOLLOW != 0 && is_symlink(call.task, &name) {
         return Err(Errno::ELOOP);
     }
-    let request = request(call.task, name, argv, envp)?;
-    Ok(Outcome::then(0, Then::Exec(Box::new(request))))
+    if flags & CHECK != 0 {
+        return open_executable(&host_path(call.task, &name, true)).map(|_| Outcome::value(0));
+    }
+    start(call.task, name, argv, envp)
 }
 
 fn is_symlink(task: &Task, name: &CStr) -> bool {

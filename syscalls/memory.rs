@@ -7,6 +7,7 @@ use crate::call::{Call, Reply};
 use crate::errno::Errno;
 use crate::host;
 use crate::limits::{self, Kind};
+use crate::mm::PAGE;
 
 pub(crate) fn mmap(
     call: &mut Call<'_>,
@@ -17,7 +18,14 @@ pub(crate) fn mmap(
     fd: Fd,
     offset: u64,
 ) -> Reply {
+    if !offset.is_multiple_of(PAGE) {
+        return Err(Errno::EINVAL);
+    }
     let fd = if flags & libc::MAP_ANONYMOUS as u32 != 0 { Fd(-1) } else { call.guest_fd(fd)? };
+    if length == 0 && fd != Fd(-1) {
+        // A descriptor that is none says so first.
+        call.prepare(libc::SYS_fcntl, [fd.word(), libc::F_GETFD as u64, 0, 0, 0, 0])?;
+    }
     limits::check_room(call, length, kind(prot, flags))?;
     call.task.mm.map(address, length, prot, flags, fd.0, offset)
 }
@@ -36,9 +44,9 @@ pub(crate) fn mprotect(call: &mut Call<'_>, address: u64, length: u64, prot: u32
     call.task.mm.protect(address, length, prot).map(|()| 0)
 }
 
-/// No protection keys: only the key −1, which means none, is valid.
+/// No protection keys: only 0, which every page has, and −1, which means none, are valid.
 pub(crate) fn pkey_mprotect(call: &mut Call<'_>, address: u64, length: u64, prot: u32, key: i32) -> Reply {
-    if key == -1 { mprotect(call, address, length, prot) } else { Err(Errno::EINVAL) }
+    if matches!(key, -1 | 0) { mprotect(call, address, length, prot) } else { Err(Errno::EINVAL) }
 }
 
 pub(crate) fn mremap(call: &mut Call<'_>, old: u64, old_length: u64, new_length: u64, flags: u32, new: u64) -> Reply {

@@ -227,7 +227,7 @@ const ROWS: &[Row] = rows! {
     "getsockopt"                55  209 "dddxx"  pass "";
     "clone"                     56  220 "xxxxx"  emulate process::clone "";
     "fork"                      57    - ""       emulate process::fork_call "";
-    "vfork"                     58    - ""       emulate process::vfork "the child has a copy of the memory; the parent waits for its exec or exit";
+    "vfork"                     58    - ""       emulate process::vfork "the child runs in the parent\'s memory";
     "execve"                    59  221 "pxx"    emulate exec::execve "";
     "exit"                      60   93 "d"      emulate process::exit "";
     "wait4"                     61  260 "dxxx"   pass "";
