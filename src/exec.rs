@@ -9,6 +9,7 @@ use crate::loader::describe;
 use crate::options::Options;
 use crate::start::Launch;
 use crate::thread::Thread;
+use philae_syscalls::task::Inheritance;
 use philae_syscalls::{Errno, ExecRequest, ExecTarget, arch as abi, signal};
 use std::ffi::{CString, OsString};
 use std::fs::File;
@@ -35,6 +36,7 @@ enum Field {
     HostPath,
     GuestPath,
     ExecFn,
+    Inheritance,
     Count,
 }
 
@@ -50,6 +52,7 @@ impl Handover {
         handover.set(Field::HostPath, request.host_path.to_bytes().to_vec());
         handover.set(Field::GuestPath, request.exe.to_bytes().to_vec());
         handover.set(Field::ExecFn, request.name.to_bytes().to_vec());
+        handover.set(Field::Inheritance, request.inheritance.to_bytes());
         handover.lists = vec![request.argv.clone(), request.envp.clone()];
         handover.program = request.file.as_raw_fd();
         handover
@@ -119,6 +122,7 @@ impl Handover {
             host_path: PathBuf::from(self.field(Field::HostPath)),
             guest_path: string(self.field(Field::GuestPath)),
             execfn: string(self.field(Field::ExecFn)),
+            inheritance: Inheritance::from_bytes(self.field(Field::Inheritance).as_bytes()),
             argv,
             envp,
         }
@@ -146,7 +150,7 @@ fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 /// Replaces the program of this process. Comes back only if the host refuses: the guest then sees the error.
 pub fn replace(thread: &mut Thread, request: ExecRequest) {
     thread.report_counts();
-    let foreign = |arch| arch == thread.task.arch || arch != host::ARCH;
+    let foreign = |arch| arch == thread.task.arch || arch != host::ARCH || request.inheritance.has_filters();
     signal::prepare_exec(&thread.task);
     let error = match request.target {
         ExecTarget::Guest(arch) if foreign(arch) => replace_by_guest(thread, &request),
@@ -169,6 +173,7 @@ fn replace_by_guest(thread: &Thread, request: &ExecRequest) -> Errno {
 }
 
 fn replace_by_native(request: &ExecRequest) -> Errno {
+    request.inheritance.limits().apply();
     errno(&host::execute(libc::AT_FDCWD, &request.host_path, &request.argv, &request.envp, 0))
 }
 

@@ -10,9 +10,11 @@ use philae_ir::{Arch, CpuState};
 use philae_syscalls::Mm;
 use philae_syscalls::arch as abi;
 use philae_syscalls::errno::Errno;
+use philae_syscalls::task::Layout;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -86,6 +88,8 @@ pub struct Program {
     pub cpu: CpuState,
     /// The auxiliary vector as `/proc/self/auxv` shows it.
     pub auxv: Vec<u8>,
+    /// Where its parts are.
+    pub layout: Layout,
 }
 
 /// Where an image was mapped.
@@ -115,12 +119,23 @@ pub fn load(mm: &Mm, start: &Start<'_>) -> Result<Program, LoadError> {
     mm.map_sigreturn().map_err(|error| failed(host_error(error)))?;
     let (stack_bottom, stack_top) = map_stack(mm, start.stack_size).map_err(failed)?;
     let mut stack = Stack { bytes: Vec::new(), top: stack_top };
-    let (sp, auxv) = fill_stack(&mut stack, start, &program, base);
+    let Filled { sp, auxv, arguments, environment } = fill_stack(&mut stack, start, &program, base);
     if stack.bytes.len() as u64 > (stack_top - stack_bottom) / 2 {
         return Err(LoadError::not_runnable(start.path, "arguments and environment do not fit the stack"));
     }
     stack.write();
-    Ok(Program { cpu: first_registers(arch, pc, sp), auxv })
+    let [code, data] = code_and_data(start.image, program.bias);
+    let layout = Layout { code, data, stack: sp, arguments, environment };
+    Ok(Program { cpu: first_registers(arch, pc, sp), auxv, layout })
+}
+
+/// What the kernel's load_elf_binary() calls code and data: the executable segments, and the last one.
+fn code_and_data(image: &Image, bias: u64) -> [Range<u64>; 2] {
+    let range = |s: &Segment| s.address.wrapping_add(bias)..s.address.wrapping_add(bias).wrapping_add(s.file_size);
+    let executable = image.segments.iter().filter(|s| s.protection & libc::PROT_EXEC != 0).map(range);
+    let code = executable.reduce(|all, next| all.start.min(next.start)..all.end.max(next.end));
+    let data = image.segments.last().map(range);
+    [code.unwrap_or_default(), data.unwrap_or_default()]
 }
 
 fn open_interpreter(start: &Start<'_>) -> Result<Option<(File, PathBuf, Image)>, LoadError> {
@@ -241,13 +256,23 @@ impl Stack {
     }
 }
 
+/// What a new program's stack holds, and where.
+struct Filled {
+    sp: u64,
+    auxv: Vec<u8>,
+    arguments: Range<u64>,
+    environment: Range<u64>,
+}
+
 /// The stack of a new program (System V ABI): strings, then the auxiliary vector, envp, argv and argc.
-fn fill_stack(stack: &mut Stack, start: &Start<'_>, program: &Mapped, base: u64) -> (u64, Vec<u8>) {
+fn fill_stack(stack: &mut Stack, start: &Start<'_>, program: &Mapped, base: u64) -> Filled {
     let arch = start.image.arch;
     stack.push(&[0; 8]);
     let execfn = stack.push_string(start.execfn);
     let envp: Vec<u64> = start.envp.iter().rev().map(|s| stack.push_string(s)).collect();
+    let arguments_end = envp.last().copied().unwrap_or(execfn);
     let argv: Vec<u64> = start.argv.iter().rev().map(|s| stack.push_string(s)).collect();
+    let arguments_start = argv.last().copied().unwrap_or(arguments_end);
     let platform = stack.push_string(abi::platform(arch));
     let random = stack.push(&random_bytes());
     stack.align(0);
@@ -283,7 +308,7 @@ fn fill_stack(stack: &mut Stack, start: &Start<'_>, program: &Mapped, base: u64)
     push_pointers(stack, &envp);
     push_pointers(stack, &argv);
     let sp = stack.push(&(argv.len() as u64).to_le_bytes());
-    (sp, auxv)
+    Filled { sp, auxv, arguments: arguments_start..arguments_end, environment: arguments_end..execfn }
 }
 
 /// A null-terminated array, given last element first.

@@ -17,7 +17,7 @@ use philae_backends::cranelift::{Compiler, Recovery};
 use philae_backends::{Exit, FloatControl, baseline, link};
 use philae_ir::{Arch, ExitReason};
 use philae_syscalls::signal::{self, Delivery, FaultContext, SigInfo};
-use philae_syscalls::{Errno, Outcome, Then, arch as abi, strace, system_call, table, uaccess};
+use philae_syscalls::{Then, arch as abi, strace, system_call, table, uaccess};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -368,18 +368,6 @@ impl Thread {
         self.runtime.log.write(&format!("philae: undefined instruction at {pc:#x}: {text}\n"));
     }
 
-    /// Performs the system call; once more if the host refused to write to a page because code was translated from it.
-    fn perform_call(&mut self) -> Outcome {
-        let before = (self.task.arch == Arch::X86_64).then(|| self.cpu.fork());
-        let outcome = system_call(&mut self.task, &mut self.cpu);
-        let Some(before) = before.filter(|_| outcome.value == Errno::EFAULT.as_result()) else { return outcome };
-        if !self.task.mm.unwatch_all_code() {
-            return outcome;
-        }
-        self.cpu.restore(&before);
-        system_call(&mut self.task, &mut self.cpu)
-    }
-
     /// Two calls ask for a process of one thread.
     fn prepare_call(&self) {
         let (number, _) = abi::call_registers(self.task.arch, &self.cpu);
@@ -399,7 +387,7 @@ impl Thread {
         self.leave_translated_code();
         self.prepare_call();
         let trace = self.runtime.options.strace.then(|| self.describe_call());
-        let outcome = self.perform_call();
+        let outcome = system_call(&mut self.task, &mut self.cpu);
         if let Some(call) = trace {
             self.runtime.log.write(&format!("{call}{}\n", strace::result(outcome.value)));
         }

@@ -15,8 +15,8 @@ use philae_ir::Arch;
 use philae_syscalls::exec::parse_script;
 use philae_syscalls::path::Sysroot;
 use philae_syscalls::signal::Sighand;
-use philae_syscalls::task::{Files, Fs, Process, ProcessInfo};
-use philae_syscalls::{Mm, Task, process};
+use philae_syscalls::task::{Files, Fs, Inheritance, Process, ProcessInfo, Processor};
+use philae_syscalls::{Mm, Task, proc, process};
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -40,6 +40,8 @@ pub struct Launch {
     pub argv: Vec<CString>,
     /// The environment.
     pub envp: Vec<CString>,
+    /// What the program before has left.
+    pub inheritance: Inheritance,
 }
 
 /// Starts the program of the command line.
@@ -86,6 +88,7 @@ fn command_line_launch(options: &Options, path: &Path, depth: usize) -> Result<L
         host_path: path.to_owned(),
         argv: argv.iter().map(|word| c_string(word)).collect(),
         envp: environment(options),
+        inheritance: Inheritance::default(),
     })
 }
 
@@ -175,6 +178,7 @@ fn first_thread(runtime: Runtime, launch: &Launch, image: &Image) -> Result<Box<
     let translator = runtime.clone();
     let mm = Mm::new(image.arch, Box::new(move |range| translator.forget(range)));
     let find_interpreter = |name: &OsStr| find_interpreter(launch, sysroot.as_ref(), image.arch, name);
+    let limits = launch.inheritance.limits();
     let program = loader::load(
         &mm,
         &loader::Start {
@@ -185,23 +189,31 @@ fn first_thread(runtime: Runtime, launch: &Launch, image: &Image) -> Result<Box<
             argv: &launch.argv,
             envp: &launch.envp,
             find_interpreter: &find_interpreter,
-            stack_size: options.stack_size,
+            stack_size: options.stack_size.or(limits.stack()),
         },
     )?;
-    let info = ProcessInfo {
+    let mut info = ProcessInfo {
+        processor: match image.arch {
+            Arch::Aarch64 => Processor::Aarch64 { midr: philae_frontends::aarch64::MIDR as u32 },
+            Arch::X86_64 => Processor::X86_64 { cpuid: philae_frontends::x86_64::cpuid_leaf },
+        },
+        layout: program.layout,
+        shown: false,
         exe: launch.guest_path.clone(),
         exe_host: c_string(launch.host_path.as_os_str()),
         argv: launch.argv.clone(),
         auxv: program.auxv,
         release: options.uname_release.as_ref().map(|release| release.to_string_lossy().into_owned()),
     };
+    info.shown = proc::show(&info);
     let files = Files::new();
     if let Some(file) = &runtime.own_file {
         files.keep(file.as_raw_fd());
     }
     let sighand = Sighand::new(fault::handler);
     process::set_name(&launch.execfn);
-    let task = Task::new(image.arch, mm, sighand, files, Fs::new(sysroot), Process::new(info));
+    let mut task = Task::new(image.arch, mm, sighand, files, Fs::new(sysroot), Process::new(info, limits));
+    task.inherit(&launch.inheritance);
     Ok(Thread::new(runtime, task, program.cpu))
 }
 

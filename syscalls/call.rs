@@ -9,7 +9,7 @@ use crate::exec::ExecRequest;
 use crate::process::{NewProcess, NewThread};
 use crate::table::{self, How, Row};
 use crate::task::Task;
-use crate::{arch, host, path, signal};
+use crate::{arch, host, path, seccomp, signal};
 use philae_ir::CpuState;
 
 /// What a handler gives back: the value, or the error that the guest sees.
@@ -121,7 +121,11 @@ impl Call<'_> {
 /// runtime knows the id).
 pub fn system_call(task: &mut Task, cpu: &mut CpuState) -> Outcome {
     let (number, args) = arch::call_registers(task.arch, cpu);
-    let outcome = dispatch(task, cpu, number, args);
+    let mut outcome = dispatch(task, cpu, number, args);
+    // The host may have refused to write to a page because code was translated from it.
+    if outcome.value == Errno::EFAULT.as_result() && task.mm.unwatch_all_code() {
+        outcome = dispatch(task, cpu, number, args);
+    }
     match outcome.then {
         Then::SigReturn | Then::Exec(_) => {}
         _ => arch::set_result(task.arch, cpu, outcome.value),
@@ -146,6 +150,9 @@ pub fn dispatch(task: &mut Task, cpu: &mut CpuState, number: u64, args: [u64; 6]
 }
 
 fn run(task: &mut Task, cpu: &mut CpuState, number: u64, args: [u64; 6]) -> Result<Outcome, Errno> {
+    if let Some(outcome) = seccomp::stop(task, cpu, number, &args) {
+        return Ok(outcome);
+    }
     let row = table::find(task.arch, number).ok_or(Errno::ENOSYS)?;
     let mut call = Call { task, cpu, row, args };
     match row.how {

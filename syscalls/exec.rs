@@ -9,7 +9,7 @@ use crate::call::{Call, Outcome, Then};
 use crate::errno::Errno;
 use crate::host;
 use crate::path;
-use crate::task::Task;
+use crate::task::{Inheritance, Task};
 use crate::uaccess::{self, GuestPtr};
 use philae_ir::Arch;
 use std::ffi::{CStr, CString};
@@ -42,12 +42,15 @@ pub struct ExecRequest {
     pub argv: Vec<CString>,
     /// The environment.
     pub envp: Vec<CString>,
+    /// What else the new program takes over.
+    pub inheritance: Inheritance,
 }
 
 /// MAX_ARG_STRLEN of the kernel: the longest single string, NUL included.
 const MAX_STRING: usize = 128 << 10;
-/// The most that arguments and environment may take together: three quarters of the 8 MiB stack limit.
-const MAX_STRINGS: usize = 6 << 20;
+/// What arguments and environment may take together: a quarter of the stack's limit, between these (ARG_MAX, and
+/// three quarters of the default stack), execve(2).
+const ROOM: [u64; 2] = [128 << 10, 6 << 20];
 /// BINPRM_BUF_SIZE: how much of a file decides what it is.
 const HEAD: usize = 256;
 /// Interpreters of interpreters that the kernel follows.
@@ -58,8 +61,14 @@ pub(crate) fn execve(call: &mut Call<'_>, name: u64, argv: u64, envp: u64) -> Re
     if name.is_empty() {
         return Err(Errno::ENOENT);
     }
-    let (argv, envp) = read_strings(argv, envp)?;
-    let request = request(call.task, name, argv, envp)?;
+    start(call.task, name, argv, envp)
+}
+
+/// As the kernel: whether the file can be executed at all comes before the arguments.
+fn start(task: &Task, name: CString, argv: u64, envp: u64) -> Result<Outcome, Errno> {
+    open_executable(&host_path(task, &name, true))?;
+    let (argv, envp) = read_strings(task, &name, argv, envp)?;
+    let request = request(task, name, argv, envp)?;
     Ok(Outcome::then(0, Then::Exec(Box::new(request))))
 }
 
@@ -71,14 +80,15 @@ pub(crate) fn execveat(
     envp: u64,
     flags: i32,
 ) -> Result<Outcome, Errno> {
-    if flags & !(libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW) != 0 {
+    /// AT_EXECVE_CHECK of linux/fcntl.h: only ask whether it can be executed.
+    const CHECK: i32 = 0x10000;
+    let name = uaccess::read_string(name, path::PATH_MAX)?;
+    if flags & !(libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW | CHECK) != 0 {
         return Err(Errno::EINVAL);
     }
-    let name = uaccess::read_string(name, path::PATH_MAX)?;
     if name.is_empty() && flags & libc::AT_EMPTY_PATH == 0 {
         return Err(Errno::ENOENT);
     }
-    let (argv, envp) = read_strings(argv, envp)?;
     let name = if name.to_bytes().starts_with(b"/") || dir == Fd::CWD {
         name
     } else {
@@ -89,8 +99,10 @@ pub(crate) fn execveat(
     if flags & libc::AT_SYMLINK_NOFOLLOW != 0 && is_symlink(call.task, &name) {
         return Err(Errno::ELOOP);
     }
-    let request = request(call.task, name, argv, envp)?;
-    Ok(Outcome::then(0, Then::Exec(Box::new(request))))
+    if flags & CHECK != 0 {
+        return open_executable(&host_path(call.task, &name, true)).map(|_| Outcome::value(0));
+    }
+    start(call.task, name, argv, envp)
 }
 
 fn is_symlink(task: &Task, name: &CStr) -> bool {
@@ -102,13 +114,18 @@ fn host_path(task: &Task, name: &CStr, follow: bool) -> CString {
     path::translate(task, name, follow).unwrap_or_else(|| name.to_owned())
 }
 
-/// Both vectors of strings; NULL is an empty vector. E2BIG as the kernel counts.
-fn read_strings(argv: u64, envp: u64) -> Result<(Vec<CString>, Vec<CString>), Errno> {
-    let mut room = MAX_STRINGS;
-    Ok((read_vector(argv, &mut room)?, read_vector(envp, &mut room)?))
+/// Both vectors of strings; NULL is an empty vector. E2BIG as the kernel counts: the pointers and the strings, the
+/// program's name among them.
+fn read_strings(task: &Task, name: &CStr, argv: u64, envp: u64) -> Result<(Vec<CString>, Vec<CString>), Errno> {
+    let [stack, _] = task.process.limits.get(libc::RLIMIT_STACK);
+    let mut room = (stack / 4).clamp(ROOM[0], ROOM[1]);
+    let argv = read_vector(argv, &mut room)?;
+    let envp = read_vector(envp, &mut room)?;
+    let more = name.to_bytes_with_nul().len() + if argv.is_empty() { 8 } else { 0 };
+    if room < more as u64 { Err(Errno::E2BIG) } else { Ok((argv, envp)) }
 }
 
-fn read_vector(address: u64, room: &mut usize) -> Result<Vec<CString>, Errno> {
+fn read_vector(address: u64, room: &mut u64) -> Result<Vec<CString>, Errno> {
     let mut strings = Vec::new();
     if address == 0 {
         return Ok(strings);
@@ -122,7 +139,7 @@ fn read_vector(address: u64, room: &mut usize) -> Result<Vec<CString>, Errno> {
             Errno::ENAMETOOLONG => Errno::E2BIG,
             other => other,
         })?;
-        *room = room.checked_sub(string.to_bytes_with_nul().len() + 8).ok_or(Errno::E2BIG)?;
+        *room = room.checked_sub(string.to_bytes_with_nul().len() as u64 + 8).ok_or(Errno::E2BIG)?;
         strings.push(string);
     }
 }
@@ -150,8 +167,13 @@ fn request(task: &Task, asked: CString, argv: Vec<CString>, envp: Vec<CString>) 
             continue;
         }
         let target = elf_target(&head)?;
+        if target == ExecTarget::Host && task.seccomp.count() > 0 {
+            // The host would not apply the guest's filters.
+            return Err(Errno::EACCES);
+        }
         let exe = exe_path(task, &file, &host_path);
-        return Ok(ExecRequest { target, file, host_path, name: asked, exe, argv, envp });
+        let inheritance = Inheritance::of(task);
+        return Ok(ExecRequest { target, file, host_path, name: asked, exe, argv, envp, inheritance });
     }
     Err(Errno::ELOOP)
 }
@@ -178,7 +200,31 @@ fn open_executable(path: &CStr) -> Result<OwnedFd, Errno> {
     let executable = stat.st_mode & 0o111 != 0;
     let regular = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
     let no_exec = system.f_flags as u64 & libc::ST_NOEXEC != 0;
-    if regular && executable && !no_exec { Ok(file) } else { Err(Errno::EACCES) }
+    match regular && executable && !no_exec {
+        true if is_written(&file) => Err(Errno::ETXTBSY),
+        true => Ok(file),
+        false => Err(Errno::EACCES),
+    }
+}
+
+/// Has somebody opened the file for writing? The kernel gives a read lease on others only (F_SETLEASE of fcntl(2));
+/// where it gives none at all, that stays unknown.
+fn is_written(file: &OwnedFd) -> bool {
+    let fcntl = |command: i32, value: i32| {
+        let args = [file.as_raw_fd() as u64, command as u64, value as u64, 0, 0, 0];
+        // SAFETY: a lease on a descriptor that is ours; it is given back at once.
+        unsafe { host::raw(libc::SYS_fcntl, args) }
+    };
+    // Who opens the file meanwhile makes the kernel send this signal, which is ignored by default.
+    const F_SETSIG: i32 = 10;
+    let _ = fcntl(F_SETSIG, libc::SIGURG);
+    match fcntl(libc::F_SETLEASE, libc::F_RDLCK) {
+        Ok(_) => {
+            let _ = fcntl(libc::F_SETLEASE, libc::F_UNLCK);
+            false
+        }
+        Err(error) => error == Errno::EAGAIN,
+    }
 }
 
 fn read_head(file: &impl AsRawFd) -> Result<Vec<u8>, Errno> {

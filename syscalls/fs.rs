@@ -7,9 +7,10 @@ use crate::arch;
 use crate::args::Fd;
 use crate::call::{Call, Reply};
 use crate::errno::Errno;
-use crate::path::{self, HostPath};
-use crate::proc;
+use crate::path::HostPath;
+use crate::proc::{self, OwnFile, View};
 use crate::uaccess::{self, GuestPtr};
+use std::ffi::CString;
 
 const O_CREAT: u64 = libc::O_CREAT as u64;
 
@@ -24,7 +25,7 @@ pub(crate) fn creat(call: &mut Call<'_>, name: u64, mode: u32) -> Reply {
 
 pub(crate) fn openat(call: &mut Call<'_>, dir: Fd, name: u64, flags: u32, mode: u32) -> Reply {
     let flags = arch::open_flags_to_host(call.task.arch, u64::from(flags));
-    if let Some(file) = open_own(call, name, flags) {
+    if let Some(file) = open_own(call, dir, name, flags) {
         return file;
     }
     let host = HostPath::of(call.task, name, follows(flags))?;
@@ -36,15 +37,10 @@ fn follows(flags: u64) -> bool {
     flags & libc::O_NOFOLLOW as u64 == 0 && !exclusive
 }
 
-/// A file below `/proc/self` that shows the guest's own world.
-fn open_own(call: &Call<'_>, name: u64, flags: u64) -> Option<Reply> {
-    let mut start = [0; 2];
-    uaccess::read_bytes(name, &mut start).ok()?;
-    if start[0] != b'/' || flags & libc::O_PATH as u64 != 0 {
-        return None;
-    }
-    let path = uaccess::read_string(name, path::PATH_MAX).ok()?;
-    proc::open(call.task, path::own_proc_file(path.to_bytes())?, flags)
+/// A file below `/proc` that shows the guest its own world.
+fn open_own(call: &Call<'_>, dir: Fd, name: u64, flags: u64) -> Option<Reply> {
+    let view = proc::view_at(dir, name)?;
+    proc::open(call.task, view, flags)
 }
 
 pub(crate) fn openat2(call: &mut Call<'_>, dir: Fd, name: u64, how: GuestPtr<[u64; 3]>, size: u64) -> Reply {
@@ -63,7 +59,7 @@ pub(crate) fn openat2(call: &mut Call<'_>, dir: Fd, name: u64, how: GuestPtr<[u6
         return Err(Errno::E2BIG);
     }
     let how = [arch::open_flags_to_host(call.task.arch, flags), mode, resolve];
-    if let Some(file) = open_own(call, name, how[0]) {
+    if let Some(file) = open_own(call, dir, name, how[0]) {
         return file;
     }
     let host = if resolve & RESOLVE_INSIDE != 0 {
@@ -119,17 +115,23 @@ pub(crate) fn readlinkat(call: &mut Call<'_>, dir: Fd, name: u64, to: u64, size:
     if size <= 0 {
         return Err(Errno::EINVAL);
     }
-    if let Ok(path) = uaccess::read_string(name, path::PATH_MAX)
-        && path.to_bytes().starts_with(b"/")
-        && path::own_proc_file(path.to_bytes()) == Some(b"exe")
-    {
-        let target = call.task.process.info.exe.to_bytes();
+    if let Some(target) = program_link(call, dir, name) {
+        let target = target.to_bytes();
         let target = &target[..target.len().min(size as usize)];
         uaccess::write_bytes(to, target)?;
         return Ok(target.len() as u64);
     }
     let host = HostPath::of(call.task, name, false)?;
     call.host(libc::SYS_readlinkat, [dir.word(), host.word(), to, size as u64, 0, 0])
+}
+
+/// What `/proc/PID/exe` of the calling process, or of another Philae's, reads as.
+fn program_link(call: &Call<'_>, dir: Fd, name: u64) -> Option<CString> {
+    match proc::view_at(dir, name)? {
+        View::Own(_, OwnFile::Exe) => Some(call.task.process.info.exe.clone()),
+        View::OtherExe(process) => Some(proc::guest_name(call.task, proc::other_exe(process)?)),
+        _ => None,
+    }
 }
 
 pub(crate) fn fcntl(call: &mut Call<'_>, fd: Fd, command: i32, arg: u64) -> Reply {

@@ -168,6 +168,16 @@ pub fn mask() -> u64 {
     old
 }
 
+/// Is a capability below 32 effective for the calling thread, capabilities(7)?
+pub(crate) fn is_capable(capability: u32) -> bool {
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = [VERSION_3, 0];
+    let mut data = [0u32; 6];
+    let args = [header.as_ptr() as u64, data.as_mut_ptr() as u64, 0, 0, 0, 0];
+    // SAFETY: two words and two sets of three words, as version 3 has them.
+    unsafe { raw(libc::SYS_capget, args) }.is_ok() && data[0] >> capability & 1 != 0
+}
+
 /// The calling thread's id.
 pub fn gettid() -> u32 {
     // SAFETY: gettid has no arguments and no effect.

@@ -5,6 +5,8 @@
 use crate::call::{Call, Reply};
 use crate::errno::Errno;
 use crate::uaccess::{self, GuestPtr};
+use crate::{host, proc, seccomp};
+use philae_ir::Arch;
 use philae_ir::state::x86_64::{FS_BASE, GS_BASE};
 
 /// Bytes in each of the six fields of `struct new_utsname`.
@@ -69,8 +71,18 @@ pub(crate) fn arch_prctl(call: &mut Call<'_>, option: i32, address: u64) -> Repl
     }
 }
 
-/// PR_GET_TID_ADDRESS, PR_GET_AUXV, PR_SET_VMA of linux/prctl.h.
+// Options of linux/prctl.h that the C library of this build does not name.
+const PR_GET_TSC: i32 = 25;
 const PR_GET_TID_ADDRESS: i32 = 40;
+const PR_GET_TAGGED_ADDR_CTRL: i32 = 56;
+const PR_SET_IO_FLUSHER: i32 = 57;
+const PR_GET_IO_FLUSHER: i32 = 58;
+const PR_SCHED_CORE: i32 = 62;
+const PR_GET_MDWE: i32 = 66;
+const PR_SET_MEMORY_MERGE: i32 = 67;
+const PR_GET_MEMORY_MERGE: i32 = 68;
+const PR_TIMER_CREATE_RESTORE_IDS: i32 = 77;
+const PR_FUTEX_HASH: i32 = 78;
 const PR_GET_AUXV: i32 = 0x4155_5856;
 const PR_SET_VMA: i32 = 0x5356_4d41;
 
@@ -86,7 +98,6 @@ const PASSED_PRCTLS: &[i32] = &[
     libc::PR_SET_TIMING,
     libc::PR_SET_NAME,
     libc::PR_GET_NAME,
-    libc::PR_GET_SECCOMP,
     libc::PR_CAPBSET_READ,
     libc::PR_CAPBSET_DROP,
     libc::PR_GET_SECUREBITS,
@@ -105,24 +116,58 @@ const PASSED_PRCTLS: &[i32] = &[
     libc::PR_CAP_AMBIENT,
     libc::PR_GET_SPECULATION_CTRL,
     libc::PR_SET_SPECULATION_CTRL,
-    // PR_SET_IO_FLUSHER, PR_GET_IO_FLUSHER, PR_SCHED_CORE
-    57,
-    58,
-    62,
+    PR_SET_IO_FLUSHER,
+    PR_GET_IO_FLUSHER,
+    PR_SCHED_CORE,
+    PR_SET_MEMORY_MERGE,
+    PR_GET_MEMORY_MERGE,
+    PR_TIMER_CREATE_RESTORE_IDS,
+    PR_FUTEX_HASH,
+    libc::PR_TASK_PERF_EVENTS_DISABLE,
+    libc::PR_TASK_PERF_EVENTS_ENABLE,
     PR_SET_VMA,
 ];
 
-/// EINVAL, as from a kernel without the option, for what would apply to Philae instead of the guest: filters,
-/// memory-layout fields, processor features.
-pub(crate) fn prctl(call: &mut Call<'_>, option: i32, address: u64, size: u64) -> Reply {
+/// EINVAL, as from a kernel or a processor without the option, for what would apply to Philae instead of the guest.
+pub(crate) fn prctl(call: &mut Call<'_>, option: i32, second: u64, third: u64, fourth: u64, fifth: u64) -> Reply {
+    let rest_is_zero = third == 0 && fourth == 0 && fifth == 0;
     match option {
-        PR_GET_TID_ADDRESS => GuestPtr::new(address).write(&call.task.clear_child_tid).map(|()| 0),
+        PR_GET_TID_ADDRESS => GuestPtr::new(second).write(&call.task.clear_child_tid).map(|()| 0),
         PR_GET_AUXV => {
             let auxv = &call.task.process.info.auxv;
-            uaccess::write_bytes(address, &auxv[..auxv.len().min(size as usize)])?;
+            uaccess::write_bytes(second, &auxv[..auxv.len().min(third as usize)])?;
             Ok(auxv.len() as u64)
         }
+        libc::PR_GET_SECCOMP => Ok(call.task.seccomp.mode()),
+        libc::PR_SET_SECCOMP => seccomp::set_by_prctl(call, second, third),
+        libc::PR_SET_MM => set_mm(call, second, third, fourth, fifth),
+        // Nothing is denied, nothing is tagged, and the time stamp can be read.
+        PR_GET_MDWE if second == 0 && rest_is_zero => Ok(0),
+        PR_GET_TAGGED_ADDR_CTRL if call.task.arch == Arch::Aarch64 && second == 0 && rest_is_zero => Ok(0),
+        PR_GET_TSC if call.task.arch == Arch::X86_64 => GuestPtr::new(second).write(&libc::PR_TSC_ENABLE).map(|()| 0),
         _ if PASSED_PRCTLS.contains(&option) => call.pass(),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// `PR_SET_MM`: what only informs. The heap stays where Philae's C library has it, the program its own file.
+fn set_mm(call: &mut Call<'_>, field: u64, address: u64, size: u64, fifth: u64) -> Reply {
+    const CAP_SYS_RESOURCE: u32 = 24;
+    const MAP_SIZE: u64 = 15;
+    const INFORMING: std::ops::RangeInclusive<u64> = 8..=12;
+    const MM_MAP_BYTES: u64 = size_of::<proc::MmMap>() as u64;
+    if fifth != 0 {
+        return Err(Errno::EINVAL);
+    }
+    match field {
+        proc::PR_SET_MM_MAP if size == MM_MAP_BYTES => {
+            let map = GuestPtr::<proc::MmMap>::new(address).read()?;
+            if map.exe_fd != u32::MAX { Err(Errno::EBUSY) } else { proc::set_mm_map(map) }
+        }
+        MAP_SIZE => GuestPtr::new(address).write(&(MM_MAP_BYTES as u32)).map(|()| 0),
+        // ARG_START to ENV_END, AUXV.
+        field if INFORMING.contains(&field) => call.pass(),
+        _ if !host::is_capable(CAP_SYS_RESOURCE) => Err(Errno::EPERM),
         _ => Err(Errno::EINVAL),
     }
 }

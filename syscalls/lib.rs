@@ -28,6 +28,7 @@
 //! What must hold: no guest state in statics (one per-thread pointer for the host's signal handler excepted);
 //! every host call made for the guest goes through one interruptible stub ([`host`]); at most one of them blocks.
 
+mod allocator;
 pub mod arch;
 mod args;
 mod call;
@@ -38,6 +39,7 @@ mod futex;
 pub mod host;
 mod info;
 mod ipc;
+pub mod limits;
 mod memory;
 pub mod mm;
 mod net;
@@ -45,6 +47,7 @@ pub mod path;
 mod poll;
 pub mod proc;
 pub mod process;
+mod seccomp;
 mod sigcall;
 pub mod signal;
 pub mod strace;

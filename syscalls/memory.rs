@@ -5,6 +5,9 @@
 use crate::args::Fd;
 use crate::call::{Call, Reply};
 use crate::errno::Errno;
+use crate::host;
+use crate::limits::{self, Kind};
+use crate::mm::PAGE;
 
 pub(crate) fn mmap(
     call: &mut Call<'_>,
@@ -15,8 +18,22 @@ pub(crate) fn mmap(
     fd: Fd,
     offset: u64,
 ) -> Reply {
+    if !offset.is_multiple_of(PAGE) {
+        return Err(Errno::EINVAL);
+    }
     let fd = if flags & libc::MAP_ANONYMOUS as u32 != 0 { Fd(-1) } else { call.guest_fd(fd)? };
+    if length == 0 && fd != Fd(-1) {
+        // A descriptor that is none says so first.
+        call.prepare(libc::SYS_fcntl, [fd.word(), libc::F_GETFD as u64, 0, 0, 0, 0])?;
+    }
+    limits::check_room(call, length, kind(prot, flags))?;
     call.task.mm.map(address, length, prot, flags, fd.0, offset)
+}
+
+/// What a mapping counts as.
+fn kind(prot: u32, flags: u32) -> Kind {
+    let private = flags & 0xf == libc::MAP_PRIVATE as u32;
+    if private && prot & libc::PROT_WRITE as u32 != 0 { Kind::Data } else { Kind::Other }
 }
 
 pub(crate) fn munmap(call: &mut Call<'_>, address: u64, length: u64) -> Reply {
@@ -27,12 +44,13 @@ pub(crate) fn mprotect(call: &mut Call<'_>, address: u64, length: u64, prot: u32
     call.task.mm.protect(address, length, prot).map(|()| 0)
 }
 
-/// No protection keys: only the key −1, which means none, is valid.
+/// No protection keys: only 0, which every page has, and −1, which means none, are valid.
 pub(crate) fn pkey_mprotect(call: &mut Call<'_>, address: u64, length: u64, prot: u32, key: i32) -> Reply {
-    if key == -1 { mprotect(call, address, length, prot) } else { Err(Errno::EINVAL) }
+    if matches!(key, -1 | 0) { mprotect(call, address, length, prot) } else { Err(Errno::EINVAL) }
 }
 
 pub(crate) fn mremap(call: &mut Call<'_>, old: u64, old_length: u64, new_length: u64, flags: u32, new: u64) -> Reply {
+    limits::check_room(call, new_length.saturating_sub(old_length), Kind::Other)?;
     call.task.mm.remap(old, old_length, new_length, flags, new)
 }
 
@@ -41,6 +59,10 @@ pub(crate) fn madvise(call: &mut Call<'_>, address: u64, length: u64, advice: i3
 }
 
 pub(crate) fn brk(call: &mut Call<'_>, end: u64) -> Reply {
+    let now = call.task.mm.brk(0);
+    if end > now && limits::check_room(call, end - now, Kind::Data).is_err() {
+        return Ok(now);
+    }
     Ok(call.task.mm.brk(end))
 }
 
@@ -52,11 +74,43 @@ pub(crate) fn mlock(call: &mut Call<'_>, address: u64, length: u64) -> Reply {
     call.pass()
 }
 
+/// EINVAL for flags that mlockall(2) does not know; EPERM and ENOMEM by the limit of locked memory, as there.
+pub(crate) fn mlockall(call: &mut Call<'_>, flags: u32) -> Reply {
+    const KNOWN: u32 = 7;
+    const ONFAULT: u32 = 4;
+    const CAP_IPC_LOCK: u32 = 14;
+    if flags & !KNOWN != 0 || flags & !ONFAULT == 0 {
+        return Err(Errno::EINVAL);
+    }
+    if !host::is_capable(CAP_IPC_LOCK) {
+        let [limit, _] = call.task.process.limits.get(libc::RLIMIT_MEMLOCK);
+        if limit == 0 {
+            return Err(Errno::EPERM);
+        }
+        if flags & libc::MCL_CURRENT as u32 != 0 && call.task.mm.totals().size > limit {
+            return Err(Errno::ENOMEM);
+        }
+    }
+    call.task.mm.lock_all(u64::from(flags)).map(|()| 0)
+}
+
+pub(crate) fn munlockall(call: &mut Call<'_>) -> Reply {
+    call.task.mm.lock_all(0).map(|()| 0)
+}
+
+pub(crate) fn mseal(call: &mut Call<'_>, address: u64, length: u64, flags: u64) -> Reply {
+    if flags != 0 {
+        return Err(Errno::EINVAL);
+    }
+    call.task.mm.seal(address, length).map(|()| 0)
+}
+
 pub(crate) fn shmat(call: &mut Call<'_>, id: i32, address: u64, flags: i32) -> Reply {
     // SAFETY: all-zero is a valid struct shmid_ds.
     let mut segment: libc::shmid_ds = unsafe { std::mem::zeroed() };
     let stat = [id as u64, libc::IPC_STAT as u64, &mut segment as *mut libc::shmid_ds as u64, 0, 0, 0];
     call.prepare(libc::SYS_shmctl, stat)?;
+    limits::check_room(call, segment.shm_segsz as u64, Kind::Other)?;
     call.task.mm.attach(id as u64, address, flags as u64, segment.shm_segsz as u64)
 }
 

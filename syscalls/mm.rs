@@ -15,7 +15,7 @@ use crate::arch::aarch64::SIGRETURN_CODE;
 use crate::errno::Errno;
 use crate::host;
 use crate::uaccess;
-use crate::vma::{Backing, Vma, VmaMap};
+use crate::vma::{Backing, Totals, Vma, VmaMap};
 use philae_ir::Arch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -78,6 +78,8 @@ struct Space {
     /// Pages that the guest may write and the host keeps read-only because code was translated from what they hold,
     /// each with the pages where that code is executed.
     watched: BTreeMap<u64, BTreeSet<u64>>,
+    /// After mlockall(2) with MCL_FUTURE: how new mappings are locked, the flags of mlock2(2).
+    lock_future: Option<u64>,
 }
 
 impl fmt::Debug for Space {
@@ -96,7 +98,15 @@ impl Mm {
     /// An empty address space. Philae's own memory is what is mapped now.
     pub fn new(arch: Arch, forget: Forget) -> Arc<Mm> {
         let (own, top) = own_memory();
-        let space = Space { forget, vmas: VmaMap::default(), own, top, brk: Brk::default(), watched: BTreeMap::new() };
+        let space = Space {
+            forget,
+            vmas: VmaMap::default(),
+            own,
+            top,
+            brk: Brk::default(),
+            watched: BTreeMap::new(),
+            lock_future: None,
+        };
         Arc::new(Mm { arch, space: Mutex::new(space), sigreturn: AtomicU64::new(0) })
     }
 
@@ -120,6 +130,7 @@ impl Mm {
         let mut space = self.lock();
         let address = if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) != 0 {
             let range = space.fixed_range(address, length, flags)?;
+            space.check_unsealed(&range)?;
             space.forget_code(&range);
             request.perform(range.start, 0)?;
             range.start
@@ -133,7 +144,9 @@ impl Mm {
             shared: flags & MAP_TYPE != MAP_PRIVATE,
             backing: if flags & MAP_ANONYMOUS != 0 { None } else { backing_of(fd) },
             offset,
+            sealed: false,
         });
+        space.lock_new(&(address..address + length));
         Ok(address)
     }
 
@@ -153,6 +166,7 @@ impl Mm {
             return Err(Errno::EINVAL);
         }
         let mut space = self.lock();
+        space.check_unsealed(&range)?;
         space.forget_code(&range);
         for piece in space.without_own(&range) {
             munmap(&piece)?;
@@ -173,6 +187,12 @@ impl Mm {
         }
         if space.touches_own(&range) {
             return Err(Errno::ENOMEM);
+        }
+        if let Some(sealed) = space.vmas.parts(&range).into_iter().find(|vma| vma.sealed) {
+            // The kernel goes from mapping to mapping.
+            drop(space);
+            self.protect(range.start, sealed.range.start - range.start, prot)?;
+            return Err(Errno::EPERM);
         }
         space.forget_code(&range);
         let prot_word = u64::from(host_prot(prot & RWX) | prot & PROT_GROWS);
@@ -211,10 +231,12 @@ impl Mm {
         if space.touches_own(&old_range) {
             return Err(Errno::EFAULT);
         }
+        space.check_unsealed(&old_range)?;
         let length = old_range.end - old_range.start;
         let args = |flags: u64, to: u64| [old, length, new_length, flags, to, 0];
         if fixed {
             let target = space.fixed_range(new, new_length, MAP_FIXED)?;
+            space.check_unsealed(&target)?;
             space.forget_code(&old_range);
             space.forget_code(&target);
             // SAFETY: neither range holds anything of ours.
@@ -263,10 +285,54 @@ impl Mm {
             [libc::MADV_DONTNEED, libc::MADV_REMOVE, libc::MADV_FREE, libc::MADV_DONTNEED_LOCKED];
         let discards = DISCARDING.iter().any(|discarding| *discarding as u64 == advice);
         if discards {
+            space.check_discardable(&range)?;
             space.forget_code(&range);
         }
         // SAFETY: the range holds nothing of ours.
         unsafe { host::raw(libc::SYS_madvise, [address, length, advice, 0, 0, 0]) }.map(|_| ())
+    }
+
+    /// `mseal(2)`: the mappings of a range cannot be changed any more. ENOMEM if there is a hole in it.
+    pub(crate) fn seal(&self, address: u64, length: u64) -> Result<(), Errno> {
+        let range = aligned_range(address, length, Errno::EINVAL)?;
+        let mut space = self.lock();
+        if !space.vmas.covers(&range) {
+            return Err(Errno::ENOMEM);
+        }
+        for part in space.vmas.parts(&range) {
+            space.vmas.insert(Vma { sealed: true, ..part });
+        }
+        Ok(())
+    }
+
+    /// `mlockall(2)`: locks what the guest has mapped, or gives it free; `locked` are the flags, 0 for munlockall(2).
+    pub(crate) fn lock_all(&self, locked: u64) -> Result<(), Errno> {
+        const CURRENT: u64 = libc::MCL_CURRENT as u64;
+        const FUTURE: u64 = libc::MCL_FUTURE as u64;
+        const ONFAULT: u64 = 4;
+        let mut space = self.lock();
+        let on_fault = u64::from(locked & ONFAULT != 0);
+        space.lock_future = (locked & FUTURE != 0).then_some(on_fault);
+        if locked != 0 && locked & CURRENT == 0 {
+            return Ok(());
+        }
+        let ranges: Vec<Range<u64>> = space.vmas.iter().map(|vma| vma.range.clone()).collect();
+        for range in ranges {
+            let args = [range.start, range.end - range.start, on_fault, 0, 0, 0];
+            let number = if locked == 0 { libc::SYS_munlock } else { libc::SYS_mlock2 };
+            // SAFETY: the range is the guest's. Pages that nobody can read are locked without being there: ENOMEM, as
+            // mlockall(2) itself ignores it.
+            match unsafe { host::raw(number, args) } {
+                Err(error) if error != Errno::ENOMEM => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A child of fork does not inherit mlockall(2).
+    pub(crate) fn forget_locks(&self) {
+        self.lock().lock_future = None;
     }
 
     /// Sets where the heap starts: the page after the program's data.
@@ -296,9 +362,20 @@ impl Mm {
                 return end;
             }
             let backing = Arc::new(Backing { path: "[heap]".to_owned(), device: 0, inode: 0 });
-            space.vmas.insert(Vma { range: grown, prot: heap.prot, shared: false, backing: Some(backing), offset: 0 });
+            space.lock_new(&grown);
+            space.vmas.insert(Vma {
+                range: grown,
+                prot: heap.prot,
+                shared: false,
+                backing: Some(backing),
+                offset: 0,
+                sealed: false,
+            });
         } else if new < old {
             let cut = new..old;
+            if space.check_unsealed(&cut).is_err() {
+                return end;
+            }
             space.forget_code(&cut);
             if munmap(&cut).is_err() {
                 return end;
@@ -330,6 +407,7 @@ impl Mm {
             if space.touches_own(&range) {
                 return Err(Errno::EINVAL);
             }
+            space.check_unsealed(&range)?;
             space.forget_code(&range);
             attach(at)?
         };
@@ -342,6 +420,7 @@ impl Mm {
             shared: true,
             backing: Some(backing),
             offset: 0,
+            sealed: false,
         });
         Ok(at)
     }
@@ -352,6 +431,7 @@ impl Mm {
         let attached = |vma: &&Vma| vma.backing.as_ref().is_some_and(|backing| backing.path.starts_with("/SYSV"));
         let vma = space.vmas.find(address).filter(attached).cloned().ok_or(Errno::EINVAL)?;
         let range = address..vma.range.end;
+        space.check_unsealed(&range)?;
         space.forget_code(&range);
         // SAFETY: the address is of a segment that the guest attached.
         unsafe { host::raw(libc::SYS_shmdt, [address, 0, 0, 0, 0, 0]) }?;
@@ -424,6 +504,21 @@ impl Mm {
         self.lock().vmas.text()
     }
 
+    /// Every mapping, ascending.
+    pub(crate) fn vmas(&self) -> Vec<Vma> {
+        self.lock().vmas.iter().cloned().collect()
+    }
+
+    /// How many bytes are mapped.
+    pub(crate) fn totals(&self) -> Totals {
+        self.lock().vmas.totals()
+    }
+
+    /// Where the heap starts.
+    pub(crate) fn brk_start(&self) -> u64 {
+        self.lock().brk.start
+    }
+
     /// Does `range` touch Philae's own memory?
     pub fn touches_own(&self, range: &Range<u64>) -> bool {
         self.lock().touches_own(range)
@@ -475,6 +570,24 @@ impl Request {
 impl Space {
     fn touches_own(&self, range: &Range<u64>) -> bool {
         self.own.iter().any(|own| own.start < range.end && range.start < own.end)
+    }
+
+    /// EPERM if any of the range is sealed.
+    fn check_unsealed(&self, range: &Range<u64>) -> Result<(), Errno> {
+        if self.vmas.parts(range).iter().any(|vma| vma.sealed) { Err(Errno::EPERM) } else { Ok(()) }
+    }
+
+    /// EPERM for sealed memory that the guest could not overwrite either: private and not writable.
+    fn check_discardable(&self, range: &Range<u64>) -> Result<(), Errno> {
+        let refused = |vma: &Vma| vma.sealed && !vma.shared && vma.prot & WRITE == 0;
+        if self.vmas.parts(range).iter().any(refused) { Err(Errno::EPERM) } else { Ok(()) }
+    }
+
+    /// Locks a new mapping if mlockall(2) wants it; one that cannot be locked stays as it is.
+    fn lock_new(&self, range: &Range<u64>) {
+        let Some(flags) = self.lock_future else { return };
+        // SAFETY: the range is the guest's.
+        let _ = unsafe { host::raw(libc::SYS_mlock2, [range.start, range.end - range.start, flags, 0, 0, 0]) };
     }
 
     /// The pages by which the guest may write what it executes at `page`, with their protection: that page, and those

@@ -6,7 +6,7 @@
 
 use crate::call::{Call, Reply};
 use crate::errno::Errno;
-use crate::host;
+use crate::proc::{self, OwnFile, View};
 use crate::task::Task;
 use crate::uaccess;
 use std::ffi::{CStr, CString, OsStr};
@@ -109,36 +109,13 @@ pub(crate) fn translate(task: &Task, path: &CStr, follow: bool) -> Option<CStrin
     if path.to_bytes().first() != Some(&b'/') {
         return None;
     }
-    if let Some(name) = own_proc_file(path.to_bytes()) {
-        return (follow && name == b"exe").then(|| task.process.info.exe_host.clone());
+    match proc::view(path.to_bytes()) {
+        Some(View::Own(_, OwnFile::Exe)) if follow => return Some(task.process.info.exe_host.clone()),
+        Some(View::OtherExe(process)) if follow => return proc::other_exe(process),
+        Some(_) => return None,
+        None => {}
     }
     task.fs.sysroot.as_ref()?.find(path, follow)
-}
-
-/// The name below `/proc/self`, `/proc/thread-self`, `/proc/PID` (or a task of it) of an absolute path, if that
-/// is what it names.
-pub(crate) fn own_proc_file(path: &[u8]) -> Option<&[u8]> {
-    let mut names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty() && *name != b".");
-    if names.next()? != b"proc" {
-        return None;
-    }
-    let process = names.next()?;
-    if process != b"self" && process != b"thread-self" && !is_number(process, host::getpid()) {
-        return None;
-    }
-    let mut name = names.next()?;
-    if name == b"task" {
-        let thread = names.next()?;
-        if !is_number(thread, host::gettid()) {
-            return None;
-        }
-        name = names.next()?;
-    }
-    names.next().is_none().then_some(name)
-}
-
-fn is_number(text: &[u8], number: u32) -> bool {
-    text.first().is_some_and(u8::is_ascii_digit) && text == number.to_string().as_bytes()
 }
 
 /// A directory in which absolute paths are tried first (`-L`).
@@ -261,16 +238,5 @@ mod tests {
         assert_eq!(find(c"/nothing", true), None);
         fs::create_dir(root.join("proc")).unwrap();
         assert_eq!(find(c"/usr/../proc", true), None);
-    }
-
-    #[test]
-    fn own_proc_files_are_recognised() {
-        assert_eq!(own_proc_file(b"/proc/self/exe"), Some(&b"exe"[..]));
-        assert_eq!(own_proc_file(b"//proc/./self/maps"), Some(&b"maps"[..]));
-        let path = format!("/proc/{}/task/{}/exe", host::getpid(), host::gettid());
-        assert_eq!(own_proc_file(path.as_bytes()), Some(&b"exe"[..]));
-        assert_eq!(own_proc_file(b"/proc/1/exe"), None);
-        assert_eq!(own_proc_file(b"/proc/self/fd/1"), None);
-        assert_eq!(own_proc_file(b"/proc/self"), None);
     }
 }

@@ -6,6 +6,7 @@
 //! What must hold: a thread's id is known to its parent before the parent goes on; nobody is told that a thread
 //! has ended before its robust futexes are released.
 
+use crate::allocator::{Held, Side};
 use crate::arch;
 use crate::args::Fd;
 use crate::call::{Call, Outcome, Reply, Then};
@@ -238,6 +239,7 @@ fn thread(call: &Call<'_>, args: &CloneArgs) -> Result<Outcome, Errno> {
         memory: Memory::Own,
         vfork_done: None,
         restart: None,
+        seccomp: parent.seccomp.clone(),
     };
     let new = NewThread { task, cpu, flags: args.flags, parent_tid: args.parent_tid, child_tid: args.child_tid };
     Ok(Outcome::then(0, Then::Thread(Box::new(new))))
@@ -345,6 +347,8 @@ fn host_clone(args: &CloneArgs) -> Result<u32, Errno> {
             pid => Ok(pid as u32),
         };
     }
+    // The kernel reads these from memory: nothing is allocated from here on.
+    let held = Held::take();
     let child = if args.set_tid_size != 0 || flags & INTO_CGROUP != 0 {
         let (set_tid, cgroup) = (args.set_tid, args.cgroup);
         let words = [flags, args.pidfd, 0, 0, args.exit_signal, 0, 0, 0, set_tid, args.set_tid_size, cgroup];
@@ -354,6 +358,7 @@ fn host_clone(args: &CloneArgs) -> Result<u32, Errno> {
         // SAFETY: as above.
         unsafe { host::raw(libc::SYS_clone, [flags | args.exit_signal, 0, args.pidfd, 0, 0, 0]) }
     };
+    held.free(if child == Ok(0) { Side::Child } else { Side::Parent });
     child.map(|pid| pid as u32)
 }
 
@@ -369,7 +374,8 @@ fn become_child(task: &mut Task, cpu: &mut CpuState, args: &CloneArgs, done: Opt
         task.vfork_done = Some(write);
     }
     task.memory = Memory::Own;
-    task.process.threads.store(1, Ordering::Release);
+    task.process.forget_threads();
+    task.mm.forget_locks();
     task.robust_list = 0;
     task.clear_child_tid = if args.flags & CHILD_CLEARTID != 0 { args.child_tid } else { 0 };
     task.signals.forget_pending();

@@ -84,6 +84,17 @@ impl SigInfo {
         SigInfo::fault(signal, 0x80, 0)
     }
 
+    /// A struct of which these are the first bytes; the rest is 0.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> SigInfo {
+        let mut words = [0; 16];
+        for (word, bytes) in words.iter_mut().zip(bytes.chunks(8)) {
+            let mut padded = [0; 8];
+            padded[..bytes.len()].copy_from_slice(bytes);
+            *word = u64::from_le_bytes(padded);
+        }
+        SigInfo { words }
+    }
+
     /// A copy of what a host handler was given.
     ///
     /// # Safety

@@ -17,7 +17,7 @@ use crate::args::Handler;
 use crate::call::{Call, Outcome};
 use crate::errno::Errno;
 use crate::path::{Follow, PathArg};
-use crate::{exec, fs, futex, info, ipc, memory, net, poll, process, sigcall};
+use crate::{exec, fs, futex, info, ipc, limits, memory, net, poll, proc, process, seccomp, sigcall};
 use philae_ir::Arch;
 use std::fmt;
 
@@ -227,7 +227,7 @@ const ROWS: &[Row] = rows! {
     "getsockopt"                55  209 "dddxx"  pass "";
     "clone"                     56  220 "xxxxx"  emulate process::clone "";
     "fork"                      57    - ""       emulate process::fork_call "";
-    "vfork"                     58    - ""       emulate process::vfork "the child has a copy of the memory; the parent waits for its exec or exit";
+    "vfork"                     58    - ""       emulate process::vfork "the child runs in the parent\'s memory";
     "execve"                    59  221 "pxx"    emulate exec::execve "";
     "exit"                      60   93 "d"      emulate process::exit "";
     "wait4"                     61  260 "dxxx"   pass "";
@@ -247,7 +247,7 @@ const ROWS: &[Row] = rows! {
     "fdatasync"                 75   83 "d"      pass "";
     "truncate"                  76   45 "pd"     paths [0 Always] "";
     "ftruncate"                 77   46 "dd"     pass "";
-    "getdents"                  78    - "dxu"    pass "";
+    "getdents"                  78    - "dxu"    convert proc::getdents "Philae's own threads and descriptors do not show";
     "getcwd"                    79   17 "xu"     pass "";
     "chdir"                     80   49 "p"      paths [0 Always] "";
     "fchdir"                    81   50 "d"      pass "";
@@ -266,7 +266,7 @@ const ROWS: &[Row] = rows! {
     "lchown"                    94    - "pdd"    paths [0 Never] "";
     "umask"                     95  166 "o"      pass "";
     "gettimeofday"              96  169 "xx"     pass "";
-    "getrlimit"                 97  163 "dx"     pass "";
+    "getrlimit"                 97  163 "dx"     emulate limits::getrlimit "RLIMIT_AS, DATA and STACK are not the host\'s";
     "getrusage"                 98  165 "dx"     pass "";
     "sysinfo"                   99  179 "x"      pass "";
     "times"                    100  153 "x"      pass "";
@@ -320,8 +320,8 @@ const ROWS: &[Row] = rows! {
     "sched_rr_get_interval"    148  127 "dx"     pass "";
     "mlock"                    149  228 "xu"     emulate memory::mlock "";
     "munlock"                  150  229 "xu"     emulate memory::mlock "";
-    "mlockall"                 151  230 "x"      refuse (ENOSYS) "would lock Philae's own memory and the guest's reservations";
-    "munlockall"               152  231 ""       refuse (ENOSYS) "as mlockall";
+    "mlockall"                 151  230 "x"      emulate memory::mlockall "the guest\'s memory, not Philae\'s";
+    "munlockall"               152  231 ""       emulate memory::munlockall "";
     "vhangup"                  153   58 ""       pass "";
     "modify_ldt"               154    - "dxu"    refuse (ENOSYS) "segments other than the flat ones are not translated";
     "pivot_root"               155   41 "pp"     paths [0 Always, 1 Always] "";
@@ -329,7 +329,7 @@ const ROWS: &[Row] = rows! {
     "prctl"                    157  167 "dxxxx"  convert info::prctl "by option";
     "arch_prctl"               158    - "xx"     emulate info::arch_prctl "";
     "adjtimex"                 159  171 "x"      pass "";
-    "setrlimit"                160  164 "dx"     pass "";
+    "setrlimit"                160  164 "dx"     emulate limits::setrlimit "RLIMIT_AS, DATA and STACK are not the host\'s";
     "chroot"                   161   51 "p"      paths [0 Always] "";
     "sync"                     162   81 ""       pass "";
     "acct"                     163   89 "p"      paths [0 Always] "";
@@ -386,7 +386,7 @@ const ROWS: &[Row] = rows! {
     "epoll_ctl_old"            214    - "dddx"   refuse (ENOSYS) "never implemented by Linux";
     "epoll_wait_old"           215    - "dxdd"   refuse (ENOSYS) "never implemented by Linux";
     "remap_file_pages"         216  234 "xuxux"  refuse (ENOSYS) "would leave the map of guest memory wrong; glibc does without";
-    "getdents64"               217   61 "dxu"    pass "";
+    "getdents64"               217   61 "dxu"    convert proc::getdents64 "Philae's own threads and descriptors do not show";
     "set_tid_address"          218   96 "x"      emulate process::set_tid_address "";
     "restart_syscall"          219  128 ""       refuse (EINTR) "the kernel's own; no guest frame refers to it";
     "semtimedop"               220  192 "dxux"   pass "";
@@ -471,7 +471,7 @@ const ROWS: &[Row] = rows! {
     "recvmmsg"                 299  243 "dxuxx"  pass "";
     "fanotify_init"            300  262 "xx"     convert fs::fanotify_init "flag bits";
     "fanotify_mark"            301  263 "dxxdp"  paths [4 Unless(1, 4)] "";
-    "prlimit64"                302  261 "ddxx"   pass "";
+    "prlimit64"                302  261 "ddxx"   emulate limits::prlimit64 "as getrlimit, for the own process";
     "name_to_handle_at"        303  264 "dpxxx"  paths [1 If(4, 0x400)] "";
     "open_by_handle_at"        304  265 "dxx"    convert fs::open_by_handle_at "flag bits";
     "clock_adjtime"            305  266 "dx"     pass "";
@@ -486,13 +486,13 @@ const ROWS: &[Row] = rows! {
     "sched_setattr"            314  274 "dxx"    pass "";
     "sched_getattr"            315  275 "dxux"   pass "";
     "renameat2"                316  276 "dpdpx"  paths [1 Never, 3 Never] "";
-    "seccomp"                  317  277 "xxx"    refuse (ENOSYS) "filters see host call numbers";
+    "seccomp"                  317  277 "xxx"    emulate seccomp::seccomp "filters see the guest's numbers and machine; no listeners";
     "getrandom"                318  278 "xux"    pass "";
     "memfd_create"             319  279 "sx"     pass "";
     "kexec_file_load"          320  294 "ddusx"  pass "";
     "bpf"                      321  280 "dxu"    pass "";
     "execveat"                 322  281 "dpxxx"  emulate exec::execveat "";
-    "userfaultfd"              323  282 "x"      refuse (ENOSYS) "Philae's own accesses would wait for the guest's handler";
+    "userfaultfd"              323  282 "x"      pass "";
     "membarrier"               324  283 "dxd"    pass "";
     "mlock2"                   325  284 "xux"    emulate memory::mlock "";
     "copy_file_range"          326  285 "dxdxux" pass "";
@@ -544,7 +544,7 @@ const ROWS: &[Row] = rows! {
     "lsm_get_self_attr"        459  459 "xxxx"   pass "";
     "lsm_set_self_attr"        460  460 "xxux"   pass "";
     "lsm_list_modules"         461  461 "xxx"    pass "";
-    "mseal"                    462  462 "xux"    refuse (ENOSYS) "seals are not in the map of guest memory";
+    "mseal"                    462  462 "xux"    emulate memory::mseal "";
     "setxattrat"               463  463 "dpxsxu" paths [1 Unless(2, 0x100)] "";
     "getxattrat"               464  464 "dpxsxu" paths [1 Unless(2, 0x100)] "";
     "listxattrat"              465  465 "dpxxu"  paths [1 Unless(2, 0x100)] "";

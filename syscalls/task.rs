@@ -5,14 +5,17 @@
 use crate::args::Fd;
 use crate::call::SavedCall;
 use crate::host;
+use crate::limits::Limits;
 use crate::mm::Mm;
 use crate::path::Sysroot;
+use crate::seccomp::{Seccomp, Shared};
 use crate::signal::{Sighand, TaskSignals};
 use philae_ir::Arch;
 use std::ffi::{CString, OsStr};
+use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::sync::atomic::{AtomicI32, AtomicUsize};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A guest thread.
@@ -42,6 +45,7 @@ pub struct Task {
     /// The pipe that this child of vfork(2) holds open until it execs or exits.
     pub(crate) vfork_done: Option<i32>,
     pub(crate) restart: Option<SavedCall>,
+    pub(crate) seccomp: Seccomp,
 }
 
 impl Task {
@@ -70,7 +74,15 @@ impl Task {
             memory: Memory::Own,
             vfork_done: None,
             restart: None,
+            seccomp: Seccomp::default(),
         }
+    }
+
+    /// Takes over what the program before has left for this one ([`ExecRequest::inheritance`]).
+    ///
+    /// [`ExecRequest::inheritance`]: crate::ExecRequest::inheritance
+    pub fn inherit(&mut self, inheritance: &Inheritance) {
+        self.seccomp = Seccomp::decode(&inheritance.filters);
     }
 
     /// Has the last system call ended in [`Then::Restart`](crate::Then::Restart), and [`deliver`] not seen to it?
@@ -149,9 +161,51 @@ impl Fs {
     }
 }
 
+/// What the guest's processor says of itself.
+#[derive(Clone, Copy, Debug)]
+pub enum Processor {
+    /// An AArch64.
+    Aarch64 {
+        /// MIDR_EL1.
+        midr: u32,
+    },
+    /// An x86-64.
+    X86_64 {
+        /// CPUID: EAX, EBX, ECX, EDX of a leaf and subleaf.
+        cpuid: fn(u32, u32) -> [u32; 4],
+    },
+}
+
+impl Default for Processor {
+    fn default() -> Processor {
+        Processor::Aarch64 { midr: 0 }
+    }
+}
+
+/// Where the parts of a program are: the fields of `/proc/PID/stat` that say so.
+#[derive(Clone, Debug, Default)]
+pub struct Layout {
+    /// The executable segment of the program.
+    pub code: Range<u64>,
+    /// Its writable segment.
+    pub data: Range<u64>,
+    /// The first stack pointer.
+    pub stack: u64,
+    /// The strings of the arguments.
+    pub arguments: Range<u64>,
+    /// The strings of the environment, which follow them.
+    pub environment: Range<u64>,
+}
+
 /// What a process is told about itself.
 #[derive(Clone, Debug, Default)]
 pub struct ProcessInfo {
+    /// What `/proc/cpuinfo` says.
+    pub processor: Processor,
+    /// Where its program is.
+    pub layout: Layout,
+    /// Does the host kernel know of layout, arguments and auxiliary vector ([`proc::show`](crate::proc::show))?
+    pub shown: bool,
     /// What `/proc/self/exe` reads as: the program's absolute path as the guest names it.
     pub exe: CString,
     /// Where the program is on the host.
@@ -164,6 +218,46 @@ pub struct ProcessInfo {
     pub release: Option<String>,
 }
 
+/// What survives execve and the host's process does not keep.
+#[derive(Clone, Debug, Default)]
+pub struct Inheritance {
+    limits: Vec<u64>,
+    filters: Vec<u64>,
+}
+
+impl Inheritance {
+    /// What `task` leaves.
+    pub(crate) fn of(task: &Task) -> Inheritance {
+        Inheritance { limits: task.process.limits.encode(), filters: task.seccomp.encode() }
+    }
+
+    /// Are there filters, which only Philae applies?
+    pub fn has_filters(&self) -> bool {
+        !self.filters.is_empty()
+    }
+
+    /// As bytes, for the journey.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let count = [self.limits.len() as u64];
+        count.iter().chain(&self.limits).chain(&self.filters).flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    /// What [`Inheritance::to_bytes`] has written; nothing if it is something else.
+    pub fn from_bytes(bytes: &[u8]) -> Inheritance {
+        let words: Vec<u64> = bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        let split = words.split_first().and_then(|(count, rest)| rest.split_at_checked(*count as usize));
+        split.map_or_else(Inheritance::default, |(limits, filters)| Inheritance {
+            limits: limits.to_vec(),
+            filters: filters.to_vec(),
+        })
+    }
+
+    /// The limits among it.
+    pub fn limits(&self) -> Limits {
+        Limits::decode(&self.limits)
+    }
+}
+
 /// A process: what all threads of a group share.
 #[derive(Debug)]
 pub struct Process {
@@ -173,20 +267,70 @@ pub struct Process {
     pub(crate) threads: AtomicUsize,
     /// The status that the leader gave to `exit(2)`: the process's, if nobody calls `exit_group(2)`.
     pub(crate) leader_status: AtomicI32,
+    /// Limits that are not the host's.
+    pub limits: Limits,
+    /// Filters that one thread has installed for all.
+    pub(crate) filters: Shared,
+    /// Host threads that are no guest's; 0 is an empty place.
+    own_threads: [AtomicU32; OWN_THREADS],
 }
 
+/// How many host threads Philae may have for itself.
+const OWN_THREADS: usize = 8;
+
 impl Process {
-    /// A process of one thread. A relative host path is taken from the working directory of now.
-    pub fn new(mut info: ProcessInfo) -> Arc<Process> {
+    /// A process of one thread with these limits. A relative host path is taken from the working directory of now.
+    pub fn new(mut info: ProcessInfo, limits: Limits) -> Arc<Process> {
         let host = Path::new(OsStr::from_bytes(info.exe_host.to_bytes()));
         let absolute =
             std::path::absolute(host).ok().and_then(|path| CString::new(path.into_os_string().into_vec()).ok());
         info.exe_host = absolute.unwrap_or(info.exe_host);
-        Arc::new(Process { info, threads: AtomicUsize::new(1), leader_status: AtomicI32::new(0) })
+        Arc::new(Process {
+            info,
+            threads: AtomicUsize::new(1),
+            leader_status: AtomicI32::new(0),
+            limits,
+            filters: Shared::default(),
+            own_threads: Default::default(),
+        })
+    }
+
+    /// The host thread `tid` is Philae's: the guest does not see it in `/proc`. There is room for eight; more show.
+    pub fn hide_thread(&self, tid: u32) {
+        let free = |place: &&AtomicU32| place.compare_exchange(0, tid, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let _ = self.own_threads.iter().find(free);
+    }
+
+    /// The host thread `tid`, Philae's, has ended.
+    pub fn reveal_thread(&self, tid: u32) {
+        for place in &self.own_threads {
+            let _ = place.compare_exchange(tid, 0, Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
+
+    /// Philae's own host threads.
+    pub(crate) fn own_threads(&self) -> impl Iterator<Item = u32> + '_ {
+        self.own_threads.iter().map(|place| place.load(Ordering::Acquire)).filter(|tid| *tid != 0)
+    }
+
+    /// A new process has the forking thread alone.
+    pub(crate) fn forget_threads(&self) {
+        self.threads.store(1, Ordering::Release);
+        for place in &self.own_threads {
+            place.store(0, Ordering::Release);
+        }
     }
 
     /// A child process of one thread, told the same about itself.
     pub(crate) fn copy(&self) -> Arc<Process> {
-        Process::new(self.info.clone())
+        let copy = Process {
+            info: self.info.clone(),
+            threads: AtomicUsize::new(1),
+            leader_status: AtomicI32::new(0),
+            limits: self.limits.copy(),
+            filters: self.filters.copy(),
+            own_threads: Default::default(),
+        };
+        Arc::new(copy)
     }
 }

@@ -4,6 +4,7 @@
 use crate::arch::{self, aarch64, x86_64};
 use crate::errno::Errno;
 use crate::host::{self, KernelSigaction};
+use crate::limits::Limits;
 use crate::mm::PAGE;
 use crate::signal::{self, Delivery, FaultContext, SigInfo, sa};
 use crate::task::{Files, Fs, Process, ProcessInfo, Task};
@@ -66,8 +67,14 @@ impl Guest {
             release: Some("9.9".to_owned()),
             ..ProcessInfo::default()
         };
-        let task =
-            Box::new(Task::new(arch, mm, Sighand::new(on_signal), Files::new(), Fs::new(None), Process::new(info)));
+        let task = Box::new(Task::new(
+            arch,
+            mm,
+            Sighand::new(on_signal),
+            Files::new(),
+            Fs::new(None),
+            Process::new(info, Limits::default()),
+        ));
         let mut cpu = Box::new(CpuState::default());
         arch::set_stack_pointer(arch, &mut cpu, stack + STACK_SIZE);
         cpu.set_pc(0x40_0000);

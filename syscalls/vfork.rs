@@ -74,6 +74,7 @@ pub fn child(parent: &Task, cpu: &CpuState, new: &NewProcess) -> (Task, CpuState
         memory: Memory::Parents,
         vfork_done: None,
         restart: None,
+        seccomp: parent.seccomp.clone(),
     };
     (task, registers)
 }

@@ -32,15 +32,22 @@ pub struct Vma {
     pub backing: Option<Arc<Backing>>,
     /// The offset in the file of its first byte.
     pub offset: u64,
+    /// May it not be changed any more (`mseal(2)`)?
+    pub sealed: bool,
 }
 
 impl Vma {
+    fn size(&self) -> u64 {
+        self.range.end - self.range.start
+    }
+
     fn continued_by(&self, next: &Vma) -> bool {
         let offset_continues = self.backing.as_ref().is_none_or(|backing| backing.inode == 0)
             || self.offset + (self.range.end - self.range.start) == next.offset;
         self.range.end == next.range.start
             && self.prot == next.prot
             && self.shared == next.shared
+            && self.sealed == next.sealed
             && self.backing == next.backing
             && offset_continues
     }
@@ -58,6 +65,24 @@ impl Vma {
 #[derive(Debug, Default)]
 pub(crate) struct VmaMap {
     by_start: BTreeMap<u64, Vma>,
+    /// Bytes mapped now, and the most that were.
+    size: u64,
+    peak: u64,
+}
+
+/// Bytes of guest memory by kind, as `/proc/self/status` has them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Totals {
+    /// All.
+    pub(crate) size: u64,
+    /// The most that was mapped at once.
+    pub(crate) peak: u64,
+    /// Private and writable, without the stack.
+    pub(crate) data: u64,
+    /// The stack.
+    pub(crate) stack: u64,
+    /// Executable and not writable.
+    pub(crate) code: u64,
 }
 
 impl VmaMap {
@@ -95,6 +120,7 @@ impl VmaMap {
             if range.contains(&part.range.start) {
                 self.by_start.remove(&part.range.start);
             }
+            self.size -= part.size();
         }
         parts
     }
@@ -105,6 +131,8 @@ impl VmaMap {
             return;
         }
         self.remove(&vma.range);
+        self.size += vma.size();
+        self.peak = self.peak.max(self.size);
         if let Some((_, before)) = self.by_start.range(..vma.range.start).next_back()
             && before.continued_by(&vma)
         {
@@ -150,6 +178,23 @@ impl VmaMap {
         self.by_start.values()
     }
 
+    /// How many bytes are mapped.
+    pub(crate) fn totals(&self) -> Totals {
+        const WRITE: u32 = libc::PROT_WRITE as u32;
+        const EXEC: u32 = libc::PROT_EXEC as u32;
+        let mut totals = Totals { size: self.size, peak: self.peak, ..Totals::default() };
+        for vma in self.iter() {
+            let is_stack = vma.backing.as_ref().is_some_and(|backing| backing.path == "[stack]");
+            match vma.prot & (WRITE | EXEC) {
+                _ if is_stack => totals.stack += vma.size(),
+                EXEC => totals.code += vma.size(),
+                prot if prot & WRITE != 0 && !vma.shared => totals.data += vma.size(),
+                _ => {}
+            }
+        }
+        totals
+    }
+
     /// The text of `/proc/self/maps`, proc_pid_maps(5).
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
@@ -160,7 +205,8 @@ impl VmaMap {
     }
 }
 
-fn line(vma: &Vma) -> String {
+/// A line of `/proc/self/maps`.
+pub(crate) fn line(vma: &Vma) -> String {
     let flag = |bit: i32, name: char| if vma.prot & bit as u32 != 0 { name } else { '-' };
     let (device, inode, path) =
         vma.backing.as_ref().map_or((0, 0, ""), |backing| (backing.device, backing.inode, backing.path.as_str()));
@@ -190,7 +236,7 @@ mod tests {
     use super::*;
 
     fn vma(range: Range<u64>, prot: u32) -> Vma {
-        Vma { range, prot, shared: false, backing: None, offset: 0 }
+        Vma { range, prot, shared: false, backing: None, offset: 0, sealed: false }
     }
 
     fn ranges(map: &VmaMap) -> Vec<(Range<u64>, u32)> {

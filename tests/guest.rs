@@ -4,6 +4,8 @@
 //! files of testdata/elf. What must hold: standard output and the way of ending are those of the native twin, for
 //! both guests and in every tier. A program that was not built is a SKIP line.
 
+#[path = "guest/kernel.rs"]
+mod kernel;
 #[path = "guest/options.rs"]
 mod options;
 mod support;
@@ -30,7 +32,7 @@ const STATIC: &[&str] = &["static"];
 /// Programs that need what Philae does not do yet. One that passes must leave this list.
 const GAPS: &[&str] = &[];
 
-const PROGRAMS: [Program; 25] = [
+const PROGRAMS: [Program; 29] = [
     Program { name: "integers", variants: STATIC, arguments: PLAIN },
     Program { name: "floats", variants: &["static", "vector"], arguments: PLAIN },
     Program { name: "strings", variants: STATIC, arguments: PLAIN },
@@ -56,6 +58,10 @@ const PROGRAMS: [Program; 25] = [
     Program { name: "forks", variants: STATIC, arguments: PLAIN },
     Program { name: "codegen", variants: STATIC, arguments: PLAIN },
     Program { name: "namespaces", variants: STATIC, arguments: PLAIN },
+    Program { name: "limits", variants: STATIC, arguments: PLAIN },
+    Program { name: "seccomp", variants: STATIC, arguments: PLAIN },
+    Program { name: "exec", variants: STATIC, arguments: PLAIN },
+    Program { name: "proc", variants: &["static", "dynamic"], arguments: &[&["argument"]] },
 ];
 
 const FATAL_WAYS: &[&[&str]] = &[

@@ -36,6 +36,7 @@ mod tests;
 mod word;
 
 use crate::lift::{Decoded, Guest, Lift, LiftError};
+pub use system::MIDR;
 use word::Word;
 
 /// The aarch64 guest.

@@ -18,7 +18,7 @@ const CTR: u64 = 0x9444_c004;
 /// DCZID_EL0: DC ZVA is allowed, block size 2^4 words.
 const DCZID: u64 = 4;
 /// MIDR_EL1: Neoverse N1 r3p1, for programs that choose code by processor.
-const MIDR: u64 = 0x413f_d0c1;
+pub const MIDR: u64 = 0x413f_d0c1;
 /// MPIDR_EL1 as Linux shows it to user code: RES1 alone.
 const MPIDR: u64 = 1 << 31;
 /// ID_AA64PFR0_EL1: EL0 and EL1 AArch64 only; FP and AdvSIMD with FP16.

@@ -27,6 +27,7 @@ mod x87_unit;
 
 use crate::lift::{Decoded, Flow, Guest, Lift, LiftError};
 use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, OpKind};
+pub use system::cpuid_leaf;
 
 /// The x86_64 guest.
 #[derive(Clone, Copy, Debug)]

@@ -79,7 +79,7 @@ const SIGNATURE: u32 = 0x0000_0f00;
 
 /// EAX, EBX, ECX, EDX of a leaf (AMD64 manual volume 3, appendix E). The vendor is AMD's, whose scans leave the
 /// destination for a source of 0 and whose cache leaves are plain numbers.
-fn cpuid_leaf(leaf: u32, _subleaf: u32) -> [u32; 4] {
+pub fn cpuid_leaf(leaf: u32, _subleaf: u32) -> [u32; 4] {
     let text =
         |bytes: &[u8; 16], at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let words = |bytes: &[u8; 16]| [text(bytes, 0), text(bytes, 4), text(bytes, 8), text(bytes, 12)];

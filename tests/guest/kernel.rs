@@ -1,0 +1,33 @@
+//! What the host and other programs see of a guest process.
+//!
+//! In: guest programs that wait. What must hold: the host's `/proc` names the guest's command, not Philae's.
+
+use crate::guest_path;
+use crate::support::{GUESTS, philae, skip};
+use std::fs;
+use std::io::Read;
+use std::process::Stdio;
+
+/// `ps` shows the guest's name and arguments.
+#[test]
+fn the_host_sees_the_guests_command() {
+    for guest in GUESTS {
+        let path = guest_path(guest, "proc.static");
+        if !path.exists() {
+            skip(&format!("the command of {guest} programs"), "proc.static was not built");
+            continue;
+        }
+        let mut command = philae(["-0", "guest's name", "-E", "PHILAE_SHOWN=1"]);
+        command.arg(&path).args(["waits", "1", "0"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("Philae runs");
+        let mut ready = [0];
+        child.stdout.as_mut().expect("a pipe").read_exact(&mut ready).expect("the guest writes");
+        let file = |name: &str| fs::read(format!("/proc/{}/{name}", child.id())).expect("the process is there");
+        let (words, comm, environment) = (file("cmdline"), file("comm"), file("environ"));
+        drop(child.stdin.take());
+        assert_eq!(child.wait().expect("it ends").code(), Some(7), "{guest}");
+        assert_eq!(comm, b"proc.static\n", "{guest}");
+        assert_eq!(String::from_utf8_lossy(&words), "guest's name\0waits\x001\x000\0", "{guest}");
+        assert!(String::from_utf8_lossy(&environment).contains("PHILAE_SHOWN=1\0"), "{guest}");
+    }
+}
