@@ -561,10 +561,21 @@ impl Assembler {
 
     /// `pext to, from, mask` (BMI2), of 32 bits: VEX.LZ.F3.0F38.W0 F5.
     pub(super) fn pext(&mut self, to: Gpr, from: Gpr, mask: Gpr) {
-        let (r, b) = (!to.0 >> 3 & 1, !mask.0 >> 3 & 1);
-        let third = (!from.0 & 15) << 3 | 2;
-        let modrm = 0xc0 | (to.0 & 7) << 3 | mask.0 & 7;
-        self.bytes.extend_from_slice(&[0xc4, r << 7 | 1 << 6 | b << 5 | 2, third, 0xf5, modrm]);
+        self.vex_38(2, 0xf5, Width::D, to.0, from.0, mask.0);
+    }
+
+    /// `vfmadd213` scalar (`0xa9`) or packed (`0xa8`): `to` := `to` × `by` + `plus` (VEX.66.0F38).
+    pub(super) fn fused(&mut self, opcode: u8, width: Width, to: Xmm, by: Xmm, plus: Xmm) {
+        self.vex_38(1, opcode, width, to.0, by.0, plus.0);
+    }
+
+    /// An instruction of three registers, of 128 bits or less, in VEX map 0F 38; `prefix` is its number: 1 for 66, 2
+    /// for F3. W is set for a width of 64 bits.
+    fn vex_38(&mut self, prefix: u8, opcode: u8, width: Width, reg: u8, second: u8, rm: u8) {
+        let (r, b) = (!reg >> 3 & 1, !rm >> 3 & 1);
+        let third = u8::from(width == Width::Q) << 7 | (!second & 15) << 3 | prefix;
+        let modrm = 0xc0 | (reg & 7) << 3 | rm & 7;
+        self.bytes.extend_from_slice(&[0xc4, r << 7 | 1 << 6 | b << 5 | 2, third, opcode, modrm]);
     }
 
     /// An SSE instruction with a memory or register operand.

@@ -2,7 +2,7 @@
 
 use super::analysis::is_lazy;
 use super::assembler::{Alu, Cc, Gpr, Rm, Shift, Width};
-use super::lower::{Cleanness, Cold, Lower, regs, width};
+use super::lower::{Cleanness, Cold, Lower, move_prefix, regs, width};
 use super::outcall::{SETTLE, scratch, stub};
 use super::registers::{Context, Register, is_word, slot_mem};
 use crate::stored_flags::{self, Described};
@@ -332,7 +332,7 @@ impl Lower<'_> {
         let ty = self.ty(operand);
         if !is_word(ty) {
             let from = self.xmm(operand);
-            return self.asm.sse(if ty == Ty::F32 { 0xf3 } else { 0xf2 }, 0x11, from, Rm::Mem(place));
+            return self.asm.sse(move_prefix(ty), 0x11, from, Rm::Mem(place));
         }
         let imm = self.constant(operand).and_then(|bits| i32::try_from(bits as i64).ok());
         if let Some(imm) = imm {

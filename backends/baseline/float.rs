@@ -25,6 +25,7 @@ impl Lower<'_> {
             Op::Fsub => self.arithmetic_float(value, inst, 0x5c),
             Op::Fdiv => self.arithmetic_float(value, inst, 0x5e),
             Op::Fsqrt => self.arithmetic_float(value, inst, 0x51),
+            Op::FmulAdd if self.features.fma => self.multiply_add(value, inst),
             Op::Fneg => self.change_sign(value, inst, 0x57, |sign| sign),
             Op::Fabs => self.change_sign(value, inst, 0x54, |sign| !sign),
             Op::Fcmp if inst.ty.is_vector() => self.compare_lanes(value, inst),
@@ -54,10 +55,27 @@ impl Lower<'_> {
         }
         // x86's own rule is what the instruction does with its first operand as destination.
         if NanRule::from_aux(inst.aux) != NanRule::X86 {
-            let from = self.jump_if_nan(inst.ty, to);
-            self.tables.cold.push(Cold::Nan { from, back: self.asm.position(), value, operands, to });
+            self.repair_nan(value, inst.ty, operands, to);
         }
         self.define_xmm(value, to);
+    }
+
+    fn multiply_add(&mut self, value: Value, inst: &Inst) {
+        let operands = inst.args.map(|operand| self.xmm(operand));
+        let [a, b, c] = operands;
+        let to = regs!(self.take_any_xmm());
+        let opcode = if inst.ty.is_vector() { 0xa8 } else { 0xa9 };
+        let width = if matches!(inst.ty, Ty::F32 | Ty::F32X4) { Width::D } else { Width::Q };
+        self.asm.movaps(to, a);
+        self.asm.fused(opcode, width, to, b, c);
+        self.repair_nan(value, inst.ty, operands, to);
+        self.define_xmm(value, to);
+    }
+
+    /// Where the result is a NaN, the evaluator says which.
+    fn repair_nan(&mut self, value: Value, ty: Ty, operands: [Xmm; 3], to: Xmm) {
+        let from = self.jump_if_nan(ty, to);
+        self.tables.cold.push(Cold::Nan { from, back: self.asm.position(), value, operands, to });
     }
 
     fn jump_if_nan(&mut self, ty: Ty, of: Xmm) -> usize {

@@ -43,6 +43,7 @@ impl Lower<'_> {
             Op::Ctz if self.features.bmi1 => self.count(value, inst, 0xbc),
             Op::Popcnt if self.features.popcnt => self.count(value, inst, 0xb8),
             Op::Bswap => self.bswap(value, inst),
+            Op::Rbit => self.reverse_bits(value, inst),
             _ => return false,
         }
         true
@@ -266,6 +267,26 @@ impl Lower<'_> {
     fn bswap(&mut self, value: Value, inst: &Inst) {
         let to = self.result_from(value, inst, inst.args[0]);
         self.asm.bswap(width(inst.ty), to);
+        self.define(value, to, Cleanness::Clean);
+    }
+
+    /// Bytes in reverse order, then within each the halves, the pairs and the bits.
+    fn reverse_bits(&mut self, value: Value, inst: &Inst) {
+        let from = self.gpr(inst.args[0]);
+        let [to, other, mask] = [(); 3].map(|()| regs!(self.take_any()));
+        let width = width(inst.ty);
+        self.asm.mov(width, to, from);
+        self.asm.bswap(width, to);
+        for (distance, kept) in [(4, 0x0f), (2, 0x33), (1, 0x55)] {
+            let kept = u64::MAX / 255 * kept;
+            self.asm.mov_imm(mask, if inst.ty == Ty::I64 { kept } else { kept & u64::from(u32::MAX) });
+            self.asm.mov(width, other, to);
+            self.asm.shift_imm(width, Shift::Shr, other, distance);
+            self.asm.alu(width, Alu::And, other, mask);
+            self.asm.alu(width, Alu::And, to, mask);
+            self.asm.shift_imm(width, Shift::Shl, to, distance);
+            self.asm.alu(width, Alu::Or, to, other);
+        }
         self.define(value, to, Cleanness::Clean);
     }
 

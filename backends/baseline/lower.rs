@@ -3,7 +3,7 @@
 use super::Features;
 use super::analysis::{Analysis, is_lazy};
 use super::assembler::{Assembler, Gpr, Mem, Rm, Width, Xmm};
-use super::registers::{Context, Register, Registers, SCRATCH, Wideness, is_word, slot_mem};
+use super::registers::{Context, Register, Registers, SCRATCH, is_word, slot_mem};
 use crate::compiled::{CompileError, FaultSite, Relocation};
 use crate::link::{LinkSite, LinkSlot};
 use philae_ir::{BlockId, ExitReason, Inst, Op, Region, Slot, Terminator, Ty, Value};
@@ -236,7 +236,7 @@ impl Lower<'_> {
         }
         if is_word(ty) {
             let wide = self.region.arch.is_wide(slot);
-            let known = if wide { None } else { self.registers.known_slot(slot, Wideness::Word) };
+            let known = if wide { None } else { self.registers.known_word(slot) };
             let clean = ty == Ty::I64;
             if let Some(register) = known {
                 return regs!(self.share(value, register, clean));
@@ -245,21 +245,18 @@ impl Lower<'_> {
             self.asm.load(Width::Q, to, slot_mem(slot));
             self.define(value, to, if clean { Cleanness::Clean } else { Cleanness::Dirty });
             if !wide && !super::pins::is_pinned(to) {
-                self.registers.note_slot(slot, Register::Gpr(to));
+                self.registers.note_slot(slot, Register::Gpr(to), 64);
             }
             return;
         }
-        let wide = self.region.arch.is_wide(slot);
-        if let Some(register) = self.registers.known_slot(slot, Wideness::Vector) {
+        if let Some(register) = self.registers.known_vector(slot, ty.bits()) {
             return regs!(self.share(value, register, true));
         }
+        // No more than the value: a wider load would wait for narrower stores before it to reach the cache.
         let to = regs!(self.take_any_xmm());
-        let (prefix, opcode) = if wide { (0, 0x10) } else { (0xf3, 0x7e) };
-        self.asm.sse(prefix, opcode, to, Rm::Mem(slot_mem(slot)));
+        self.asm.sse(move_prefix(ty), 0x10, to, Rm::Mem(slot_mem(slot)));
         self.define_xmm(value, to);
-        if wide {
-            self.registers.note_slot(slot, Register::Xmm(to));
-        }
+        self.registers.note_slot(slot, Register::Xmm(to), ty.bits());
     }
 
     /// Writes a whole slot.
@@ -284,11 +281,15 @@ impl Lower<'_> {
         if ty.bits() == 128 {
             let from = self.xmm(value);
             self.asm.sse(0, 0x11, from, Rm::Mem(slot_mem(slot)));
-            self.registers.note_slot(slot, Register::Xmm(from));
+            self.registers.note_slot(slot, Register::Xmm(from), 128);
             return;
         }
-        let from = self.zero_extended(ty, value);
-        self.asm.sse(0, 0x11, from, Rm::Mem(slot_mem(slot)));
+        let extended = self.zero_extended(ty, value);
+        self.asm.sse(0, 0x11, extended, Rm::Mem(slot_mem(slot)));
+        if !is_word(ty) {
+            let from = self.xmm(value);
+            self.registers.note_slot(slot, Register::Xmm(from), ty.bits());
+        }
     }
 
     /// Writes the low bits of a slot.
@@ -310,8 +311,8 @@ impl Lower<'_> {
             self.asm.store(width(ty), slot_mem(slot), from);
         } else {
             let from = self.xmm(value);
-            let prefix = if ty == Ty::F32 { 0xf3 } else { 0xf2 };
-            self.asm.sse(prefix, 0x11, from, Rm::Mem(slot_mem(slot)));
+            self.asm.sse(move_prefix(ty), 0x11, from, Rm::Mem(slot_mem(slot)));
+            self.registers.note_slot(slot, Register::Xmm(from), ty.bits());
         }
     }
 
@@ -358,7 +359,7 @@ impl Lower<'_> {
         }
         self.asm.store(whole, slot_mem(slot), from);
         if extended && whole == Width::Q {
-            self.registers.note_slot(slot, Register::Gpr(from));
+            self.registers.note_slot(slot, Register::Gpr(from), 64);
         }
     }
 
@@ -426,5 +427,14 @@ pub(super) fn width(ty: Ty) -> Width {
         Ty::I16 => Width::W,
         Ty::I32 | Ty::F32 | Ty::Flags => Width::D,
         _ => Width::Q,
+    }
+}
+
+/// The prefix of the move between memory and a vector register that moves a value of this type.
+pub(super) fn move_prefix(ty: Ty) -> u8 {
+    match ty {
+        Ty::F32 => 0xf3,
+        Ty::F64 => 0xf2,
+        _ => 0,
     }
 }

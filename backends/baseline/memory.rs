@@ -1,7 +1,7 @@
 //! Guest memory: plain and atomic accesses, fences. Guest addresses are host addresses.
 
 use super::assembler::{Alu, Cc, Gpr, Mem, Rm, Width};
-use super::lower::{Cleanness, Lower, regs, width};
+use super::lower::{Cleanness, Lower, move_prefix, regs, width};
 use super::registers::{Context, is_word};
 use crate::compiled::{CompileError, FaultSite};
 use philae_ir::{Barrier, Inst, Op, Ordering, RmwOp, Ty, Value};
@@ -63,12 +63,7 @@ impl Lower<'_> {
         }
         let to = regs!(self.take_any_xmm());
         self.fault_site();
-        let (prefix, opcode) = match memory {
-            Ty::F32 => (0xf3, 0x10),
-            Ty::F64 => (0xf2, 0x10),
-            _ => (0, 0x10),
-        };
-        self.asm.sse(prefix, opcode, to, Rm::Mem(from));
+        self.asm.sse(move_prefix(memory), 0x10, to, Rm::Mem(from));
         self.define_xmm(value, to);
     }
 
@@ -95,12 +90,7 @@ impl Lower<'_> {
         if !is_word(inst.ty) {
             let from = self.xmm(value);
             self.fault_site();
-            let (prefix, opcode) = match inst.ty {
-                Ty::F32 => (0xf3, 0x11),
-                Ty::F64 => (0xf2, 0x11),
-                _ => (0, 0x11),
-            };
-            return self.asm.sse(prefix, opcode, from, Rm::Mem(to));
+            return self.asm.sse(move_prefix(inst.ty), 0x11, from, Rm::Mem(to));
         }
         if let Some(imm) = self.immediate(inst.ty, value) {
             self.fault_site();

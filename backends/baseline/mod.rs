@@ -55,6 +55,8 @@ struct Features {
     bmi2: bool,
     /// POPCNT.
     popcnt: bool,
+    /// VFMADD213PD and its like.
+    fma: bool,
 }
 
 impl Features {
@@ -65,6 +67,7 @@ impl Features {
             bmi1: is_x86_feature_detected!("bmi1"),
             bmi2: is_x86_feature_detected!("bmi2"),
             popcnt: is_x86_feature_detected!("popcnt"),
+            fma: is_x86_feature_detected!("fma"),
         }
     }
 }

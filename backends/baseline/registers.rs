@@ -31,12 +31,13 @@ struct Holding {
     count: u8,
     /// The position of the last use of any of them.
     until: u32,
-    /// The slot that it equals, all of it.
+    /// The slot that it equals, in so many low bits.
     slot: Slot,
+    slot_bits: u8,
 }
 
 impl Holding {
-    const EMPTY: Holding = Holding { values: [Value::NONE; 4], count: 0, until: 0, slot: NO_SLOT };
+    const EMPTY: Holding = Holding { values: [Value::NONE; 4], count: 0, until: 0, slot: NO_SLOT, slot_bits: 0 };
 
     fn values(&self) -> &[Value] {
         &self.values[..usize::from(self.count)]
@@ -409,27 +410,25 @@ impl Registers {
         holding.count == 0 || holding.until <= self.position
     }
 
-    /// The register that equals a slot.
-    pub(super) fn known_slot(&self, slot: Slot, wide: Wideness) -> Option<Register> {
-        match wide {
-            Wideness::Word => {
-                if let Some(pinned) = self.pinned(slot) {
-                    return Some(Register::Gpr(pinned));
-                }
-                let found = TEMPORARIES.into_iter().find(|gpr| self.gprs[gpr.index()].slot == slot);
-                found.map(Register::Gpr)
-            }
-            Wideness::Vector => {
-                let found = (0..VECTORS).map(Xmm).find(|xmm| self.xmms[xmm.index()].slot == slot);
-                found.map(Register::Xmm)
-            }
-        }
+    /// The general register that equals a slot of one word.
+    pub(super) fn known_word(&self, slot: Slot) -> Option<Register> {
+        let known = self.pinned(slot);
+        let known = known.or_else(|| TEMPORARIES.into_iter().find(|gpr| self.gprs[gpr.index()].slot == slot));
+        known.map(Register::Gpr)
     }
 
-    /// The register equals a slot from now on.
-    pub(super) fn note_slot(&mut self, slot: Slot, register: Register) {
+    /// The vector register that equals so many low bits of a slot.
+    pub(super) fn known_vector(&self, slot: Slot, bits: u32) -> Option<Register> {
+        let equals = |holding: &Holding| holding.slot == slot && u32::from(holding.slot_bits) >= bits;
+        (0..VECTORS).map(Xmm).find(|xmm| equals(&self.xmms[xmm.index()])).map(Register::Xmm)
+    }
+
+    /// The register equals so many low bits of a slot from now on.
+    pub(super) fn note_slot(&mut self, slot: Slot, register: Register, bits: u32) {
         if !matches!(register, Register::Gpr(gpr) if pins::is_pinned(gpr)) {
-            self.holding(register).slot = slot;
+            let holding = self.holding(register);
+            holding.slot = slot;
+            holding.slot_bits = bits as u8;
         }
     }
 
@@ -545,13 +544,6 @@ impl Registers {
         cx.asm.movaps(to, xmm);
         to
     }
-}
-
-/// Whether a slot is looked at as a word or as a vector.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Wideness {
-    Word,
-    Vector,
 }
 
 /// Whether values of a type are in general registers.

@@ -71,6 +71,7 @@ impl Lower<'_> {
         }
         match inst.op {
             Op::WideConst => return self.wide_constant(value, inst),
+            Op::Mul if inst.ty == Ty::I64X2 => self.multiply_words(value, inst),
             Op::AndNot if inst.ty.bits() == 128 => self.vector_and_not(value, inst),
             Op::Not if inst.ty.bits() == 128 => self.vector_not(value, inst),
             Op::Icmp => return self.vector_compare(value, inst),
@@ -118,6 +119,32 @@ impl Lower<'_> {
         self.packed(opcode, to, b);
         self.define_xmm(value, to);
         true
+    }
+
+    /// Products of 64 bits from those of 32: the low ones, and the two mixed ones 32 bits higher.
+    fn multiply_words(&mut self, value: Value, inst: &Inst) {
+        let (a, b) = (self.xmm(inst.args[0]), self.xmm(inst.args[1]));
+        let (to, mixed) = (regs!(self.take_any_xmm()), regs!(self.take_any_xmm()));
+        const PMULUDQ: Opcode = (TWO, 0xf4);
+        const PADDQ: Opcode = (TWO, 0xd4);
+        self.asm.movaps(mixed, a);
+        self.shift_words(mixed, 2, 32);
+        self.packed(PMULUDQ, mixed, b);
+        self.asm.movaps(SCRATCH, b);
+        self.shift_words(SCRATCH, 2, 32);
+        self.packed(PMULUDQ, SCRATCH, a);
+        self.packed(PADDQ, mixed, SCRATCH);
+        self.shift_words(mixed, 6, 32);
+        self.asm.movaps(to, a);
+        self.packed(PMULUDQ, to, b);
+        self.packed(PADDQ, to, mixed);
+        self.define_xmm(value, to);
+    }
+
+    /// `psrlq` (2) or `psllq` (6).
+    fn shift_words(&mut self, to: Xmm, extension: u8, amount: u8) {
+        let encoding = Encoding { prefix: 0x66, map: TWO, opcode: 0x73, wide: false };
+        self.asm.with_imm8(encoding, extension, Rm::Xmm(to), amount);
     }
 
     fn vector_and_not(&mut self, value: Value, inst: &Inst) {
