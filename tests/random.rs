@@ -33,8 +33,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wire::{Machine, Oracle, Start};
 
-const ENGINES: [Engine; 5] =
-    [Engine::Interpreter, Engine::Optimised, Engine::Baseline, Engine::Exact, Engine::Relaxed];
+const ENGINES: [Engine; 5] = [Engine::Interpreter, Engine::Optimised, Engine::Baseline, Engine::Exact, Engine::Relaxed];
 /// States for each piece of the soak.
 const STATES: usize = 16;
 /// Differences of one class that are shown.

@@ -10,7 +10,8 @@
 //! full, everything is forgotten and the other half is filled, as soon as every thread has followed since that one
 //! went out of use; until then what would be compiled is interpreted. Fault tables live as long as the bytes.
 //!
-//! The place of the cache's lock among the others is at the head of `spawn.rs`; nothing is called while it is held.
+//! The place of the cache's lock among the others is at the head of `spawn.rs`; nothing but the baseline compiler is
+//! called while it is held.
 
 mod arena;
 mod dependants;
@@ -28,9 +29,9 @@ pub use followers::{Forgotten, Presence};
 use history::History;
 pub use jump_cache::{EMPTY_JUMP_CACHE, JumpCache};
 use pc_map::PcMap;
-use philae_backends::compiled::Code;
+use philae_backends::compiled::{Code, CompileError};
 use philae_backends::interp::Steps;
-use philae_backends::link::LinkSlot;
+use philae_backends::link::{LinkSite, LinkSlot};
 use philae_frontends::Coverage;
 use philae_ir::state::Control;
 use philae_syscalls::uaccess;
@@ -147,6 +148,9 @@ struct Place {
     /// In how many compiled regions a block starts here.
     copies: u32,
 }
+
+/// Gives the link slot of an exit.
+pub type Links<'a> = &'a mut dyn FnMut(LinkSite) -> *const LinkSlot;
 
 /// What becomes of a unit that is to be added.
 #[derive(Clone, Copy, Debug)]
@@ -296,21 +300,38 @@ impl Cache {
         Some(Found::Block(entry))
     }
 
-    /// Publishes the baseline compiler's code for a block and links every exit to it.
-    pub fn insert_unit(&self, pc: u64, code: &mut Code, range: Range<u64>, generation: u64) -> Added {
+    /// Compiles a block, which comes from these guest bytes, with `compile`, and links every exit to its code. `compile`
+    /// gets the block's own link slot and what gives those of its exits; it is called with the lock held.
+    pub fn add_unit<'a>(
+        &self,
+        pc: u64,
+        range: &Range<u64>,
+        generation: u64,
+        compile: impl FnOnce(SlotPointer, Links<'_>) -> Result<&'a mut Code, CompileError>,
+    ) -> Result<Added, CompileError> {
         let mut inner = self.lock();
-        if !inner.history.spares(std::slice::from_ref(&range), generation) {
-            return Added::Outdated;
+        if !inner.history.spares(std::slice::from_ref(range), generation) {
+            return Ok(Added::Outdated);
         }
-        let Some(slot) = inner.slot(pc) else { return Added::Full };
+        let Some(slot) = inner.slot(pc) else { return Ok(Added::Full) };
         if slot.code().is_some() {
-            return Added::Code(slot);
+            return Ok(Added::Code(slot));
         }
-        let Some(address) = inner.arena.add_code(pc, code, Maker::Baseline) else { return Added::Full };
+        let mut full = false;
+        let mut links = |site: LinkSite| {
+            let exit = inner.slot(site.pc);
+            full |= exit.is_none();
+            exit.unwrap_or(slot).as_ptr()
+        };
+        let code = compile(slot, &mut links)?;
+        if full {
+            return Ok(Added::Full);
+        }
+        let Some(address) = inner.arena.add_code(pc, code, Maker::Baseline) else { return Ok(Added::Full) };
         let length = (range.end - range.start) as u32;
-        inner.set_block(pc, Block::Unit { code: address, length }, range);
+        inner.set_block(pc, Block::Unit { code: address, length }, range.clone());
         slot.link_unit(address);
-        Added::Code(slot)
+        Ok(Added::Code(slot))
     }
 
     /// Whether what was translated under `generation` is still what the guest has there.
