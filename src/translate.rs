@@ -83,22 +83,18 @@ fn is_cut(region: &Region) -> bool {
 pub fn unit(runtime: &Runtime, workshop: &mut Workshop, lifted: &Lifted) -> Result<Added, CompileError> {
     let start = runtime.options.stats.then(Instant::now);
     let Workshop { region, baseline, .. } = workshop;
-    let pc = region.pc;
-    let Some(own) = runtime.cache.link_slot(pc) else { return Ok(Added::Full) };
-    let mut full = false;
-    let mut link = |site: LinkSite| {
-        let slot = runtime.cache.link_slot(site.pc);
-        full |= slot.is_none();
-        slot.unwrap_or(own).as_ptr()
-    };
-    let code = baseline.compile(region, Exactness::Exact, &mut link, own.as_ptr())?;
-    if full {
-        return Ok(Added::Full);
+    let mut listing = None;
+    let added = runtime.cache.add_unit(region.pc, &lifted.source.range, lifted.generation, |own, links| {
+        let code = baseline.compile(region, Exactness::Exact, links, own.as_ptr())?;
+        let dumped = runtime.options.dump.wants(DumpItem::Code, region.pc);
+        listing = dumped.then(|| disassemble::listing(crate::host::ARCH, 0, &code.bytes));
+        Ok(code)
+    });
+    if let Some(listing) = listing {
+        dump(runtime, DumpItem::Code, region.pc, || listing);
     }
-    dump(runtime, DumpItem::Code, pc, || disassemble::listing(crate::host::ARCH, 0, &code.bytes));
-    let added = runtime.cache.insert_unit(pc, code, lifted.source.range.clone(), lifted.generation);
     runtime.stats.baseline_nanos.add(start.map_or(0, |start| start.elapsed().as_nanos() as u64));
-    Ok(added)
+    added
 }
 
 /// A region that was lifted and waits to be compiled.

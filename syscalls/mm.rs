@@ -486,7 +486,7 @@ impl Mm {
 
     /// The range around `address` that the guest may execute: what instruction fetch may read.
     pub fn executable_range(&self, address: u64) -> Option<Range<u64>> {
-        self.find(address).filter(|vma| vma.prot & EXEC != 0).map(|vma| vma.range)
+        self.lock().vmas.find(address).filter(|vma| vma.prot & EXEC != 0).map(|vma| vma.range.clone())
     }
 
     /// May the guest execute the byte at `address`?

@@ -101,12 +101,20 @@ struct Half {
     range: Range<usize>,
     code_end: usize,
     slots_start: usize,
+    /// The kernel has been asked for the pages of code below, and of slots above.
+    code_ready: usize,
+    slots_ready: usize,
     units: Units,
 }
 
+/// How much memory the kernel is asked for at a time: page by page, as it is touched, costs three times as much.
+const STEP: usize = 64 << 10;
+
 impl Half {
     fn new(range: Range<usize>) -> Half {
-        Half { code_end: range.start, slots_start: range.end, range, units: Units::default() }
+        let (start, end) = (range.start, range.end);
+        let units = Units::default();
+        Half { range, code_end: start, slots_start: end, code_ready: start, slots_ready: end, units }
     }
 }
 
@@ -174,6 +182,11 @@ impl Arena {
     pub fn add_code(&mut self, pc: u64, code: &mut Code, maker: Maker) -> Option<u64> {
         let start = self.current.code_end.next_multiple_of(alignment(maker));
         let end = start.checked_add(code.bytes.len()).filter(|&end| end <= self.current.slots_start)?;
+        if end > self.current.code_ready {
+            let ready = end.next_multiple_of(STEP).min(self.current.range.end);
+            self.populate(self.current.code_ready..ready);
+            self.current.code_ready = ready;
+        }
         let address = self.base.as_ptr() as u64 + start as u64;
         code.relocate(address);
         self.current.units.add(address, code.bytes.len(), maker, pc, &code.faults);
@@ -182,6 +195,22 @@ impl Arena {
         unsafe { self.base.add(start).copy_from_nonoverlapping(NonNull::from(&*code.bytes).cast(), code.bytes.len()) };
         self.current.code_end = end;
         Some(address)
+    }
+
+    /// Has the kernel provide the pages of a range now, if it can.
+    fn populate(&self, range: Range<usize>) {
+        // SAFETY: the range lies in the mapping, whose bytes stay as they are.
+        unsafe { libc::madvise(self.base.add(range.start).as_ptr().cast(), range.len(), libc::MADV_POPULATE_WRITE) };
+    }
+
+    /// How far a host address in it is from its start.
+    pub fn offset(&self, address: u64) -> u32 {
+        (address - self.base.as_ptr() as u64) as u32
+    }
+
+    /// The host address so far from its start.
+    pub fn address(&self, offset: u32) -> u64 {
+        self.base.as_ptr() as u64 + u64::from(offset)
     }
 
     fn units_at(&self, host_pc: u64) -> &Units {
@@ -208,6 +237,11 @@ impl Arena {
     pub fn add_slot(&mut self, slot: LinkSlot) -> Option<SlotPointer> {
         let start = self.current.slots_start.checked_sub(size_of::<LinkSlot>());
         let start = start.filter(|&start| start >= self.current.code_end)?;
+        if start < self.current.slots_ready {
+            let ready = (start / STEP * STEP).max(self.current.range.start);
+            self.populate(ready..self.current.slots_ready);
+            self.current.slots_ready = ready;
+        }
         self.current.slots_start = start;
         // SAFETY: start lies in the mapping, is aligned (the half's end and the slot's size are multiples of its
         // alignment), and nobody uses what was there before.

@@ -5,35 +5,41 @@
 //! invalidates.
 
 use super::pc_map::PcMap;
+use super::places::PlaceId;
 use std::ops::Range;
 
 const PAGE: u64 = 4096;
 const LINE: u64 = 64;
 
-/// Something that was translated.
+/// Something that was translated: the number of its place, and whether it is the block or the compiled region there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Dependant {
-    /// The block at a guest address.
-    Block(u64),
-    /// The compiled region at a guest address.
-    Region(u64),
-}
+pub(super) struct Dependant(u32);
 
 impl Dependant {
-    fn pc(self) -> u64 {
-        match self {
-            Dependant::Block(pc) | Dependant::Region(pc) => pc,
-        }
+    /// The block of a place.
+    pub(super) fn block(place: PlaceId) -> Dependant {
+        Dependant(place.0 << 1)
+    }
+
+    /// The compiled region of a place.
+    pub(super) fn region(place: PlaceId) -> Dependant {
+        Dependant(place.0 << 1 | 1)
+    }
+
+    fn place(self) -> PlaceId {
+        PlaceId(self.0 >> 1)
     }
 }
 
 /// What depends on a page: each with the lines that it depends on, one bit for each.
 #[derive(Debug, Default)]
-struct Page(Vec<(Dependant, u64)>);
+struct Page {
+    users: Vec<(Dependant, u64)>,
+}
 
 impl Page {
-    fn on(&self, lines: u64) -> impl Iterator<Item = u64> {
-        self.0.iter().filter(move |(_, its)| its & lines != 0).map(|(dependant, _)| dependant.pc())
+    fn on(&self, lines: u64) -> impl Iterator<Item = PlaceId> {
+        self.users.iter().filter(move |(_, its)| its & lines != 0).map(|(dependant, _)| dependant.place())
     }
 }
 
@@ -47,7 +53,7 @@ impl Dependants {
     /// Notes that something comes from these ranges.
     pub(super) fn add(&mut self, dependant: Dependant, ranges: &[Range<u64>]) {
         for (page, lines) in ranges.iter().flat_map(pages) {
-            let users = &mut self.pages.entry(page).or_default().0;
+            let users = &mut self.pages.entry(page).or_default().users;
             match users.last_mut() {
                 Some((last, its)) if *last == dependant => *its |= lines,
                 _ => users.push((dependant, lines)),
@@ -58,7 +64,7 @@ impl Dependants {
     /// Takes back what [`Dependants::add`] noted with the same ranges.
     pub(super) fn remove(&mut self, dependant: Dependant, ranges: &[Range<u64>]) {
         for (page, _) in ranges.iter().flat_map(pages) {
-            let Some(Page(users)) = self.pages.get_mut(&page) else { continue };
+            let Some(Page { users }) = self.pages.get_mut(&page) else { continue };
             users.retain(|&(user, _)| user != dependant);
             if users.is_empty() {
                 self.pages.remove(&page);
@@ -66,8 +72,8 @@ impl Dependants {
         }
     }
 
-    /// The guest addresses of what depends on the lines of a range, each once.
-    pub(super) fn on(&self, range: &Range<u64>) -> Vec<u64> {
+    /// The places of what depends on the lines of a range, each once.
+    pub(super) fn on(&self, range: &Range<u64>) -> Vec<PlaceId> {
         let numbers = numbers(range);
         let mut found = Vec::new();
         if numbers.end - numbers.start <= self.pages.len() as u64 {
@@ -115,22 +121,23 @@ mod tests {
     #[test]
     fn what_is_added_is_found_and_removed() {
         let mut all = Dependants::default();
+        let (one, two) = (PlaceId(1), PlaceId(2));
         let range = 0x1ff0..0x2010;
         let block = std::slice::from_ref(&range);
-        all.add(Dependant::Block(0x1ff0), block);
-        all.add(Dependant::Region(0x1ff0), &[0x1ff0..0x2010, 0x5000..0x5004]);
-        all.add(Dependant::Block(0x2000), std::slice::from_ref(&(0x2000..0x2004)));
-        assert_eq!(all.on(&(0x2008..0x2009)), [0x1ff0, 0x2000]);
-        assert_eq!(all.on(&(0x1fc0..0x2000)), [0x1ff0]);
-        assert_eq!(all.on(&(0x1000..0x1fc0)), [0; 0]);
-        assert_eq!(all.on(&(0x3000..0x5001)), [0x1ff0]);
-        assert_eq!(all.on(&(0..u64::MAX)), [0x1ff0, 0x2000]);
-        assert_eq!(all.on(&(0x2000..0x2000)), [0; 0]);
-        all.remove(Dependant::Region(0x1ff0), &[0x1ff0..0x2010, 0x5000..0x5004]);
-        assert_eq!(all.on(&(0x3000..0x6000)), [0; 0]);
-        assert_eq!(all.on(&(0x2000..0x2040)), [0x1ff0, 0x2000]);
-        all.remove(Dependant::Block(0x1ff0), block);
-        all.remove(Dependant::Block(0x2000), std::slice::from_ref(&(0x2000..0x2004)));
+        all.add(Dependant::block(one), block);
+        all.add(Dependant::region(one), &[0x1ff0..0x2010, 0x5000..0x5004]);
+        all.add(Dependant::block(two), std::slice::from_ref(&(0x2000..0x2004)));
+        assert_eq!(all.on(&(0x2008..0x2009)), [one, two]);
+        assert_eq!(all.on(&(0x1fc0..0x2000)), [one]);
+        assert_eq!(all.on(&(0x1000..0x1fc0)), []);
+        assert_eq!(all.on(&(0x3000..0x5001)), [one]);
+        assert_eq!(all.on(&(0..u64::MAX)), [one, two]);
+        assert_eq!(all.on(&(0x2000..0x2000)), []);
+        all.remove(Dependant::region(one), &[0x1ff0..0x2010, 0x5000..0x5004]);
+        assert_eq!(all.on(&(0x3000..0x6000)), []);
+        assert_eq!(all.on(&(0x2000..0x2040)), [one, two]);
+        all.remove(Dependant::block(one), block);
+        all.remove(Dependant::block(two), std::slice::from_ref(&(0x2000..0x2004)));
         assert!(all.pages.is_empty());
     }
 }

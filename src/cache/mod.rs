@@ -10,7 +10,8 @@
 //! full, everything is forgotten and the other half is filled, as soon as every thread has followed since that one
 //! went out of use; until then what would be compiled is interpreted. Fault tables live as long as the bytes.
 //!
-//! The place of the cache's lock among the others is at the head of `spawn.rs`; nothing is called while it is held.
+//! The place of the cache's lock among the others is at the head of `spawn.rs`; nothing but the baseline compiler is
+//! called while it is held.
 
 mod arena;
 mod dependants;
@@ -18,6 +19,7 @@ mod followers;
 mod history;
 mod jump_cache;
 mod pc_map;
+mod places;
 mod units;
 
 use arena::Arena;
@@ -28,12 +30,13 @@ pub use followers::{Forgotten, Presence};
 use history::History;
 pub use jump_cache::{EMPTY_JUMP_CACHE, JumpCache};
 use pc_map::PcMap;
-use philae_backends::compiled::Code;
+use philae_backends::compiled::{Code, CompileError};
 use philae_backends::interp::Steps;
-use philae_backends::link::LinkSlot;
+use philae_backends::link::{LinkSite, LinkSlot};
 use philae_frontends::Coverage;
 use philae_ir::state::Control;
 use philae_syscalls::uaccess;
+use places::{Block, PlaceId, Places};
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -115,38 +118,8 @@ pub struct Standing {
     pub compiled_bytes: u64,
 }
 
-/// The block at a guest address.
-#[derive(Debug, Default)]
-enum Block {
-    /// It was not translated.
-    #[default]
-    Unknown,
-    /// The interpreter's.
-    Steps(Arc<Entry>),
-    /// The baseline compiler's code for so many guest bytes.
-    Unit { code: u64, length: u32 },
-}
-
-impl Block {
-    fn range(&self, pc: u64) -> Option<Range<u64>> {
-        match self {
-            Block::Unknown => None,
-            Block::Steps(entry) => Some(entry.source.range.clone()),
-            Block::Unit { length, .. } => Some(pc..pc + u64::from(*length)),
-        }
-    }
-}
-
-/// How a guest address fares that code starts at or exits to.
-#[derive(Debug, Default)]
-struct Place {
-    slot: Option<SlotPointer>,
-    block: Block,
-    /// The guest bytes that its compiled region came from.
-    region: Option<Box<[Range<u64>]>>,
-    /// In how many compiled regions a block starts here.
-    copies: u32,
-}
+/// Gives the link slot of an exit.
+pub type Links<'a> = &'a mut dyn FnMut(LinkSite) -> *const LinkSlot;
 
 /// What becomes of a unit that is to be added.
 #[derive(Clone, Copy, Debug)]
@@ -162,7 +135,11 @@ pub enum Added {
 #[derive(Debug)]
 struct Inner {
     arena: Arena,
-    places: PcMap<Place>,
+    places: Places,
+    /// The interpreter's blocks, by guest address.
+    entries: PcMap<Arc<Entry>>,
+    /// The guest bytes that compiled regions came from, by guest address.
+    regions: PcMap<Box<[Range<u64>]>>,
     dependants: Dependants,
     followers: Followers,
     changes: Changes,
@@ -212,7 +189,9 @@ impl Cache {
     pub fn new(settings: Settings) -> io::Result<Cache> {
         let inner = Inner {
             arena: Arena::new(settings.limit)?,
-            places: PcMap::default(),
+            places: Places::default(),
+            entries: PcMap::default(),
+            regions: PcMap::default(),
             dependants: Dependants::default(),
             followers: Followers::default(),
             changes: Changes::new(),
@@ -253,23 +232,26 @@ impl Cache {
     /// What is known of a guest address.
     pub fn find(&self, pc: u64) -> Option<Found> {
         let inner = self.lock();
-        let place = inner.places.get(&pc)?;
-        match (&place.block, place.slot) {
-            (Block::Unknown, _) => None,
-            (_, Some(slot)) if slot.code().is_some() => Some(Found::Code(slot)),
-            (Block::Steps(entry), _) => Some(Found::Block(entry.clone())),
-            (Block::Unit { .. }, _) => None,
+        let place = &inner.places[inner.places.find(pc)?];
+        let code = place.slot.filter(|slot| place.block != Block::Unknown && slot.code().is_some());
+        match (code, place.block) {
+            (Some(slot), _) => Some(Found::Code(slot)),
+            (None, Block::Steps) => inner.entries.get(&pc).cloned().map(Found::Block),
+            (None, Block::Unknown | Block::Unit) => None,
         }
     }
 
     /// What region formation goes by; nothing of an address that was never executed.
     pub fn standing(&self, pc: u64) -> Option<Standing> {
         let inner = self.lock();
-        let place = inner.places.get(&pc).filter(|place| !matches!(place.block, Block::Unknown))?;
-        let ranges = place.region.iter().flatten();
+        let place = &inner.places[inner.places.find(pc)?];
+        if place.block == Block::Unknown {
+            return None;
+        }
+        let ranges = inner.regions.get(&pc).into_iter().flatten();
         Some(Standing {
             heat: place.slot?.heat(),
-            copies: place.copies,
+            copies: u32::from(place.copies),
             compiled_bytes: ranges.map(|range| range.end - range.start).sum(),
         })
     }
@@ -284,33 +266,54 @@ impl Cache {
         if !inner.history.spares(std::slice::from_ref(&source.range), generation) {
             return None;
         }
-        match inner.places.get(&pc) {
-            Some(Place { slot: Some(slot), .. }) if slot.code().is_some() => return Some(Found::Code(*slot)),
-            Some(Place { block: Block::Steps(known), .. }) => return Some(Found::Block(known.clone())),
-            _ => {}
+        let id = inner.places.add(pc);
+        let slot = inner.slot(id);
+        if let Some(slot) = slot.filter(|slot| slot.code().is_some()) {
+            return Some(Found::Code(slot));
         }
-        let slot = inner.slot(pc);
-        let range = source.range.clone();
+        if let Some(known) = inner.entries.get(&pc) {
+            return Some(Found::Block(known.clone()));
+        }
+        inner.set_block(id, Block::Steps, &source.range);
         let entry = Arc::new(Entry { pc, steps, slot, source });
-        inner.set_block(pc, Block::Steps(entry.clone()), range);
+        inner.entries.insert(pc, entry.clone());
         Some(Found::Block(entry))
     }
 
-    /// Publishes the baseline compiler's code for a block and links every exit to it.
-    pub fn insert_unit(&self, pc: u64, code: &mut Code, range: Range<u64>, generation: u64) -> Added {
+    /// Compiles a block, which comes from these guest bytes, with `compile`, and links every exit to its code. `compile`
+    /// gets the block's own link slot and what gives those of its exits; it is called with the lock held.
+    pub fn add_unit<'a>(
+        &self,
+        pc: u64,
+        range: &Range<u64>,
+        generation: u64,
+        compile: impl FnOnce(SlotPointer, Links<'_>) -> Result<&'a mut Code, CompileError>,
+    ) -> Result<Added, CompileError> {
         let mut inner = self.lock();
-        if !inner.history.spares(std::slice::from_ref(&range), generation) {
-            return Added::Outdated;
+        if !inner.history.spares(std::slice::from_ref(range), generation) {
+            return Ok(Added::Outdated);
         }
-        let Some(slot) = inner.slot(pc) else { return Added::Full };
+        let id = inner.places.add(pc);
+        let Some(slot) = inner.slot(id) else { return Ok(Added::Full) };
         if slot.code().is_some() {
-            return Added::Code(slot);
+            return Ok(Added::Code(slot));
         }
-        let Some(address) = inner.arena.add_code(pc, code, Maker::Baseline) else { return Added::Full };
-        let length = (range.end - range.start) as u32;
-        inner.set_block(pc, Block::Unit { code: address, length }, range);
+        let mut full = false;
+        let mut links = |site: LinkSite| {
+            let exit = inner.places.add(site.pc);
+            let exit = inner.slot(exit);
+            full |= exit.is_none();
+            exit.unwrap_or(slot).as_ptr()
+        };
+        let code = compile(slot, &mut links)?;
+        if full {
+            return Ok(Added::Full);
+        }
+        let Some(address) = inner.arena.add_code(pc, code, Maker::Baseline) else { return Ok(Added::Full) };
+        inner.set_block(id, Block::Unit, range);
+        inner.places[id].unit = inner.arena.offset(address);
         slot.link_unit(address);
-        Added::Code(slot)
+        Ok(Added::Code(slot))
     }
 
     /// Whether what was translated under `generation` is still what the guest has there.
@@ -320,7 +323,8 @@ impl Cache {
 
     /// Says how many executions of an address are left before it is worth more than it got.
     pub fn set_heat(&self, pc: u64, heat: i32) {
-        if let Some(slot) = self.lock().places.get(&pc).and_then(|place| place.slot) {
+        let inner = self.lock();
+        if let Some(slot) = inner.places.find(pc).and_then(|id| inner.places[id].slot) {
             slot.set_heat(heat);
         }
     }
@@ -338,7 +342,9 @@ impl Cache {
     /// The link slot for exits to `pc`, or `None` when the arena is full. It is good for code that is inserted under
     /// the generation of now.
     pub fn link_slot(&self, pc: u64) -> Option<SlotPointer> {
-        self.lock().slot(pc)
+        let mut inner = self.lock();
+        let id = inner.places.add(pc);
+        inner.slot(id)
     }
 
     /// Publishes the compiled region of an entry and links every exit to it, unless code that it came from changed since
@@ -348,19 +354,20 @@ impl Cache {
         if !inner.history.spares(&coverage.ranges, generation) {
             return None;
         }
-        let place = inner.places.get(&pc).filter(|place| !matches!(place.block, Block::Unknown))?;
-        let slot = place.slot?;
-        if place.region.is_some() {
+        let id = inner.places.find(pc).filter(|&id| inner.places[id].block != Block::Unknown)?;
+        let slot = inner.places[id].slot?;
+        if inner.regions.contains_key(&pc) {
             return Some(slot);
         }
         let base = inner.arena.add_code(pc, &mut code, Maker::Cranelift)?;
-        inner.dependants.add(Dependant::Region(pc), &coverage.ranges);
-        for block in &coverage.blocks {
-            if let Some(place) = inner.places.get_mut(block) {
-                place.copies += 1;
+        inner.dependants.add(Dependant::region(id), &coverage.ranges);
+        for &block in &coverage.blocks {
+            if let Some(id) = inner.places.find(block) {
+                let copies = &mut inner.places[id].copies;
+                *copies = copies.saturating_add(1);
             }
         }
-        inner.places.entry(pc).or_default().region = Some(coverage.ranges.into_boxed_slice());
+        inner.regions.insert(pc, coverage.ranges.into_boxed_slice());
         slot.link(base + code.entry as u64, inner.settings.spill);
         Some(slot)
     }
@@ -370,8 +377,8 @@ impl Cache {
         let mut inner = self.lock();
         self.count_invalidation(&mut inner, range.clone());
         let before = inner.changes.count();
-        for pc in inner.dependants.on(&range) {
-            inner.forget(pc, &range);
+        for id in inner.dependants.on(&range) {
+            inner.forget(id, &range);
         }
         if inner.changes.count() != before {
             self.publish_changes(&inner);
@@ -382,9 +389,8 @@ impl Cache {
     pub fn discard_code(&self) {
         let mut inner = self.lock();
         self.count_invalidation(&mut inner, 0..u64::MAX);
-        let compiled: Vec<u64> =
-            inner.places.iter().filter(|(_, place)| place.region.is_some()).map(|(&pc, _)| pc).collect();
-        compiled.into_iter().for_each(|pc| inner.unlink(pc));
+        let compiled: Vec<PlaceId> = inner.regions.keys().filter_map(|&pc| inner.places.find(pc)).collect();
+        compiled.into_iter().for_each(|id| inner.unlink(id));
         inner.changes.forget_everything();
         self.publish_changes(&inner);
     }
@@ -408,8 +414,10 @@ impl Cache {
         inner.changes.forget_everything();
         // Threads keep entries and jump caches, and are in code that exits through the slots.
         let spill = inner.settings.spill;
-        inner.places.values().filter_map(|place| place.slot).for_each(|slot| slot.unlink(spill));
-        inner.places.clear();
+        inner.places.iter().filter_map(|place| place.slot).for_each(|slot| slot.unlink(spill));
+        inner.places = Places::default();
+        inner.entries.clear();
+        inner.regions.clear();
         inner.dependants.clear();
         (inner.blocks, inner.slots) = (0, 0);
         inner.arena.turn(inner.changes.count());
@@ -460,11 +468,11 @@ impl Cache {
 }
 
 impl Inner {
-    /// The link slot of `pc`, or `None` when the arena is full.
-    fn slot(&mut self, pc: u64) -> Option<SlotPointer> {
-        let place = self.places.entry(pc).or_default();
+    /// The link slot of a place, or `None` when the arena is full.
+    fn slot(&mut self, id: PlaceId) -> Option<SlotPointer> {
+        let place = &mut self.places[id];
         if place.slot.is_none() {
-            place.slot = self.arena.add_slot(LinkSlot::new(pc, self.settings.spill));
+            place.slot = self.arena.add_slot(LinkSlot::new(place.pc, self.settings.spill));
             let slot = place.slot?;
             slot.set_heat(self.settings.heat);
             self.slots += 1;
@@ -472,48 +480,57 @@ impl Inner {
         place.slot
     }
 
-    /// Says what the block at `pc` is, which comes from these guest bytes.
-    fn set_block(&mut self, pc: u64, block: Block, range: Range<u64>) {
-        let place = self.places.entry(pc).or_default();
-        match std::mem::replace(&mut place.block, block).range(pc) {
-            Some(before) => self.dependants.remove(Dependant::Block(pc), &[before]),
-            None => self.blocks += 1,
-        }
-        self.dependants.add(Dependant::Block(pc), &[range]);
+    /// Says what the block of a place is, which comes from these guest bytes.
+    fn set_block(&mut self, id: PlaceId, block: Block, range: &Range<u64>) {
+        self.drop_block(id);
+        let place = &mut self.places[id];
+        (place.block, place.length) = (block, (range.end - range.start) as u16);
+        self.blocks += 1;
+        self.dependants.add(Dependant::block(id), std::slice::from_ref(range));
     }
 
-    /// Forgets what was translated at `pc`, as far as it comes from a range.
-    fn forget(&mut self, pc: u64, range: &Range<u64>) {
-        let Some(place) = self.places.get_mut(&pc) else { return };
+    fn drop_block(&mut self, id: PlaceId) {
+        let place = &mut self.places[id];
+        match std::mem::replace(&mut place.block, Block::Unknown) {
+            Block::Unknown => return,
+            Block::Steps => drop(self.entries.remove(&place.pc)),
+            Block::Unit => {}
+        }
+        self.blocks -= 1;
+        self.dependants.remove(Dependant::block(id), &[place.range()]);
+    }
+
+    /// Forgets what was translated at a place, as far as it comes from a range.
+    fn forget(&mut self, id: PlaceId, range: &Range<u64>) {
+        let place = &self.places[id];
+        let (pc, bytes) = (place.pc, place.range());
         let overlaps = |r: &Range<u64>| r.start < range.end && range.start < r.end;
-        let region = place.region.as_ref().is_some_and(|ranges| ranges.iter().any(overlaps));
-        let block = place.block.range(pc).filter(overlaps);
-        if !region && block.is_none() {
-            return;
+        let region = self.regions.get(&pc).is_some_and(|ranges| ranges.iter().any(overlaps));
+        let block = place.block != Block::Unknown && overlaps(&bytes);
+        if block {
+            self.drop_block(id);
         }
-        if let Some(bytes) = block {
-            place.block = Block::Unknown;
-            self.blocks -= 1;
-            self.dependants.remove(Dependant::Block(pc), &[bytes]);
+        if block || region {
+            self.unlink(id);
+            self.changes.forget(pc);
         }
-        self.unlink(pc);
-        self.changes.forget(pc);
     }
 
-    /// Takes the compiled region at `pc` out of use: what is left is the block.
-    fn unlink(&mut self, pc: u64) {
+    /// Takes the compiled region of a place out of use: what is left is the block.
+    fn unlink(&mut self, id: PlaceId) {
         let Settings { heat, spill, .. } = self.settings;
-        let Some(place) = self.places.get_mut(&pc) else { return };
+        let place = &mut self.places[id];
+        place.copies = 0;
+        let pc = place.pc;
         if let Some(slot) = place.slot {
             match place.block {
-                Block::Unit { code, .. } => slot.link_unit(code),
-                Block::Unknown | Block::Steps(_) => slot.unlink(spill),
+                Block::Unit => slot.link_unit(self.arena.address(place.unit)),
+                Block::Unknown | Block::Steps => slot.unlink(spill),
             }
             slot.set_heat(heat);
         }
-        place.copies = 0;
-        if let Some(ranges) = place.region.take() {
-            self.dependants.remove(Dependant::Region(pc), &ranges);
+        if let Some(ranges) = self.regions.remove(&pc) {
+            self.dependants.remove(Dependant::region(id), &ranges);
         }
     }
 }
