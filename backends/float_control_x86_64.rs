@@ -49,6 +49,17 @@ impl FloatControl {
         }
     }
 
+    /// The flags that the calling thread's floating-point unit has raised since the last call, as AArch64 has them in
+    /// FPSR: IOC, DZC, OFC, UFC, IXC in bits 0 to 4. Philae's own arithmetic raises them, too.
+    pub fn take_flags() -> u32 {
+        let mut mxcsr = 0u32;
+        // SAFETY: MXCSR is stored to a variable.
+        unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut mxcsr, options(nostack)) };
+        Self::DEFAULT.load();
+        // SDM volume 1, 10.2.3: invalid, denormal, divide by zero, overflow, underflow, precision.
+        mxcsr & 1 | mxcsr >> 1 & 0x1e
+    }
+
     fn load(self) {
         // SAFETY: the value has no reserved bit, and all exceptions are masked.
         unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const self.0, options(nostack, readonly)) };

@@ -15,6 +15,7 @@ use crate::{disassemble, exec, spawn, tier, translate};
 use philae_backends::compiled::CompileError;
 use philae_backends::cranelift::{Compiler, Recovery};
 use philae_backends::{Exit, FloatControl, baseline, link};
+use philae_ir::state::aarch64;
 use philae_ir::{Arch, ExitReason};
 use philae_syscalls::signal::{self, Delivery, FaultContext, SigInfo};
 use philae_syscalls::{Then, arch as abi, strace, system_call, table, uaccess};
@@ -313,6 +314,7 @@ impl Thread {
                 let line = exit.argument & !63;
                 self.runtime.forget(line..line + 64);
             }
+            ExitReason::ExactFloats => self.require_exact_floats(),
             ExitReason::Fault => self.memory_fault(exit.argument),
             ExitReason::FetchFault => {
                 let mapped = self.task.mm.find(exit.argument).is_some();
@@ -343,6 +345,14 @@ impl Thread {
             }
         }
         None
+    }
+
+    /// From now on, all floating-point modes and flags are followed. Until now, flags were those of the host's units.
+    fn require_exact_floats(&mut self) {
+        if self.runtime.require_exact_floats() {
+            let status = self.cpu.get(aarch64::FPSR) | u64::from(FloatControl::take_flags());
+            self.cpu.set(aarch64::FPSR, status);
+        }
     }
 
     /// Passes a fault of the guest's own on, as the host saw it.
@@ -395,7 +405,12 @@ impl Thread {
             self.runtime.require_exactness();
         }
         match outcome.then {
-            Then::Continue | Then::SigReturn => {}
+            Then::Continue => {}
+            Then::SigReturn => {
+                if self.task.arch == Arch::Aarch64 && self.cpu.get(aarch64::FPCR) & aarch64::SPECIAL_FPCR != 0 {
+                    self.require_exact_floats();
+                }
+            }
             Then::Restart => self.restarts = true,
             Then::Thread(child) => spawn::thread(self, *child),
             Then::Fork(child) => spawn::process(self, &child),

@@ -7,7 +7,7 @@ use crate::tier;
 use crate::trace::{Log, Stats};
 use philae_backends::baseline::spill_address;
 use philae_backends::cranelift::{Compiler, Exactness};
-use philae_ir::Arch;
+use philae_ir::{Arch, Floats};
 use std::fs::File;
 use std::ops::Range;
 use std::sync::Mutex;
@@ -32,6 +32,7 @@ pub struct Runtime {
     /// Philae's own program file, for execve; `None` where it could not be opened.
     pub own_file: Option<File>,
     exact: AtomicBool,
+    exact_floats: AtomicBool,
 }
 
 impl Runtime {
@@ -49,12 +50,28 @@ impl Runtime {
             stats: Stats::default(),
             own_file,
             exact: AtomicBool::new(false),
+            exact_floats: AtomicBool::new(false),
         })
     }
 
     /// What compiled code owes a fault: everything once the guest can see its registers in a handler, the pc before.
     pub fn exactness(&self) -> Exactness {
         if self.exact.load(Ordering::Acquire) { Exactness::Exact } else { Exactness::Relaxed }
+    }
+
+    /// How floating point is lifted: in full once the guest has looked at its flags or chosen an unusual mode.
+    pub fn floats(&self) -> Floats {
+        if self.exact_floats.load(Ordering::Acquire) { Floats::Exact } else { Floats::Plain }
+    }
+
+    /// The guest looks at floating-point flags or chooses an unusual mode: what was lifted without them goes. Says
+    /// whether it is the first time.
+    pub fn require_exact_floats(&self) -> bool {
+        let first = !self.exact_floats.swap(true, Ordering::AcqRel);
+        if first {
+            self.cache.invalidate(0..u64::MAX);
+        }
+        first
     }
 
     /// Guest memory changes: what was translated from this range goes.

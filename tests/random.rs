@@ -21,9 +21,11 @@ mod sandbox;
 #[path = "random/wire.rs"]
 mod wire;
 
-use draw::{Form, PLACE, PLACES, Piece, Random, SPECIAL_FPCR, is_compared, is_memory};
-use engines::{Engine, Engines, is_defined};
+use draw::{Form, PLACE, PLACES, Piece, Random, is_compared, is_memory};
+use engines::{Engine, Engines, depends_on_floats, is_defined};
 use philae_frontends::aarch64::{Class, class_of, classes};
+use philae_ir::Floats;
+use philae_ir::state::aarch64::SPECIAL_FPCR;
 use sandbox::{CODE, SIZE};
 use std::collections::BTreeMap;
 use std::env;
@@ -75,12 +77,16 @@ struct Report {
 }
 
 impl Report {
-    fn add(&mut self, piece: &Piece, seed: u32, engine: Engine, what: &str) {
+    fn add(&mut self, piece: &Piece, seed: u32, (engine, floats): (Engine, Floats), what: &str) {
         let count = self.differences.entry(piece.class.name).or_default();
         *count += 1;
         if *count <= SHOWN as u64 {
             let (word, form) = (piece.word, form_name(piece.form));
-            println!("FAIL {}: {word:08x} {form} {seed:x}, {engine:?}: {}\n{what}", piece.class.name, text_of(word));
+            println!(
+                "FAIL {}: {word:08x} {form} {seed:x}, {engine:?}, {floats:?}: {}\n{what}",
+                piece.class.name,
+                text_of(word)
+            );
         }
     }
 
@@ -103,11 +109,11 @@ fn text_of(word: u32) -> String {
 }
 
 /// Where `got` is not what the oracle says; FPSR where it is kept.
-fn differences(start: &Machine, wanted: &Machine, got: &Machine) -> String {
+fn differences(start: &Machine, wanted: &Machine, got: &Machine, floats: Floats) -> String {
     let mut text = String::new();
     let items = start.items().into_iter().zip(wanted.items()).zip(got.items());
     for (((name, before), (_, wanted)), (_, got)) in items {
-        if wanted != got && name != "fpsr" {
+        if wanted != got && (name != "fpsr" || floats == Floats::Exact) {
             let _ = writeln!(text, "     {name}={got:x}, wanted {wanted:x}, before {before:x}");
         }
     }
@@ -128,29 +134,45 @@ fn compare(engines: &mut Engines, chosen: &[Engine], batch: &[Question], wanted:
         let starts: Vec<Start> = question.starts(place).collect();
         let wanted = &wanted[next..next + starts.len()];
         next += starts.len();
-        for &engine in chosen {
-            let prepared = match engines.prepare(piece, place, &code, engine) {
-                Ok(prepared) => prepared,
-                Err(what) => {
-                    report.add(piece, 0, engine, &what);
-                    continue;
-                }
+        let exact = depends_on_floats(piece, place, &code);
+        for floats in [Floats::Plain, Floats::Exact].into_iter().filter(|&floats| exact || floats == Floats::Plain) {
+            for &engine in chosen {
+                let case = Case { piece, place, code: &code, way: (engine, floats), seeds: &question.seeds };
+                case.compare(engines, &starts, wanted, report);
+            }
+        }
+    }
+}
+
+/// A piece and a way through Philae.
+struct Case<'a> {
+    piece: &'a Piece,
+    place: u64,
+    code: &'a [u8],
+    way: (Engine, Floats),
+    seeds: &'a [u32],
+}
+
+impl Case<'_> {
+    fn compare(&self, engines: &mut Engines, starts: &[Start], wanted: &[Machine], report: &mut Report) {
+        let (engine, floats) = self.way;
+        let prepared = match engines.prepare(self.piece, self.place, self.code, self.way) {
+            Ok(prepared) => prepared,
+            Err(what) => return report.add(self.piece, 0, self.way, &what),
+        };
+        for ((start, wanted), &seed) in starts.iter().zip(wanted).zip(self.seeds) {
+            let inexact_fault = engine == Engine::Relaxed && wanted.fault != 0;
+            if floats == Floats::Plain && start.machine.fpcr & SPECIAL_FPCR != 0 || inexact_fault {
+                continue;
+            }
+            let what = match engines.run(&prepared, self.piece, self.place, &start.machine) {
+                Ok(None) => continue,
+                Ok(Some(got)) => differences(&start.machine, wanted, &got, floats),
+                Err(what) => what,
             };
-            for ((start, wanted), &seed) in starts.iter().zip(wanted).zip(&question.seeds) {
-                let inexact_fault = engine == Engine::Relaxed && wanted.fault != 0;
-                if start.machine.fpcr & SPECIAL_FPCR != 0 || inexact_fault {
-                    continue;
-                }
-                report.compared += 1;
-                match engines.run(&prepared, piece, place, &start.machine) {
-                    Ok(got) => {
-                        let what = differences(&start.machine, wanted, &got);
-                        if !what.is_empty() {
-                            report.add(piece, seed, engine, &what);
-                        }
-                    }
-                    Err(what) => report.add(piece, seed, engine, &what),
-                }
+            report.compared += 1;
+            if !what.is_empty() {
+                report.add(self.piece, seed, self.way, &what);
             }
         }
     }

@@ -1,9 +1,11 @@
 //! FEAT_BF16: binary32 without its 16 low bits.
 
+use super::exact::{self, Narrowed, Shape};
 use super::helpers::{helpers, odd_single, round_to_format};
 use super::operand::{Lifted, set_v, v};
 use super::simd::{Form, lane_mask, sources, write, write_narrow};
 use super::simd_wide::element;
+use super::softfloat::{BRAIN, SINGLE};
 use super::word::Word;
 use crate::lift::Lift;
 use philae_ir::{CpuState, NanRule, Ty, Value};
@@ -105,6 +107,11 @@ fn matrix_lanes(_state: &mut CpuState, [d, n, m]: [u128; 3]) -> u128 {
 
 /// BFCVT.
 pub(super) fn bfcvt(w: Word, l: &mut Lift<'_>) -> Lifted {
+    if exact::is_on(l) {
+        let n = exact::whole(l, w.rn());
+        let result = exact::convert(l, (SINGLE, BRAIN), 1, Narrowed::Rounded, n);
+        return exact::write(w, l, Shape::scalar(16), result);
+    }
     let n = v(l, Ty::F32, w.rn());
     let result = l.b.call(&NARROW, &[n]);
     set_v(l, Ty::I16, w.rd(), result);
@@ -114,7 +121,11 @@ pub(super) fn bfcvt(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// BFCVTN, BFCVTN2.
 pub(super) fn bfcvtn(w: Word, l: &mut Lift<'_>) -> Lifted {
     let n = v(l, Ty::V128, w.rn());
-    let result = l.b.call(&NARROW_LANES, &[n]);
+    let result = if exact::is_on(l) {
+        exact::convert(l, (SINGLE, BRAIN), 4, Narrowed::Rounded, n)
+    } else {
+        l.b.call(&NARROW_LANES, &[n])
+    };
     write_narrow(w, l, result);
     Ok(())
 }
@@ -160,7 +171,11 @@ fn promoted(w: Word, l: &mut Lift<'_>, value: Value) -> Value {
 fn multiply_add(w: Word, l: &mut Lift<'_>, n: Value, m: Value) -> Lifted {
     let (n, m) = (promoted(w, l, n), promoted(w, l, m));
     let d = v(l, Ty::V128, w.rd());
-    let result = l.b.fmul_add(Ty::F32X4, NanRule::Arm, n, m, d);
+    let result = if exact::is_on(l) {
+        exact::fused_value(l, Shape::of(Form::Full, 32), d, n, m)
+    } else {
+        l.b.fmul_add(Ty::F32X4, NanRule::Arm, n, m, d)
+    };
     set_v(l, Ty::V128, w.rd(), result);
     Ok(())
 }

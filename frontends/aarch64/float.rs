@@ -4,10 +4,12 @@
 //! instruction names its rounding. Halves are computed as doubles, which hold every result of theirs closely enough
 //! that the one rounding back is the right one.
 
+use super::exact::{self, Narrowed, Operation, Shape};
 use super::flags::{holds, set, set_if};
 use super::half;
 use super::helpers;
 use super::operand::{Lifted, Sign, float_immediate, half_immediate, reg, require, set_reg, set_v, v, x};
+use super::softfloat;
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
 use philae_ir::state::aarch64::V;
@@ -83,6 +85,9 @@ fn ftype(w: Word) -> Result<Ty, LiftError> {
 /// FADD, FSUB, FMUL, FDIV, FMAX, FMIN, FMAXNM, FMINNM.
 pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     let format = Format::of(w)?;
+    if exact::is_on(l) {
+        return exact::sources(w, l, Shape::of_scalar(w), Operation::of(op));
+    }
     let n = read(l, format, w.rn());
     let m = read(l, format, w.rm());
     let result = l.b.float2(op, format.ty(), NanRule::Arm, n, m);
@@ -93,6 +98,13 @@ pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
 /// FNMUL: the sign changes after the product is rounded, a NaN's too.
 pub(super) fn fnmul(w: Word, l: &mut Lift<'_>) -> Lifted {
     let format = Format::of(w)?;
+    if exact::is_on(l) {
+        let shape = Shape::of_scalar(w);
+        let (n, m) = (exact::whole(l, w.rn()), exact::whole(l, w.rm()));
+        let product = exact::two(l, shape, Operation::Mul, 0, n, m);
+        let result = exact::negated(l, format.stored().bits(), product);
+        return exact::write(w, l, shape, result);
+    }
     let n = read(l, format, w.rn());
     let m = read(l, format, w.rm());
     let product = l.b.float2(Op::Fmul, format.ty(), NanRule::Arm, n, m);
@@ -137,17 +149,29 @@ fn negated(b: &mut Builder<'_>, ty: Ty, value: Value) -> Value {
 
 /// FSQRT.
 pub(super) fn fsqrt(w: Word, l: &mut Lift<'_>) -> Lifted {
+    Format::of(w)?;
+    if exact::is_on(l) {
+        return exact::source(w, l, Shape::of_scalar(w), Operation::Sqrt);
+    }
     unary(w, l, |b, ty, n| b.fsqrt(ty, NanRule::Arm, n))
 }
 
 /// FRINTN, FRINTP, FRINTM, FRINTZ, FRINTA, FRINTX, FRINTI.
 pub(super) fn round(w: Word, l: &mut Lift<'_>, rounding: Rounding) -> Lifted {
+    Format::of(w)?;
+    if exact::is_on(l) {
+        let operation = if w.bits(17, 15) == 0b110 { Operation::RoundExact } else { Operation::Round };
+        return exact::rounded(w, l, Shape::of_scalar(w), operation, rounding);
+    }
     unary(w, l, |b, ty, n| b.fround(ty, rounding, n))
 }
 
 /// FMADD, FMSUB, FNMADD, FNMSUB: o1 (bit 21) negates the addend, o1 ≠ o0 (bit 15) the first factor.
 pub(super) fn multiply_add(w: Word, l: &mut Lift<'_>) -> Lifted {
     let format = Format::of(w)?;
+    if exact::is_on(l) {
+        return multiply_add_exactly(w, l, format);
+    }
     let ty = format.ty();
     let mut n = read(l, format, w.rn());
     let m = read(l, format, w.rm());
@@ -163,9 +187,30 @@ pub(super) fn multiply_add(w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
+fn multiply_add_exactly(w: Word, l: &mut Lift<'_>, format: Format) -> Lifted {
+    let (shape, bits) = (Shape::of_scalar(w), format.stored().bits());
+    let [mut n, m, mut a] = [w.rn(), w.rm(), w.ra()].map(|register| exact::whole(l, register));
+    if w.is_set(21) != w.is_set(15) {
+        n = exact::negated(l, bits, n);
+    }
+    if w.is_set(21) {
+        a = exact::negated(l, bits, a);
+    }
+    let result = exact::fused_value(l, shape, a, n, m);
+    exact::write(w, l, shape, result)
+}
+
 /// FCMP, FCMPE: with Rm, or with zero where bit 3 is set.
 pub(super) fn compare(w: Word, l: &mut Lift<'_>) -> Lifted {
     let format = Format::of(w)?;
+    if exact::is_on(l) {
+        let n = exact::whole(l, w.rn());
+        let m = if w.is_set(3) { l.b.wide_const(Ty::V128, 0) } else { exact::whole(l, w.rm()) };
+        let bits = exact::compare(w, l, n, m, None);
+        let flags = l.b.flags_from_bits(bits);
+        set(l, flags);
+        return Ok(());
+    }
     let n = read(l, format, w.rn());
     let m = if w.is_set(3) { l.b.iconst(format.ty(), 0) } else { read(l, format, w.rm()) };
     let flags = l.b.flags_fcmp(format.ty(), n, m, RELATIONS);
@@ -176,6 +221,14 @@ pub(super) fn compare(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// FCCMP, FCCMPE.
 pub(super) fn conditional_compare(w: Word, l: &mut Lift<'_>) -> Lifted {
     let format = Format::of(w)?;
+    if exact::is_on(l) {
+        let (n, m) = (exact::whole(l, w.rn()), exact::whole(l, w.rm()));
+        let takes_place = holds(l, w.bits(15, 12));
+        let bits = exact::compare(w, l, n, m, Some(takes_place));
+        let flags = l.b.flags_from_bits(bits);
+        set_if(w, l, flags);
+        return Ok(());
+    }
     let n = read(l, format, w.rn());
     let m = read(l, format, w.rm());
     let flags = l.b.flags_fcmp(format.ty(), n, m, RELATIONS);
@@ -253,14 +306,26 @@ pub(super) fn fmov_from_high(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// FCVT between single and double.
 pub(super) fn fcvt(w: Word, l: &mut Lift<'_>, to: Ty) -> Lifted {
     let from = ftype(w)?;
+    if exact::is_on(l) {
+        return convert_exactly(w, l, (from.bits(), to.bits()));
+    }
     let n = v(l, from, w.rn());
     let result = if to == Ty::F64 { l.b.fpromote(to, n) } else { l.b.fdemote(to, n) };
     set_v(l, to, w.rd(), result);
     Ok(())
 }
 
+fn convert_exactly(w: Word, l: &mut Lift<'_>, (from, to): (u32, u32)) -> Lifted {
+    let n = exact::whole(l, w.rn());
+    let result = exact::convert(l, (softfloat::Format::of(from), softfloat::Format::of(to)), 1, Narrowed::Rounded, n);
+    exact::write(w, l, Shape::scalar(to), result)
+}
+
 /// FCVT from half precision.
 pub(super) fn fcvt_from_half(w: Word, l: &mut Lift<'_>, to: Ty) -> Lifted {
+    if exact::is_on(l) {
+        return convert_exactly(w, l, (16, to.bits()));
+    }
     let n = l.b.get(Ty::I16, V[w.rn()]);
     let helper = if to == Ty::F64 { &helpers::HALF_TO_DOUBLE } else { &helpers::HALF_TO_SINGLE };
     let result = l.b.call(helper, &[n]);
@@ -271,6 +336,9 @@ pub(super) fn fcvt_from_half(w: Word, l: &mut Lift<'_>, to: Ty) -> Lifted {
 /// FCVT to half precision.
 pub(super) fn fcvt_to_half(w: Word, l: &mut Lift<'_>) -> Lifted {
     let from = ftype(w)?;
+    if exact::is_on(l) {
+        return convert_exactly(w, l, (from.bits(), 16));
+    }
     let n = v(l, from, w.rn());
     let helper = if from == Ty::F64 { &helpers::DOUBLE_TO_HALF } else { &helpers::SINGLE_TO_HALF };
     let result = l.b.call(helper, &[n]);
@@ -280,11 +348,30 @@ pub(super) fn fcvt_to_half(w: Word, l: &mut Lift<'_>) -> Lifted {
 
 /// FCVTNS to FCVTZU into a general register.
 pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding) -> Lifted {
-    let to = w.sf();
-    let n = read(l, Format::of(w)?, w.rn());
+    let (to, format) = (w.sf(), Format::of(w)?);
+    if exact::is_on(l) {
+        return to_fixed_exactly(w, l, sign, rounding, 0);
+    }
+    let n = read(l, format, w.rn());
     let result = round_to(l, to, sign, rounding, n);
     set_reg(l, to, w.rd(), result);
     Ok(())
+}
+
+/// A scalar as an integer with `fraction` bits behind the point in a general register.
+fn to_fixed_exactly(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding, fraction: u32) -> Lifted {
+    let to = w.sf();
+    let n = exact::whole(l, w.rn());
+    let result = exact::to_fixed(l, Shape::of_scalar(w), sign, rounding, (to.bits(), fraction), n);
+    let result = exact::integer(l, to.bits(), result);
+    set_reg(l, to, w.rd(), result);
+    Ok(())
+}
+
+/// A general register, an integer with `fraction` bits behind the point, as a scalar.
+fn from_fixed_exactly(w: Word, l: &mut Lift<'_>, sign: Sign, fraction: u32) -> Lifted {
+    let n = reg(l, w.sf(), w.rn());
+    exact::from_fixed(w, l, Shape::of_scalar(w), sign, (w.sf().bits(), fraction), n)
 }
 
 /// `value` as an integer of the type or shape `to`.
@@ -298,6 +385,9 @@ pub(super) fn round_to(l: &mut Lift<'_>, to: Ty, sign: Sign, rounding: Rounding,
 /// SCVTF, UCVTF from a general register.
 pub(super) fn from_integer(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
     let format = Format::of(w)?;
+    if exact::is_on(l) {
+        return from_fixed_exactly(w, l, sign, 0);
+    }
     if format == Format::Half {
         half_from_fixed(w, l, sign, 0);
         return Ok(());
@@ -345,6 +435,9 @@ pub(super) fn power_of_two(ty: Ty, exponent: i32) -> u64 {
 /// FCVTZS, FCVTZU (scalar, fixed-point). Scaling is exact, or overflows to an infinity that saturates as well.
 pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
     let (format, to, fraction) = (Format::of(w)?, w.sf(), fraction_bits(w)?);
+    if exact::is_on(l) {
+        return to_fixed_exactly(w, l, sign, Rounding::Zero, fraction);
+    }
     let from = format.ty();
     let n = read(l, format, w.rn());
     let scale = l.b.iconst(from, power_of_two(from, fraction as i32));
@@ -357,6 +450,9 @@ pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
 /// SCVTF, UCVTF (scalar, fixed-point). The one rounding is that of the conversion: scaling down stays normal.
 pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
     let (format, from, fraction) = (Format::of(w)?, w.sf(), fraction_bits(w)?);
+    if exact::is_on(l) {
+        return from_fixed_exactly(w, l, sign, fraction);
+    }
     if format == Format::Half {
         half_from_fixed(w, l, sign, fraction);
         return Ok(());
@@ -373,6 +469,9 @@ pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
 /// FRINT32Z, FRINT32X, FRINT64Z, FRINT64X: what does not fit an integer of so many bits becomes its smallest.
 pub(super) fn round_within(w: Word, l: &mut Lift<'_>, rounding: Rounding, bits: u32) -> Lifted {
     let ty = ftype(w)?;
+    if exact::is_on(l) {
+        return exact::rounded(w, l, Shape::of_scalar(w), Operation::round_within(bits), rounding);
+    }
     let n = v(l, ty, w.rn());
     let rounded = l.b.fround(ty, rounding, n);
     let limit = l.b.iconst(ty, power_of_two(ty, bits as i32 - 1));
@@ -388,7 +487,8 @@ pub(super) fn round_within(w: Word, l: &mut Lift<'_>, rounding: Rounding, bits: 
 /// FJCVTZS: the low 32 bits of the truncated number; Z tells whether that is the number itself.
 pub(super) fn fjcvtzs(w: Word, l: &mut Lift<'_>) -> Lifted {
     let n = v(l, Ty::F64, w.rn());
-    let both = l.b.call(&helpers::JAVASCRIPT_CONVERT, &[n]);
+    let helper = if exact::is_on(l) { &exact::JAVASCRIPT } else { &helpers::JAVASCRIPT_CONVERT };
+    let both = l.b.call(helper, &[n]);
     let result = l.b.trunc(Ty::I32, both);
     let exact = l.b.lshr_imm(Ty::I64, both, 32);
     let z = l.b.shl_imm(Ty::I64, exact, 2);

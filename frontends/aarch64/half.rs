@@ -3,12 +3,13 @@
 //! Lanes are computed as doubles, which hold every sum, product and fused sum of halves closely enough that the one
 //! rounding back to a half is the right one, and keep sign, payload and kind of NaNs.
 
+use super::exact::{self, Operation, Shape};
 use super::float::power_of_two;
 use super::helpers::{double_to_half, helpers, widen_half};
 use super::operand::{Lifted, Sign, v};
 use super::simd::{Form, lane_mask, sources, splat, write};
 use super::simd_arith::neighbours_of_sources;
-use super::simd_float::Fused;
+use super::simd_float::{Fused, absolute_difference_exactly, compare_exactly, reduce_exactly, round_exactly};
 use super::word::Word;
 use crate::lift::Lift;
 use philae_ir::eval::eval_op;
@@ -150,6 +151,9 @@ fn finish(w: Word, l: &mut Lift<'_>, result: Value) -> Lifted {
 
 /// Vd = op(Vn, Vm): FADD, FSUB, FMUL, FDIV, FMAX, FMIN, FMAXNM, FMINNM.
 pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
+    if exact::is_on(l) {
+        return exact::sources(w, l, Shape::of_halves(w), Operation::of(op));
+    }
     let (n, m) = sources(w, l, SHAPE);
     let result = compute(l, op, n, m);
     finish(w, l, result)
@@ -157,6 +161,9 @@ pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
 
 /// Vd = helper(Vn, Vm): FMULX, FRECPS, FRSQRTS.
 pub(super) fn binary_helper(w: Word, l: &mut Lift<'_>, helper: &'static Helper) -> Lifted {
+    if exact::is_on(l) {
+        return exact::sources(w, l, Shape::of_halves(w), Operation::step(helper));
+    }
     let (n, m) = sources(w, l, SHAPE);
     let result = l.b.call(helper, &[n, m]);
     finish(w, l, result)
@@ -188,6 +195,9 @@ pub(super) fn fneg(w: Word, l: &mut Lift<'_>) -> Lifted {
 
 /// FABD.
 pub(super) fn fabd(w: Word, l: &mut Lift<'_>) -> Lifted {
+    if exact::is_on(l) {
+        return absolute_difference_exactly(w, l, Shape::of_halves(w));
+    }
     let (n, m) = sources(w, l, SHAPE);
     let difference = compute(l, Op::Fsub, n, m);
     let result = absolute(l, difference);
@@ -196,6 +206,9 @@ pub(super) fn fabd(w: Word, l: &mut Lift<'_>) -> Lifted {
 
 /// FSQRT.
 pub(super) fn fsqrt(w: Word, l: &mut Lift<'_>) -> Lifted {
+    if exact::is_on(l) {
+        return exact::source(w, l, Shape::of_halves(w), Operation::Sqrt);
+    }
     let n = v(l, SHAPE, w.rn());
     let result = l.b.call(&ROOT, &[n]);
     finish(w, l, result)
@@ -203,6 +216,9 @@ pub(super) fn fsqrt(w: Word, l: &mut Lift<'_>) -> Lifted {
 
 /// FRECPE, FRSQRTE, FRECPX: helpers that take the lane width.
 pub(super) fn estimate(w: Word, l: &mut Lift<'_>, helper: &'static Helper) -> Lifted {
+    if exact::is_on(l) {
+        return exact::source(w, l, Shape::of_halves(w), Operation::estimate(helper));
+    }
     let n = v(l, SHAPE, w.rn());
     let bits = l.b.c64(16);
     let result = l.b.call(helper, &[n, bits]);
@@ -210,6 +226,9 @@ pub(super) fn estimate(w: Word, l: &mut Lift<'_>, helper: &'static Helper) -> Li
 }
 
 fn multiply_add(w: Word, l: &mut Lift<'_>, kind: Fused, n: Value, m: Value) -> Lifted {
+    if exact::is_on(l) {
+        return exact::fused_lanes(w, l, Shape::of_halves(w), kind, n, m);
+    }
     let n = if kind == Fused::Sub { negated(l, n) } else { n };
     let d = v(l, SHAPE, w.rd());
     let result = l.b.call(&FUSED, &[n, m, d]);
@@ -236,10 +255,19 @@ pub(super) fn fused_element(w: Word, l: &mut Lift<'_>, kind: Fused) -> Lifted {
     multiply_add(w, l, kind, n, m)
 }
 
+fn binary_exactly(w: Word, l: &mut Lift<'_>, operation: Operation, n: Value, m: Value) -> Lifted {
+    let shape = Shape::of_halves(w);
+    let result = exact::two(l, shape, operation, 0, n, m);
+    exact::write(w, l, shape, result)
+}
+
 /// FMUL (by element).
 pub(super) fn fmul_element(w: Word, l: &mut Lift<'_>) -> Lifted {
     let n = v(l, SHAPE, w.rn());
     let m = element(w, l);
+    if exact::is_on(l) {
+        return binary_exactly(w, l, Operation::Mul, n, m);
+    }
     let result = compute(l, Op::Fmul, n, m);
     finish(w, l, result)
 }
@@ -248,6 +276,9 @@ pub(super) fn fmul_element(w: Word, l: &mut Lift<'_>) -> Lifted {
 pub(super) fn fmulx_element(w: Word, l: &mut Lift<'_>) -> Lifted {
     let n = v(l, SHAPE, w.rn());
     let m = element(w, l);
+    if exact::is_on(l) {
+        return binary_exactly(w, l, Operation::MulExtended, n, m);
+    }
     let result = l.b.call(&MULTIPLY_EXTENDED, &[n, m]);
     finish(w, l, result)
 }
@@ -267,6 +298,9 @@ pub(super) fn compare(w: Word, l: &mut Lift<'_>, magnitude: Magnitude, cond: Flo
     if magnitude == Magnitude::Absolute {
         (n, m) = (absolute(l, n), absolute(l, m));
     }
+    if exact::is_on(l) {
+        return compare_exactly(w, l, Shape::of_halves(w), cond, n, m);
+    }
     let cond = l.b.c64(cond as u64);
     let result = l.b.call(&COMPARE, &[n, m, cond]);
     finish(w, l, result)
@@ -276,6 +310,9 @@ pub(super) fn compare(w: Word, l: &mut Lift<'_>, magnitude: Magnitude, cond: Flo
 pub(super) fn compare_zero(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted {
     let n = v(l, SHAPE, w.rn());
     let zero = l.b.wide_const(Ty::V128, 0);
+    if exact::is_on(l) {
+        return compare_exactly(w, l, Shape::of_halves(w), cond, n, zero);
+    }
     let cond = l.b.c64(cond as u64);
     let result = l.b.call(&COMPARE, &[n, zero, cond]);
     finish(w, l, result)
@@ -283,6 +320,9 @@ pub(super) fn compare_zero(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted
 
 /// FRINTN, FRINTP, FRINTM, FRINTZ, FRINTA, FRINTX, FRINTI.
 pub(super) fn round(w: Word, l: &mut Lift<'_>, rounding: Rounding) -> Lifted {
+    if exact::is_on(l) {
+        return round_exactly(w, l, Shape::of_halves(w), rounding);
+    }
     let n = v(l, SHAPE, w.rn());
     let rounding = l.b.c64(rounding as u64);
     let result = l.b.call(&ROUND, &[n, rounding]);
@@ -291,6 +331,9 @@ pub(super) fn round(w: Word, l: &mut Lift<'_>, rounding: Rounding) -> Lifted {
 
 /// FCVTNS to FCVTZU of Vn with `fraction` fraction bits.
 pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding, fraction: u32) -> Lifted {
+    if exact::is_on(l) {
+        return exact::lanes_to_fixed(w, l, Shape::of_halves(w), sign, rounding, fraction);
+    }
     let n = v(l, SHAPE, w.rn());
     let rounding = l.b.c64(rounding as u64);
     let power = l.b.c64(u64::from(fraction));
@@ -301,6 +344,9 @@ pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding
 
 /// SCVTF, UCVTF of Vn with `fraction` fraction bits.
 pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign, fraction: u32) -> Lifted {
+    if exact::is_on(l) {
+        return exact::lanes_from_fixed(w, l, Shape::of_halves(w), sign, fraction);
+    }
     let n = v(l, SHAPE, w.rn());
     let power = l.b.c64(u64::from(fraction));
     let helper = if sign == Sign::Signed { &FROM_SIGNED } else { &FROM_UNSIGNED };
@@ -311,6 +357,9 @@ pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign, fraction: u32) -
 /// FADDP, FMAXP, FMINP, FMAXNMP, FMINNMP (vector).
 pub(super) fn pairwise(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     let (even, odd) = neighbours_of_sources(w, l, Form::of(w), SHAPE);
+    if exact::is_on(l) {
+        return binary_exactly(w, l, Operation::of(op), even, odd);
+    }
     let result = compute(l, op, even, odd);
     finish(w, l, result)
 }
@@ -329,6 +378,9 @@ fn write_scalar(w: Word, l: &mut Lift<'_>, value: Value) -> Lifted {
 /// FADDP, FMAXP, FMINP, FMAXNMP, FMINNMP (scalar).
 pub(super) fn pairwise_scalar(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     let n = v(l, SHAPE, w.rn());
+    if exact::is_on(l) {
+        return reduce_exactly(w, l, SHAPE, 2, Operation::of(op), n);
+    }
     let result = fold(l, op, n);
     write_scalar(w, l, result)
 }
@@ -336,6 +388,9 @@ pub(super) fn pairwise_scalar(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
 /// FMAXV, FMINV, FMAXNMV, FMINNMV: by pairs (Arm ARM, Reduce).
 pub(super) fn across(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     let mut result = v(l, SHAPE, w.rn());
+    if exact::is_on(l) {
+        return reduce_exactly(w, l, SHAPE, if w.is_set(30) { 8 } else { 4 }, Operation::of(op), result);
+    }
     for _ in 0..if w.is_set(30) { 3 } else { 2 } {
         result = fold(l, op, result);
     }
@@ -373,6 +428,10 @@ fn multiply_add_long(w: Word, l: &mut Lift<'_>, kind: Fused, n: Value, m: Value)
 /// FMLAL, FMLSL, FMLAL2, FMLSL2 (vector).
 pub(super) fn fused_long(w: Word, l: &mut Lift<'_>, lanes: Lanes, kind: Fused) -> Lifted {
     let (n, m) = sources(w, l, SHAPE);
+    if exact::is_on(l) {
+        let (n, m) = (exact::halves(w, l, lanes, n), exact::halves(w, l, lanes, m));
+        return exact::fused_long_lanes(w, l, kind, n, m);
+    }
     let (n, m) = (widened(w, l, lanes, n), widened(w, l, lanes, m));
     multiply_add_long(w, l, kind, n, m)
 }
@@ -380,6 +439,10 @@ pub(super) fn fused_long(w: Word, l: &mut Lift<'_>, lanes: Lanes, kind: Fused) -
 /// FMLAL, FMLSL, FMLAL2, FMLSL2 (by element).
 pub(super) fn fused_long_element(w: Word, l: &mut Lift<'_>, lanes: Lanes, kind: Fused) -> Lifted {
     let n = v(l, SHAPE, w.rn());
+    if exact::is_on(l) {
+        let (n, m) = (exact::halves(w, l, lanes, n), element(w, l));
+        return exact::fused_long_lanes(w, l, kind, n, m);
+    }
     let n = widened(w, l, lanes, n);
     let m = element(w, l);
     let m = l.b.call(&WIDEN_LANES, &[m]);

@@ -2,7 +2,9 @@
 //!
 //! Vector helpers take 128-bit operands and, last, the width of a lane in bits; they look at all lanes of 128 bits.
 
+use super::softfloat;
 use philae_ir::CpuState;
+use philae_ir::state::aarch64::FPCR;
 use std::hint::black_box;
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -75,6 +77,18 @@ helpers! {
     ROUND_DOUBLE_ADD_32 "a64_round_double_add_32" (3) -> V128, Pure, |_, args| round_double(args, 32, 1);
     /// SQRDMLSH of words.
     ROUND_DOUBLE_SUB_32 "a64_round_double_sub_32" (3) -> V128, Pure, |_, args| round_double(args, 32, -1);
+    /// Lanes that are not 0 where SQRDMLAH of halfwords saturates.
+    ROUND_DOUBLE_ADD_16_SATURATES "a64_round_double_add_16_saturates" (3) -> V128, Pure,
+        |_, args| round_double_saturates(args, 16, 1);
+    /// As above, SQRDMLSH of halfwords.
+    ROUND_DOUBLE_SUB_16_SATURATES "a64_round_double_sub_16_saturates" (3) -> V128, Pure,
+        |_, args| round_double_saturates(args, 16, -1);
+    /// As above, SQRDMLAH of words.
+    ROUND_DOUBLE_ADD_32_SATURATES "a64_round_double_add_32_saturates" (3) -> V128, Pure,
+        |_, args| round_double_saturates(args, 32, 1);
+    /// As above, SQRDMLSH of words.
+    ROUND_DOUBLE_SUB_32_SATURATES "a64_round_double_sub_32_saturates" (3) -> V128, Pure,
+        |_, args| round_double_saturates(args, 32, -1);
     /// FJCVTZS: the result, and bit 32 where it is exact.
     JAVASCRIPT_CONVERT "a64_javascript_convert" (1) -> I64, Pure, |_, [a, ..]| u128::from(javascript_convert(a as u64));
     /// FRECPE of float lanes.
@@ -88,9 +102,9 @@ helpers! {
     /// URSQRTE.
     RSQRT_ESTIMATE_U "a64_rsqrt_estimate_u" (1) -> V128, Pure, |_, [a, ..]| lanes1(a, 32, unsigned_rsqrt_estimate);
     /// FRSQRTS of binary32 lanes.
-    RSQRT_STEP_SINGLE "a64_rsqrt_step_single" (2) -> V128, Pure, |_, [a, b, _]| lanes2(a, b, 32, rsqrt_step_single);
+    RSQRT_STEP_SINGLE "a64_rsqrt_step_single" (2) -> V128, State, |cpu, args| rsqrt_step(cpu, args, softfloat::SINGLE);
     /// FRSQRTS of binary64 lanes.
-    RSQRT_STEP_DOUBLE "a64_rsqrt_step_double" (2) -> V128, Pure, |_, [a, b, _]| lanes2(a, b, 64, rsqrt_step_double);
+    RSQRT_STEP_DOUBLE "a64_rsqrt_step_double" (2) -> V128, State, |cpu, args| rsqrt_step(cpu, args, softfloat::DOUBLE);
 }
 
 /// `f` of every lane.
@@ -99,7 +113,7 @@ fn lanes1(a: u128, bits: u32, f: impl Fn(u64) -> u64) -> u128 {
 }
 
 /// `f` of every pair of lanes.
-fn lanes2(a: u128, b: u128, bits: u32, f: impl Fn(u64, u64) -> u64) -> u128 {
+fn lanes2(a: u128, b: u128, bits: u32, mut f: impl FnMut(u64, u64) -> u64) -> u128 {
     let mask = u64::MAX >> (64 - bits);
     (0..128).step_by(bits as usize).fold(0, |result, at| {
         let lane = f((a >> at) as u64 & mask, (b >> at) as u64 & mask) & mask;
@@ -275,8 +289,12 @@ fn shift_lane(a: u64, shift: i8, bits: u32, kind: u32) -> u64 {
 }
 
 fn saturate(value: i128, bits: u32, signed: bool) -> u64 {
+    clamp(value, bits, signed) as u64
+}
+
+fn clamp(value: i128, bits: u32, signed: bool) -> i128 {
     let (low, high) = if signed { (-1i128 << (bits - 1), (1i128 << (bits - 1)) - 1) } else { (0, (1i128 << bits) - 1) };
-    value.clamp(low, high) as u64
+    value.clamp(low, high)
 }
 
 fn add_unsigned_sat(_state: &mut CpuState, [a, b, bits]: [u128; 3]) -> u128 {
@@ -289,12 +307,75 @@ fn add_signed_sat(_state: &mut CpuState, [a, b, bits]: [u128; 3]) -> u128 {
     lanes2(a, b, bits, |a, b| saturate(i128::from(a) + i128::from(sign_extend(b, bits)), bits, false))
 }
 
+/// A saturating shift by register: the helper that makes its result, and its number for [`saturates`].
+pub(super) struct SaturatingShift {
+    /// Makes the result.
+    pub(super) helper: &'static philae_ir::Helper,
+    /// What the shift is, in bits.
+    pub(super) kind: u64,
+}
+
+const fn saturating_shift(helper: &'static philae_ir::Helper, kind: u32) -> SaturatingShift {
+    SaturatingShift { helper, kind: (kind | SHIFT_SATURATE) as u64 }
+}
+
+/// SQSHL (register).
+pub(super) static SQSHL: SaturatingShift = saturating_shift(&SAT_SHIFT_S, SHIFT_SIGNED);
+/// UQSHL (register).
+pub(super) static UQSHL: SaturatingShift = saturating_shift(&SAT_SHIFT_U, 0);
+/// SQRSHL.
+pub(super) static SQRSHL: SaturatingShift = saturating_shift(&SAT_ROUND_SHIFT_S, SHIFT_ROUND | SHIFT_SIGNED);
+/// UQRSHL.
+pub(super) static UQRSHL: SaturatingShift = saturating_shift(&SAT_ROUND_SHIFT_U, SHIFT_ROUND);
+
+/// The numbers of SUQADD and USQADD for [`saturates`].
+const SIGNED_PLUS_UNSIGNED: u64 = 8;
+const UNSIGNED_PLUS_SIGNED: u64 = 9;
+
+/// The number of SUQADD's or USQADD's helper for [`saturates`].
+pub(super) fn accumulate_kind(helper: &'static philae_ir::Helper) -> u64 {
+    if std::ptr::eq(helper, &ADD_UNSIGNED_SAT) { SIGNED_PLUS_UNSIGNED } else { UNSIGNED_PLUS_SIGNED }
+}
+
+/// Whether a saturating operation saturates in a lane: lane width, lanes and the operation in 8 bits each of `how`.
+pub(super) fn saturates(a: u128, b: u128, how: u64) -> bool {
+    let (bits, lanes, kind) = (how as u32 & 0xff, (how >> 8) as u32 & 0xff, how >> 16);
+    let mask = u64::MAX >> (64 - bits);
+    (0..lanes).any(|lane| {
+        let [a, b] = [a, b].map(|v| (v >> (lane * bits)) as u64 & mask);
+        lane_saturates(a, b, bits, kind)
+    })
+}
+
+fn lane_saturates(a: u64, b: u64, bits: u32, kind: u64) -> bool {
+    let (signed_a, signed_b) = (i128::from(sign_extend(a, bits)), i128::from(sign_extend(b, bits)));
+    let (exact, signed) = match kind {
+        SIGNED_PLUS_UNSIGNED => (signed_a + i128::from(b), true),
+        UNSIGNED_PLUS_SIGNED => (i128::from(a) + signed_b, false),
+        shift => {
+            let signed = shift as u32 & SHIFT_SIGNED != 0;
+            let value = if signed { signed_a } else { i128::from(a) };
+            // Right shifts do not saturate; a lane's width to the left, only zero does not.
+            (value << (b as i8).clamp(0, bits as i8), signed)
+        }
+    };
+    exact != clamp(exact, bits, signed)
+}
+
 /// High halves of d × 2^bits ± 2 × n × m, rounded and saturated.
 fn round_double([d, n, m]: [u128; 3], bits: u32, sign: i128) -> u128 {
     (0..128).step_by(bits as usize).fold(0, |result, at| {
         let [d, n, m] = [d, n, m].map(|v| i128::from(sign_extend((v >> at) as u64, bits)));
         let sum = (d << bits) + sign * 2 * n * m + (1 << (bits - 1));
         result | u128::from(saturate(sum >> bits, bits, true) & (u64::MAX >> (64 - bits))) << at
+    })
+}
+
+fn round_double_saturates(operands: [u128; 3], bits: u32, sign: i128) -> u128 {
+    (0..128).step_by(bits as usize).fold(0, |result, at| {
+        let [d, n, m] = operands.map(|v| i128::from(sign_extend((v >> at) as u64, bits)));
+        let sum = ((d << bits) + sign * 2 * n * m + (1 << (bits - 1))) >> bits;
+        result | u128::from(sum != clamp(sum, bits, true)) << at
     })
 }
 
@@ -375,13 +456,13 @@ fn floats1(a: u128, bits: u128, f: impl Fn(Format, u64) -> u64) -> u128 {
 }
 
 /// Arm ARM, RecipEstimate: 256 to 511 in, 256 to 511 out.
-fn recip_table(a: u64) -> u64 {
+pub(super) fn recip_table(a: u64) -> u64 {
     let b = (1 << 19) / (a * 2 + 1);
     b.div_ceil(2)
 }
 
 /// Arm ARM, RecipSqrtEstimate: 128 to 511 in, 256 to 511 out.
-fn rsqrt_table(a: u64) -> u64 {
+pub(super) fn rsqrt_table(a: u64) -> u64 {
     let a = if a < 256 { a * 2 + 1 } else { ((a >> 1 << 1) + 1) * 2 };
     let mut b = 512;
     while a * (b + 1) * (b + 1) < 1 << 28 {
@@ -466,42 +547,8 @@ fn unsigned_rsqrt_estimate(a: u64) -> u64 {
     if a >> 30 == 0 { 0xffff_ffff } else { rsqrt_table(a >> 23) << 23 }
 }
 
-/// The NaN that two operands give, if any (Arm ARM, FPProcessNaNs): signalling before quiet, first before second.
-fn process_nans(format: Format, a: u64, b: u64) -> Option<u64> {
-    let is_nan = |bits: u64| {
-        let parts = format.unpack(bits);
-        parts.exponent == format.top_exponent() && parts.fraction != 0
-    };
-    let is_signalling = |bits: u64| is_nan(bits) && format.quiet(bits) != bits;
-    let nan = [a, b].into_iter().find(|&bits| is_signalling(bits)).or([a, b].into_iter().find(|&bits| is_nan(bits)));
-    nan.map(|bits| format.quiet(bits))
-}
-
-/// (3 − a × b) / 2, rounded once (Arm ARM, FPRSqrtStepFused).
-fn rsqrt_step_single(a: u64, b: u64) -> u64 {
-    let a = a ^ 1 << 31;
-    if let Some(nan) = process_nans(Format::of(32), a, b) {
-        return nan;
-    }
-    let (x, y) = (f32::from_bits(a as u32), f32::from_bits(b as u32));
-    if x.is_infinite() && y == 0.0 || x == 0.0 && y.is_infinite() {
-        return u64::from(1.5f32.to_bits());
-    }
-    // Halving the larger factor is exact wherever the product matters.
-    let (x, y) = if x.abs() > y.abs() { (x / 2.0, y) } else { (x, y / 2.0) };
-    u64::from(x.mul_add(y, 1.5).to_bits())
-}
-
-/// As [`rsqrt_step_single`].
-fn rsqrt_step_double(a: u64, b: u64) -> u64 {
-    let a = a ^ 1 << 63;
-    if let Some(nan) = process_nans(Format::of(64), a, b) {
-        return nan;
-    }
-    let (x, y) = (f64::from_bits(a), f64::from_bits(b));
-    if x.is_infinite() && y == 0.0 || x == 0.0 && y.is_infinite() {
-        return 1.5f64.to_bits();
-    }
-    let (x, y) = if x.abs() > y.abs() { (x / 2.0, y) } else { (x, y / 2.0) };
-    x.mul_add(y, 1.5).to_bits()
+/// FRSQRTS, rounded as FPCR says; no flags.
+fn rsqrt_step(cpu: &mut CpuState, [a, b, _]: [u128; 3], format: softfloat::Format) -> u128 {
+    let mut environment = softfloat::Environment::new(cpu.get(FPCR) as u32);
+    lanes2(a, b, format.bits, |a, b| environment.step(format, a, b, softfloat::Estimated::Root))
 }

@@ -11,6 +11,7 @@ mod branch;
 mod crypto;
 mod data;
 mod decode;
+mod exact;
 mod flags;
 mod float;
 mod half;
@@ -30,6 +31,7 @@ mod simd_permute;
 mod simd_shift;
 mod simd_wide;
 mod sm;
+mod softfloat;
 mod system;
 #[cfg(test)]
 mod tests;

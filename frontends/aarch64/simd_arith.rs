@@ -1,5 +1,7 @@
 //! AdvSIMD integer arithmetic and logic, lane by lane: three registers of one shape, and one register.
 
+use super::exact;
+use super::helpers;
 use super::operand::{Lifted, Sign, set_v, v};
 use super::simd::{
     B, BHS, BHSD, Form, HS, Sizes, binary, integer, lane_mask, sources, splat, ternary, unary, write, zero,
@@ -174,11 +176,64 @@ pub(super) fn double_multiply_high(b: &mut Builder<'_>, ty: Ty, rounded: Rounded
 
 /// SQDMULH, SQRDMULH (vector).
 pub(super) fn sqdmulh(w: Word, l: &mut Lift<'_>, rounded: Rounded) -> Lifted {
+    if exact::is_on(l) {
+        let (form, ty) = integer(w, HS)?;
+        let (n, m) = sources(w, l, ty);
+        both_smallest_saturate(l, form, ty, n, m);
+    }
     binary(w, l, HS, |b, ty, n, m| double_multiply_high(b, ty, rounded, n, m))
+}
+
+/// A doubled product of lanes saturates where both are the smallest.
+pub(super) fn both_smallest_saturate(l: &mut Lift<'_>, form: Form, ty: Ty, n: Value, m: Value) {
+    let smallest = splat(&mut l.b, ty, 1 << (ty.lane().bits() - 1));
+    let [n, m] = [n, m].map(|value| l.b.icmp(ty, IntCond::Eq, value, smallest));
+    let both = l.b.and(Ty::V128, n, m);
+    exact::saturated(l, form, ty, both);
+}
+
+/// The smallest has no opposite.
+fn smallest_saturates(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (form, ty) = integer(w, BHSD)?;
+    let n = v(l, ty, w.rn());
+    if exact::is_on(l) {
+        both_smallest_saturate(l, form, ty, n, n);
+    }
+    Ok(())
+}
+
+/// SQADD, UQADD, SQSUB, UQSUB: `wrapping` does the same without saturation.
+pub(super) fn saturating<'a>(
+    w: Word,
+    l: &mut Lift<'a>,
+    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+    wrapping: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+) -> Lifted {
+    let (form, ty) = integer(w, BHSD)?;
+    let (n, m) = sources(w, l, ty);
+    let result = op(&mut l.b, ty, n, m);
+    if exact::is_on(l) {
+        let wrapped = wrapping(&mut l.b, ty, n, m);
+        let difference = l.b.xor(Ty::V128, result, wrapped);
+        exact::saturated(l, form, ty, difference);
+    }
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// SQSHL, UQSHL, SQRSHL, UQRSHL (register).
+pub(super) fn saturating_shift(w: Word, l: &mut Lift<'_>, shift: &'static helpers::SaturatingShift) -> Lifted {
+    if exact::is_on(l) {
+        let (form, ty) = integer(w, BHSD)?;
+        let (n, m) = sources(w, l, ty);
+        exact::helper_saturates(l, shift.kind, form, ty, [n, m]);
+    }
+    super::simd::binary_helper(w, l, BHSD, shift.helper)
 }
 
 /// SQABS.
 pub(super) fn sqabs(w: Word, l: &mut Lift<'_>) -> Lifted {
+    smallest_saturates(w, l)?;
     unary(w, l, BHSD, |b, ty, n| {
         let zero = zero(b);
         let negated = b.sub_sat_s(ty, zero, n);
@@ -189,6 +244,7 @@ pub(super) fn sqabs(w: Word, l: &mut Lift<'_>) -> Lifted {
 
 /// SQNEG.
 pub(super) fn sqneg(w: Word, l: &mut Lift<'_>) -> Lifted {
+    smallest_saturates(w, l)?;
     unary(w, l, BHSD, |b, ty, n| {
         let zero = zero(b);
         b.sub_sat_s(ty, zero, n)
@@ -200,6 +256,9 @@ pub(super) fn saturating_accumulate(w: Word, l: &mut Lift<'_>, helper: &'static 
     let (form, ty) = integer(w, BHSD)?;
     let n = v(l, ty, w.rn());
     let d = v(l, ty, w.rd());
+    if exact::is_on(l) {
+        exact::helper_saturates(l, helpers::accumulate_kind(helper), form, ty, [d, n]);
+    }
     let bits = l.b.c64(u64::from(ty.lane().bits()));
     let result = l.b.call(helper, &[d, n, bits]);
     write(w, l, form, ty, result);

@@ -1,5 +1,6 @@
 //! FEAT_FCMA: complex numbers in pairs of lanes, the real part below the imaginary one.
 
+use super::exact::{self, Operation, Shape};
 use super::half;
 use super::operand::{Lifted, require, v};
 use super::simd::{Form, lane_mask, sources, write};
@@ -42,6 +43,11 @@ pub(super) fn fcadd(w: Word, l: &mut Lift<'_>) -> Lifted {
     let (n, m) = sources(w, l, Ty::V128);
     let swapped = rearrange(l, ty, m, |i| i ^ 1);
     let rotated = negate(l, ty, w.bits(12, 12), swapped);
+    if exact::is_on(l) {
+        let shape = Shape::of(form, ty.lane().bits());
+        let result = exact::two(l, shape, Operation::Add, 0, n, rotated);
+        return exact::write(w, l, shape, result);
+    }
     let result = match float_shape(ty) {
         Some(float) => l.b.float2(Op::Fadd, float, NanRule::Arm, n, rotated),
         None => half::sum(l, n, rotated),
@@ -63,6 +69,11 @@ fn multiply_add(w: Word, l: &mut Lift<'_>, (form, ty): (Form, Ty), rotation: u32
         rotated = negate(l, ty, 1, rotated);
     }
     let d = v(l, Ty::V128, w.rd());
+    if exact::is_on(l) {
+        let shape = Shape::of(form, ty.lane().bits());
+        let result = exact::fused_value(l, shape, d, factor, rotated);
+        return exact::write(w, l, shape, result);
+    }
     let result = match float_shape(ty) {
         Some(float) => l.b.fmul_add(float, NanRule::Arm, factor, rotated, d),
         None => half::fused_value(l, factor, rotated, d),

@@ -1,12 +1,14 @@
 //! AdvSIMD floating point, lane by lane and pairwise, with the scalar forms of the same encodings.
 
+use super::exact::{self, Narrowed, Operation, Shape};
 use super::float::{convert_to, power_of_two, round_to};
 use super::half;
 use super::helpers;
 use super::operand::{Lifted, Sign, require, set_v, v};
-use super::simd::{Form, float, float_lanes, sources, splat, write, write_narrow, zero};
+use super::simd::{Form, float, float_lanes, lane_mask, sources, splat, write, write_narrow, zero};
 use super::simd_arith::neighbours_of_sources;
 use super::simd_wide::{element, scalar_element};
+use super::softfloat::{DOUBLE, HALF, SINGLE};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
 use philae_ir::{Builder, FloatCond, Helper, IntCond, NanRule, Op, Rounding, Ty, Value};
@@ -14,6 +16,9 @@ use philae_ir::{Builder, FloatCond, Helper, IntCond, NanRule, Op, Rounding, Ty, 
 /// Vd = op(Vn, Vm): FADD, FSUB, FMUL, FDIV, FMAX, FMIN, FMAXNM, FMINNM.
 pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     let (form, ty) = float(w)?;
+    if exact::is_on(l) {
+        return exact::sources(w, l, Shape::of_vector(w), Operation::of(op));
+    }
     let (n, m) = sources(w, l, ty);
     let result = l.b.float2(op, ty, NanRule::Arm, n, m);
     write(w, l, form, ty, result);
@@ -23,11 +28,21 @@ pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
 /// FABD.
 pub(super) fn fabd(w: Word, l: &mut Lift<'_>) -> Lifted {
     let (form, ty) = float(w)?;
+    if exact::is_on(l) {
+        return absolute_difference_exactly(w, l, Shape::of_vector(w));
+    }
     let (n, m) = sources(w, l, ty);
     let difference = l.b.float2(Op::Fsub, ty, NanRule::Arm, n, m);
     let result = l.b.fabs(ty, difference);
     write(w, l, form, ty, result);
     Ok(())
+}
+
+pub(super) fn absolute_difference_exactly(w: Word, l: &mut Lift<'_>, shape: Shape) -> Lifted {
+    let (n, m) = sources(w, l, Ty::V128);
+    let difference = exact::two(l, shape, Operation::Sub, 0, n, m);
+    let result = exact::absolute(l, shape.bits(), difference);
+    exact::write(w, l, shape, result)
 }
 
 /// The bits of a float lane but its sign; of its infinity; of 2.0.
@@ -69,6 +84,9 @@ fn multiply_extended(b: &mut Builder<'_>, ty: Ty, n: Value, m: Value) -> Value {
 /// FMULX.
 pub(super) fn fmulx(w: Word, l: &mut Lift<'_>) -> Lifted {
     let (form, ty) = float_lanes(w)?;
+    if exact::is_on(l) {
+        return exact::sources(w, l, Shape::of_vector(w), Operation::MulExtended);
+    }
     let (n, m) = sources(w, l, ty);
     let result = multiply_extended(&mut l.b, ty, n, m);
     write(w, l, form, ty, result);
@@ -78,6 +96,9 @@ pub(super) fn fmulx(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// FRECPS: 2 − n × m, rounded once; 0 × ∞ counts as 0.
 pub(super) fn frecps(w: Word, l: &mut Lift<'_>) -> Lifted {
     let (form, ty) = float_lanes(w)?;
+    if exact::is_on(l) {
+        return exact::sources(w, l, Shape::of_vector(w), Operation::RecipStep);
+    }
     let (n, m) = sources(w, l, ty);
     let [_, _, two] = lane_bits(ty);
     let special = zero_times_infinity(&mut l.b, ty, n, m);
@@ -92,6 +113,9 @@ pub(super) fn frecps(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// FRSQRTS.
 pub(super) fn frsqrts(w: Word, l: &mut Lift<'_>) -> Lifted {
     let (form, ty) = float_lanes(w)?;
+    if exact::is_on(l) {
+        return exact::sources(w, l, Shape::of_vector(w), Operation::RsqrtStep);
+    }
     let (n, m) = sources(w, l, ty);
     let helper = if ty == Ty::F64X2 { &helpers::RSQRT_STEP_DOUBLE } else { &helpers::RSQRT_STEP_SINGLE };
     let result = l.b.call(helper, &[n, m]);
@@ -102,6 +126,9 @@ pub(super) fn frsqrts(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// FRECPE, FRSQRTE, FRECPX: helpers that take the lane width.
 pub(super) fn estimate(w: Word, l: &mut Lift<'_>, helper: &'static Helper) -> Lifted {
     let (form, ty) = float_lanes(w)?;
+    if exact::is_on(l) {
+        return exact::source(w, l, Shape::of_vector(w), Operation::estimate(helper));
+    }
     let n = v(l, ty, w.rn());
     let bits = l.b.c64(u64::from(ty.lane().bits()));
     let result = l.b.call(helper, &[n, bits]);
@@ -129,6 +156,10 @@ pub(super) enum Fused {
 /// FMLA, FMLS (vector).
 pub(super) fn fused(w: Word, l: &mut Lift<'_>, kind: Fused) -> Lifted {
     let (form, ty) = float(w)?;
+    if exact::is_on(l) {
+        let (n, m) = sources(w, l, Ty::V128);
+        return exact::fused_lanes(w, l, Shape::of_vector(w), kind, n, m);
+    }
     let (n, m) = sources(w, l, ty);
     accumulate(w, l, (form, ty), kind, [n, m]);
     Ok(())
@@ -152,8 +183,28 @@ fn with_element(w: Word, l: &mut Lift<'_>) -> Result<(Form, Ty, [Value; 2]), Lif
     Ok((form, ty, [n, m]))
 }
 
+/// Vn and the element of Vm in all lanes.
+fn exact_element(w: Word, l: &mut Lift<'_>) -> Result<[Value; 2], LiftError> {
+    let (_, lanes) = float_lanes(w)?;
+    require(!(w.is_set(22) && w.is_set(21)))?;
+    let n = v(l, lanes, w.rn());
+    Ok([n, element(w, l, lanes)])
+}
+
+/// Vd = operation(Vn, element of Vm).
+fn binary_element_exactly(w: Word, l: &mut Lift<'_>, operation: Operation) -> Lifted {
+    let [n, m] = exact_element(w, l)?;
+    let shape = Shape::of_vector(w);
+    let result = exact::two(l, shape, operation, 0, n, m);
+    exact::write(w, l, shape, result)
+}
+
 /// FMLA, FMLS (by element).
 pub(super) fn fused_element(w: Word, l: &mut Lift<'_>, kind: Fused) -> Lifted {
+    if exact::is_on(l) {
+        let [n, m] = exact_element(w, l)?;
+        return exact::fused_lanes(w, l, Shape::of_vector(w), kind, n, m);
+    }
     let (form, ty, sources) = with_element(w, l)?;
     accumulate(w, l, (form, ty), kind, sources);
     Ok(())
@@ -161,6 +212,9 @@ pub(super) fn fused_element(w: Word, l: &mut Lift<'_>, kind: Fused) -> Lifted {
 
 /// FMUL (by element).
 pub(super) fn fmul_element(w: Word, l: &mut Lift<'_>) -> Lifted {
+    if exact::is_on(l) {
+        return binary_element_exactly(w, l, Operation::Mul);
+    }
     let (form, ty, [n, m]) = with_element(w, l)?;
     let result = l.b.float2(Op::Fmul, ty, NanRule::Arm, n, m);
     write(w, l, form, ty, result);
@@ -169,6 +223,9 @@ pub(super) fn fmul_element(w: Word, l: &mut Lift<'_>) -> Lifted {
 
 /// FMULX (by element).
 pub(super) fn fmulx_element(w: Word, l: &mut Lift<'_>) -> Lifted {
+    if exact::is_on(l) {
+        return binary_element_exactly(w, l, Operation::MulExtended);
+    }
     let (form, lanes) = float_lanes(w)?;
     require(!(w.is_set(22) && w.is_set(21)))?;
     let n = v(l, lanes, w.rn());
@@ -178,10 +235,19 @@ pub(super) fn fmulx_element(w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
+/// Vd = masks of the lanes where `cond` holds for n and m.
+pub(super) fn compare_exactly(w: Word, l: &mut Lift<'_>, shape: Shape, cond: FloatCond, n: Value, m: Value) -> Lifted {
+    let result = exact::two(l, shape, Operation::Compare, cond as u8, n, m);
+    exact::write(w, l, shape, result)
+}
+
 /// FCMEQ, FCMGE, FCMGT (register).
 pub(super) fn compare(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted {
     let (form, ty) = float_lanes(w)?;
     let (n, m) = sources(w, l, ty);
+    if exact::is_on(l) {
+        return compare_exactly(w, l, Shape::of_vector(w), cond, n, m);
+    }
     let result = l.b.fcmp(ty, cond, n, m);
     write(w, l, form, ty, result);
     Ok(())
@@ -192,6 +258,9 @@ pub(super) fn compare_zero(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted
     let (form, ty) = float_lanes(w)?;
     let n = v(l, ty, w.rn());
     let zero = zero(&mut l.b);
+    if exact::is_on(l) {
+        return compare_exactly(w, l, Shape::of_vector(w), cond, n, zero);
+    }
     let result = l.b.fcmp(ty, cond, n, zero);
     write(w, l, form, ty, result);
     Ok(())
@@ -202,6 +271,9 @@ pub(super) fn compare_absolute(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Li
     let (form, ty) = float_lanes(w)?;
     let (n, m) = sources(w, l, ty);
     let (n, m) = (l.b.fabs(ty, n), l.b.fabs(ty, m));
+    if exact::is_on(l) {
+        return compare_exactly(w, l, Shape::of_vector(w), cond, n, m);
+    }
     let result = l.b.fcmp(ty, cond, n, m);
     write(w, l, form, ty, result);
     Ok(())
@@ -218,17 +290,34 @@ pub(super) fn unary<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>,
 
 /// FSQRT.
 pub(super) fn fsqrt(w: Word, l: &mut Lift<'_>) -> Lifted {
+    float_lanes(w)?;
+    if exact::is_on(l) {
+        return exact::source(w, l, Shape::of_vector(w), Operation::Sqrt);
+    }
     unary(w, l, |b, ty, n| b.fsqrt(ty, NanRule::Arm, n))
 }
 
 /// FRINTN, FRINTP, FRINTM, FRINTZ, FRINTA, FRINTX, FRINTI.
 pub(super) fn round(w: Word, l: &mut Lift<'_>, rounding: Rounding) -> Lifted {
+    float_lanes(w)?;
+    if exact::is_on(l) {
+        return round_exactly(w, l, Shape::of_vector(w), rounding);
+    }
     unary(w, l, |b, ty, n| b.fround(ty, rounding, n))
+}
+
+/// FRINTX, which tells inexactness, has U, bit 29, and an odd opcode, but not bit 23.
+pub(super) fn round_exactly(w: Word, l: &mut Lift<'_>, shape: Shape, rounding: Rounding) -> Lifted {
+    let tells = w.is_set(29) && !w.is_set(23) && w.is_set(12);
+    exact::rounded(w, l, shape, if tells { Operation::RoundExact } else { Operation::Round }, rounding)
 }
 
 /// FRINT32Z, FRINT32X, FRINT64Z, FRINT64X: what does not fit an integer of so many bits becomes its smallest.
 pub(super) fn round_within(w: Word, l: &mut Lift<'_>, rounding: Rounding, bits: u32) -> Lifted {
     let (form, ty) = float_lanes(w)?;
+    if exact::is_on(l) {
+        return exact::rounded(w, l, Shape::of_vector(w), Operation::round_within(bits), rounding);
+    }
     let n = v(l, ty, w.rn());
     let rounded = l.b.fround(ty, rounding, n);
     let limit = power_of_two(ty, bits as i32 - 1);
@@ -245,6 +334,9 @@ pub(super) fn round_within(w: Word, l: &mut Lift<'_>, rounding: Rounding, bits: 
 /// FCVTNS to FCVTZU, lane by lane.
 pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding) -> Lifted {
     let (form, ty) = float(w)?;
+    if exact::is_on(l) {
+        return exact::lanes_to_fixed(w, l, Shape::of_vector(w), sign, rounding, 0);
+    }
     let n = v(l, ty, w.rn());
     let result = round_to(l, ty.as_int(), sign, rounding, n);
     write(w, l, form, ty.as_int(), result);
@@ -254,6 +346,9 @@ pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Roundi
 /// SCVTF, UCVTF, lane by lane.
 pub(super) fn from_integer(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
     let (form, ty) = float(w)?;
+    if exact::is_on(l) {
+        return exact::lanes_from_fixed(w, l, Shape::of_vector(w), sign, 0);
+    }
     let n = v(l, ty.as_int(), w.rn());
     let result = convert_to(l, ty, sign, n);
     write(w, l, form, ty, result);
@@ -279,6 +374,9 @@ pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
         return half::to_fixed(w, l, sign, Rounding::Zero, fraction);
     }
     let (form, ty, fraction) = fixed(w)?;
+    if exact::is_on(l) {
+        return exact::lanes_to_fixed(w, l, Shape::of(form, ty.lane().bits()), sign, Rounding::Zero, fraction);
+    }
     let n = v(l, ty, w.rn());
     let scale = splat(&mut l.b, ty, power_of_two(ty, fraction as i32));
     let scaled = l.b.float2(Op::Fmul, ty, NanRule::Arm, n, scale);
@@ -293,6 +391,9 @@ pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
         return half::from_fixed(w, l, sign, fraction);
     }
     let (form, ty, fraction) = fixed(w)?;
+    if exact::is_on(l) {
+        return exact::lanes_from_fixed(w, l, Shape::of(form, ty.lane().bits()), sign, fraction);
+    }
     let n = v(l, ty, w.rn());
     let whole = convert_to(l, ty, sign, n);
     let scale = splat(&mut l.b, ty, power_of_two(ty, -(fraction as i32)));
@@ -308,6 +409,12 @@ pub(super) fn fcvtl(w: Word, l: &mut Lift<'_>) -> Lifted {
         let high = std::array::from_fn(|i| (i % 8 + 8) as u8);
         n = l.b.shuffle(n, n, high);
     }
+    if exact::is_on(l) {
+        let (formats, lanes) = if w.is_set(22) { ((SINGLE, DOUBLE), 2) } else { ((HALF, SINGLE), 4) };
+        let result = exact::convert(l, formats, lanes, Narrowed::Rounded, n);
+        set_v(l, Ty::V128, w.rd(), result);
+        return Ok(());
+    }
     let result = if w.is_set(22) { l.b.fpromote(Ty::F64X2, n) } else { l.b.call(&helpers::HALVES_TO_SINGLES, &[n]) };
     set_v(l, Ty::V128, w.rd(), result);
     Ok(())
@@ -316,6 +423,12 @@ pub(super) fn fcvtl(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// FCVTN, FCVTN2: bit 22 chooses double to single, else single to half.
 pub(super) fn fcvtn(w: Word, l: &mut Lift<'_>) -> Lifted {
     let n = v(l, Ty::V128, w.rn());
+    if exact::is_on(l) {
+        let (formats, lanes) = if w.is_set(22) { ((DOUBLE, SINGLE), 2) } else { ((SINGLE, HALF), 4) };
+        let result = exact::convert(l, formats, lanes, Narrowed::Rounded, n);
+        write_narrow(w, l, result);
+        return Ok(());
+    }
     let result = if w.is_set(22) { l.b.fdemote(Ty::F32X4, n) } else { l.b.call(&helpers::SINGLES_TO_HALVES, &[n]) };
     write_narrow(w, l, result);
     Ok(())
@@ -325,7 +438,12 @@ pub(super) fn fcvtn(w: Word, l: &mut Lift<'_>) -> Lifted {
 pub(super) fn fcvtxn(w: Word, l: &mut Lift<'_>) -> Lifted {
     require(w.is_set(22))?;
     let n = v(l, Ty::V128, w.rn());
-    let result = l.b.call(&helpers::DEMOTE_TO_ODD, &[n]);
+    let result = if exact::is_on(l) {
+        let lanes = if Form::of(w) == Form::Scalar { 1 } else { 2 };
+        exact::convert(l, (DOUBLE, SINGLE), lanes, Narrowed::ToOdd, n)
+    } else {
+        l.b.call(&helpers::DEMOTE_TO_ODD, &[n])
+    };
     match Form::of(w) {
         Form::Scalar => write(w, l, Form::Scalar, Ty::F32X4, result),
         Form::Half | Form::Full => write_narrow(w, l, result),
@@ -337,15 +455,42 @@ pub(super) fn fcvtxn(w: Word, l: &mut Lift<'_>) -> Lifted {
 pub(super) fn pairwise(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     let (form, ty) = float_lanes(w)?;
     let (even, odd) = neighbours_of_sources(w, l, form, ty);
+    if exact::is_on(l) {
+        let shape = Shape::of_vector(w);
+        let result = exact::two(l, shape, Operation::of(op), 0, even, odd);
+        return exact::write(w, l, shape, result);
+    }
     let result = l.b.float2(op, ty, NanRule::Arm, even, odd);
     write(w, l, form, ty, result);
     Ok(())
+}
+
+/// Vd = so many lowest lanes of `value`, combined by pairs (Arm ARM, Reduce).
+pub(super) fn reduce_exactly(
+    w: Word,
+    l: &mut Lift<'_>,
+    ty: Ty,
+    mut lanes: usize,
+    operation: Operation,
+    mut value: Value,
+) -> Lifted {
+    let bits = ty.lane().bits();
+    while lanes > 1 {
+        lanes /= 2;
+        let [even, odd] =
+            [0, 1].map(|parity| l.b.shuffle(value, value, lane_mask(bits as usize / 8, |i| 2 * i + parity)));
+        value = exact::two(l, Shape::lanes(bits, lanes as u32), operation, 0, even, odd);
+    }
+    exact::write(w, l, Shape::scalar(bits), value)
 }
 
 /// FADDP, FMAXP, FMINP, FMAXNMP, FMINNMP (scalar).
 pub(super) fn pairwise_scalar(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     let (_, ty) = float_lanes(w)?;
     let n = v(l, ty, w.rn());
+    if exact::is_on(l) {
+        return reduce_exactly(w, l, ty.as_int(), 2, Operation::of(op), n);
+    }
     let (first, second) = (l.b.extract_lane(ty, n, 0), l.b.extract_lane(ty, n, 1));
     let result = l.b.float2(op, ty.lane(), NanRule::Arm, first, second);
     set_v(l, ty.lane(), w.rd(), result);
@@ -356,6 +501,9 @@ pub(super) fn pairwise_scalar(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
 pub(super) fn across(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     require(w.is_set(30) && !w.is_set(22))?;
     let n = v(l, Ty::F32X4, w.rn());
+    if exact::is_on(l) {
+        return reduce_exactly(w, l, Ty::I32X4, 4, Operation::of(op), n);
+    }
     let lanes: [Value; 4] = std::array::from_fn(|i| l.b.extract_lane(Ty::F32X4, n, i as u32));
     let low = l.b.float2(op, Ty::F32, NanRule::Arm, lanes[0], lanes[1]);
     let high = l.b.float2(op, Ty::F32, NanRule::Arm, lanes[2], lanes[3]);

@@ -1,5 +1,6 @@
 //! AdvSIMD shifts: by a constant, by register, narrowing, widening; and moves between lane widths.
 
+use super::exact;
 use super::operand::{Lifted, Sign, require, set_v, v};
 use super::simd::{BHS, BHSD, Form, Sizes, binary, integer, splat, unary, write, write_narrow, zero};
 use super::word::Word;
@@ -173,6 +174,13 @@ pub(super) fn saturating_left(w: Word, l: &mut Lift<'_>, saturation: LeftSaturat
         (b.vlshr_imm(ty, up, amount), splat(b, ty, u64::MAX))
     };
     let fits = b.icmp(ty, IntCond::Eq, back, n);
+    if exact::is_on(l) {
+        // What SQSHLU takes for zero has saturated, too.
+        let whole = v(l, ty, w.rn());
+        let back_to_whole = l.b.xor(Ty::V128, back, whole);
+        exact::saturated(l, form, ty, back_to_whole);
+    }
+    let b = &mut l.b;
     let result = b.bit_select(fits, up, limit);
     write(w, l, form, ty, result);
     Ok(())
@@ -186,8 +194,24 @@ pub(super) fn right_narrow(w: Word, l: &mut Lift<'_>, narrowing: Narrowing, roun
     let n = v(l, wide, w.rn());
     let shifted = shift_right(&mut l.b, wide, narrowing.sign(), rounding, n, 2 * bits - imm);
     let result = narrowing.apply(&mut l.b, ty, shifted);
+    narrowing_saturates(w, l, ty, narrowing, shifted, result);
     finish_narrow(w, l, ty, result);
     Ok(())
+}
+
+/// What does not widen back to what it was has saturated.
+fn narrowing_saturates(w: Word, l: &mut Lift<'_>, ty: Ty, narrowing: Narrowing, value: Value, narrowed: Value) {
+    if narrowing == Narrowing::Wrap || !exact::is_on(l) {
+        return;
+    }
+    let wide = Ty::int_vector(2 * ty.lane().bits());
+    let back = match narrowing {
+        Narrowing::SignedToSigned => l.b.widen_low_s(wide, narrowed),
+        _ => l.b.widen_low_u(wide, narrowed),
+    };
+    let difference = l.b.xor(Ty::V128, back, value);
+    let form = if Form::of(w) == Form::Scalar { Form::Scalar } else { Form::Full };
+    exact::saturated(l, form, wide, difference);
 }
 
 fn finish_narrow(w: Word, l: &mut Lift<'_>, ty: Ty, value: Value) {
@@ -204,6 +228,7 @@ pub(super) fn extract_narrow(w: Word, l: &mut Lift<'_>, narrowing: Narrowing) ->
     let ty = Ty::int_vector(8 << size);
     let n = v(l, Ty::V128, w.rn());
     let result = narrowing.apply(&mut l.b, ty, n);
+    narrowing_saturates(w, l, ty, narrowing, n, result);
     finish_narrow(w, l, ty, result);
     Ok(())
 }

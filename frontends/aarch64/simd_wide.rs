@@ -1,9 +1,10 @@
 //! AdvSIMD operations whose operands and results differ in width ("three different"), and products by element.
 
+use super::exact;
 use super::helpers;
 use super::operand::{Lifted, Sign, require, set_v, v};
 use super::simd::{BHS, Form, HS, Sizes, integer, lane_mask, sources, splat, write, write_narrow};
-use super::simd_arith::{Rounded, difference, double_multiply_high};
+use super::simd_arith::{Rounded, both_smallest_saturate, difference, double_multiply_high};
 use super::simd_shift::{Rounding, widen};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
@@ -126,17 +127,24 @@ fn double_long(w: Word, l: &mut Lift<'_>, ty: Ty, accumulate: Accumulate, [n, m]
     };
     let product = l.b.mul(wide, n, m);
     let doubled = l.b.add_sat_s(wide, product, product);
+    let d = v(l, wide, w.rd());
     let result = match accumulate {
         Accumulate::No => doubled,
-        Accumulate::Add => {
-            let d = v(l, wide, w.rd());
-            l.b.add_sat_s(wide, d, doubled)
-        }
-        Accumulate::Sub => {
-            let d = v(l, wide, w.rd());
-            l.b.sub_sat_s(wide, d, doubled)
-        }
+        Accumulate::Add => l.b.add_sat_s(wide, d, doubled),
+        Accumulate::Sub => l.b.sub_sat_s(wide, d, doubled),
     };
+    if exact::is_on(l) {
+        let twice = l.b.add(wide, product, product);
+        let wrapped = match accumulate {
+            Accumulate::No => doubled,
+            Accumulate::Add => l.b.add(wide, d, doubled),
+            Accumulate::Sub => l.b.sub(wide, d, doubled),
+        };
+        for (saturated, wrapped) in [(doubled, twice), (result, wrapped)] {
+            let difference = l.b.xor(Ty::V128, saturated, wrapped);
+            exact::saturated(l, form, wide, difference);
+        }
+    }
     write(w, l, form, wide, result);
     Ok(())
 }
@@ -218,6 +226,11 @@ pub(super) fn by_element<'a>(
 
 /// SQDMULH, SQRDMULH (by element).
 pub(super) fn sqdmulh_element(w: Word, l: &mut Lift<'_>, rounded: Rounded) -> Lifted {
+    if exact::is_on(l) {
+        let (form, ty) = integer(w, HS)?;
+        let (n, m) = (v(l, ty, w.rn()), element(w, l, ty));
+        both_smallest_saturate(l, form, ty, n, m);
+    }
     by_element(w, l, |b, ty, [_, n, m]| double_multiply_high(b, ty, rounded, n, m))
 }
 
@@ -232,12 +245,27 @@ fn round_double_helper(ty: Ty, accumulate: Accumulate) -> Result<&'static Helper
     }
 }
 
+fn round_double_saturates(l: &mut Lift<'_>, form: Form, ty: Ty, accumulate: Accumulate, operands: [Value; 3]) {
+    if !exact::is_on(l) {
+        return;
+    }
+    let helper = match (accumulate, ty) {
+        (Accumulate::Sub, Ty::I16X8) => &helpers::ROUND_DOUBLE_SUB_16_SATURATES,
+        (Accumulate::Sub, _) => &helpers::ROUND_DOUBLE_SUB_32_SATURATES,
+        (_, Ty::I16X8) => &helpers::ROUND_DOUBLE_ADD_16_SATURATES,
+        _ => &helpers::ROUND_DOUBLE_ADD_32_SATURATES,
+    };
+    let saturated = l.b.call(helper, &operands);
+    exact::saturated(l, form, ty, saturated);
+}
+
 /// SQRDMLAH, SQRDMLSH (vector); scalars too.
 pub(super) fn sqrdmlah(w: Word, l: &mut Lift<'_>, accumulate: Accumulate) -> Lifted {
     let (form, ty) = integer(w, HS)?;
     let helper = round_double_helper(ty, accumulate)?;
     let (n, m) = sources(w, l, ty);
     let d = v(l, ty, w.rd());
+    round_double_saturates(l, form, ty, accumulate, [d, n, m]);
     let result = l.b.call(helper, &[d, n, m]);
     write(w, l, form, ty, result);
     Ok(())
@@ -245,8 +273,12 @@ pub(super) fn sqrdmlah(w: Word, l: &mut Lift<'_>, accumulate: Accumulate) -> Lif
 
 /// SQRDMLAH, SQRDMLSH (by element); scalars too.
 pub(super) fn sqrdmlah_element(w: Word, l: &mut Lift<'_>, accumulate: Accumulate) -> Lifted {
-    let (_, ty) = integer(w, HS)?;
+    let (form, ty) = integer(w, HS)?;
     let helper = round_double_helper(ty, accumulate)?;
+    if exact::is_on(l) {
+        let operands = [v(l, ty, w.rd()), v(l, ty, w.rn()), element(w, l, ty)];
+        round_double_saturates(l, form, ty, accumulate, operands);
+    }
     by_element(w, l, |b, _, args| b.call(helper, &args))
 }
 

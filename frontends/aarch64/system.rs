@@ -3,13 +3,14 @@
 //! Registers of EL1 that Linux lets EL0 read (its documented "cpu-feature-registers") read as constants that
 //! announce what this frontend implements.
 
+use super::exact;
 use super::helpers;
 use super::operand::{Lifted, set_reg, x};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
 use philae_ir::state::NZCV;
-use philae_ir::state::aarch64::{FPCR, FPSR, TPIDR};
-use philae_ir::{Barrier, ExitReason, Ty, Value};
+use philae_ir::state::aarch64::{FPCR, SPECIAL_FPCR, TPIDR};
+use philae_ir::{Barrier, ExitReason, IntCond, Ty, Value};
 
 /// Bytes in a cache line, and in the block that DC ZVA clears.
 const LINE: u64 = 64;
@@ -135,7 +136,12 @@ pub(super) fn mrs(w: Word, l: &mut Lift<'_>) -> Lifted {
             l.b.shl_imm(Ty::I64, wide, 28)
         }
         FPCR_REGISTER => word_slot(l, FPCR),
-        FPSR_REGISTER => word_slot(l, FPSR),
+        FPSR_REGISTER if exact::is_on(l) => l.b.call(&exact::READ_STATUS, &[]),
+        // From the first look at them on, flags are kept.
+        FPSR_REGISTER => {
+            l.leave(ExitReason::ExactFloats, l.pc);
+            return Ok(());
+        }
         CTR_EL0 => l.b.c64(CTR),
         DCZID_EL0 => l.b.c64(DCZID),
         CNTFRQ_EL0 => l.b.c64(helpers::COUNTER_HZ),
@@ -170,11 +176,20 @@ pub(super) fn msr(w: Word, l: &mut Lift<'_>) -> Lifted {
             super::flags::set(l, flags);
         }
         FPCR_REGISTER => {
+            if !exact::is_on(l) {
+                let special = l.b.and_imm(Ty::I64, value, SPECIAL_FPCR);
+                let special = l.b.icmp_imm(Ty::I64, IntCond::Ne, special, 0);
+                l.leave_if(special, ExitReason::ExactFloats, Value::NONE);
+            }
             set_word_slot(l, FPCR, FPCR_MASK, value);
             // What follows may round differently: the runtime has to see the new control word first.
             l.leave(ExitReason::Interrupted, l.next);
         }
-        FPSR_REGISTER => set_word_slot(l, FPSR, FPSR_MASK, value),
+        FPSR_REGISTER if exact::is_on(l) => {
+            let status = l.b.and_imm(Ty::I64, value, FPSR_MASK);
+            l.b.call(&exact::WRITE_STATUS, &[status]);
+        }
+        FPSR_REGISTER => l.leave(ExitReason::ExactFloats, l.pc),
         _ => return Err(LiftError::Undefined),
     }
     Ok(())

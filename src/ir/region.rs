@@ -112,11 +112,13 @@ pub enum ExitReason {
     Interrupted = 11,
     /// A memory access at the pc failed; only backends make this one. The argument is the address.
     Fault = 12,
+    /// The instruction at the pc depends on what only [`Floats::Exact`] keeps, and has to be lifted so.
+    ExactFloats = 13,
 }
 
 impl ExitReason {
     /// Every reason with the name that text uses for it, in the order of their numbers.
-    pub const NAMES: [(ExitReason, &'static str); 13] = [
+    pub const NAMES: [(ExitReason, &'static str); 14] = [
         (ExitReason::Jump, "jump"),
         (ExitReason::Call, "call"),
         (ExitReason::Return, "return"),
@@ -130,6 +132,7 @@ impl ExitReason {
         (ExitReason::FetchFault, "fetch_fault"),
         (ExitReason::Interrupted, "interrupted"),
         (ExitReason::Fault, "fault"),
+        (ExitReason::ExactFloats, "exact_floats"),
     ];
 
     /// The name in text.
@@ -245,6 +248,16 @@ pub struct Helper {
     pub function: fn(&mut CpuState, [u128; 3]) -> u128,
 }
 
+/// How much of the guest's floating-point environment lifted code keeps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Floats {
+    /// Rounding modes. Cumulative flags are not kept: nobody has looked at them yet.
+    #[default]
+    Plain,
+    /// Every mode and every flag.
+    Exact,
+}
+
 /// Guest code as data: one entry, many blocks, typed exits.
 #[derive(Clone, Debug)]
 pub struct Region {
@@ -252,6 +265,8 @@ pub struct Region {
     pub arch: Arch,
     /// Where the guest enters it.
     pub pc: u64,
+    /// How floating point is lifted.
+    pub floats: Floats,
     /// The arena of instructions; a [`Value`] is an index.
     pub insts: Vec<Inst>,
     /// The blocks; 0 is the entry.
@@ -268,7 +283,7 @@ impl Region {
     /// An empty region without blocks.
     pub fn new(arch: Arch, pc: u64) -> Region {
         let (insts, blocks, spare) = (Vec::new(), Vec::new(), Vec::new());
-        Region { arch, pc, insts, blocks, consts: Vec::new(), helpers: Vec::new(), spare }
+        Region { arch, pc, floats: Floats::Plain, insts, blocks, consts: Vec::new(), helpers: Vec::new(), spare }
     }
 
     /// Makes it an empty region for another address, in the memory that it has.

@@ -136,6 +136,8 @@ pub mod aarch64 {
     pub const TPIDR: Slot = Slot(34);
     /// FPCR, 32 bits.
     pub const FPCR: Slot = Slot(35);
+    /// The bits of FPCR that [`crate::Floats::Plain`] does not follow: AHP, DN, FZ, FZ16 (Arm ARM C5.2.8).
+    pub const SPECIAL_FPCR: u64 = 0x0708_0000;
     /// FPSR, 32 bits.
     pub const FPSR: Slot = Slot(36);
     /// Address of the exclusive monitor's reservation, valid while [`EXCLUSIVE_SIZE`] is not 0.

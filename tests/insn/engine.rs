@@ -6,9 +6,9 @@ use crate::line::{Line, State};
 use crate::sandbox::{CODE, SIZE, Sandbox};
 use philae_backends::Exit;
 use philae_backends::cranelift::{Exactness, Recovery};
-use philae_frontends::{Shape, lift_region};
-use philae_ir::state::{NZCV, x86_64};
-use philae_ir::{Arch, CpuState, ExitReason, Region, Ty, opt};
+use philae_frontends::{Shape, lift_into};
+use philae_ir::state::{NZCV, aarch64, x86_64};
+use philae_ir::{Arch, CpuState, ExitReason, Floats, Region, Ty, opt};
 
 /// Regions executed for a line before it counts as one that never ends.
 const STEPS: usize = 1000;
@@ -46,9 +46,11 @@ impl Runner {
     pub(crate) fn run_line(&mut self, line: &Line, engine: Engine) -> Result<State, String> {
         self.0.put_memory(&line.before.memory, &code_of(line));
         let mut cpu = to_cpu(line.arch, &line.before);
+        let special = line.arch == Arch::Aarch64 && cpu.get(aarch64::FPCR) & aarch64::SPECIAL_FPCR != 0;
+        let mut floats = if special { Floats::Exact } else { Floats::Plain };
         let end = CODE + line.bytes.len() as u64;
         for _ in 0..STEPS {
-            let exit = self.step(line, engine, &mut cpu)?;
+            let exit = self.step(line, engine, floats, &mut cpu)?;
             let pc = cpu.pc();
             let inside = pc >= CODE && pc < end;
             let fault = match exit.reason {
@@ -67,6 +69,10 @@ impl Runner {
                 }
                 ExitReason::Jump | ExitReason::Call | ExitReason::Return => continue,
                 ExitReason::StaleCode | ExitReason::Interrupted => continue,
+                ExitReason::ExactFloats => {
+                    floats = Floats::Exact;
+                    continue;
+                }
                 reason => return Err(format!("left with {} at {pc:#x}", reason.name())),
             };
             return Ok(from_cpu(line, &cpu, self.0.memory()[0], fault));
@@ -75,8 +81,8 @@ impl Runner {
     }
 
     /// Executes one region.
-    fn step(&mut self, line: &Line, engine: Engine, cpu: &mut CpuState) -> Result<Exit, String> {
-        let mut region = lift(line, cpu.pc());
+    fn step(&mut self, line: &Line, engine: Engine, floats: Floats, cpu: &mut CpuState) -> Result<Exit, String> {
+        let mut region = lift(line, cpu.pc(), floats);
         match engine {
             Engine::Interpreter => Ok(self.0.interpret(&region, cpu)),
             Engine::Optimised => {
@@ -105,14 +111,17 @@ impl Runner {
 }
 
 /// Lifts what starts at `pc` of the line's bytes.
-fn lift(line: &Line, pc: u64) -> Region {
+fn lift(line: &Line, pc: u64, floats: Floats) -> Region {
     let mut fetch = |pc: u64, buffer: &mut [u8]| {
         let rest = line.bytes.get(pc.wrapping_sub(CODE) as usize..).unwrap_or_default();
         let length = rest.len().min(buffer.len());
         buffer[..length].copy_from_slice(&rest[..length]);
         length
     };
-    lift_region(line.arch, pc, Shape::Block { limit: 16 }, &mut fetch).0
+    let mut region = Region::new(line.arch, pc);
+    region.floats = floats;
+    lift_into(&mut region, Shape::Block { limit: 16 }, &mut fetch);
+    region
 }
 
 /// The place of the code: the line's bytes, and breakpoints.

@@ -23,8 +23,8 @@ const COUNTER: u32 = 28;
 
 /// What FPCR holds here: not what later architectures have added.
 pub(crate) const FPCR: u64 = 0x07c8_0000;
-/// FPCR: AHP, DN, FZ and FZ16.
-pub(crate) const SPECIAL_FPCR: u64 = 0x0708_0000;
+/// What FPSR holds: not the flags of AArch32.
+pub(crate) const FPSR: u64 = 0x0800_009f;
 
 /// Classes that are not compared: what leaves the piece (system calls, breakpoints, indirect branches), what differs
 /// between processors by right (counters, identification, signatures, the size of DC ZVA's block).
@@ -316,7 +316,7 @@ impl Piece {
             2 => random.bits(2) << 22,
             _ => random.next() & FPCR,
         };
-        let status = random.next() & 0x0800_009f;
+        let status = random.next() & FPSR;
         machine.fpsr = random.pick(&[0, 0, 0x10, status]);
         if is_memory(&self.class) {
             self.point_into_memory(&mut machine, &mut random);

@@ -7,10 +7,10 @@ use crate::sandbox::{CODE, Compiled, SIZE, Sandbox};
 use crate::wire::Machine;
 use philae_backends::cranelift::{Exactness, Recovery};
 use philae_backends::interp::Steps;
-use philae_frontends::{Shape, lift_region};
+use philae_frontends::{Shape, lift_into};
 use philae_ir::state::NZCV;
 use philae_ir::state::aarch64::{FPCR, FPSR, SP, V, X};
-use philae_ir::{Arch, CpuState, ExitReason, Region, Terminator, opt};
+use philae_ir::{Arch, CpuState, ExitReason, Floats, Region, Terminator, opt};
 
 /// A way through Philae.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,7 +42,7 @@ pub(crate) struct Engines {
 }
 
 /// The region of a piece whose place is at `place` of `code`.
-fn lift(piece: &Piece, place: u64, code: &[u8]) -> Region {
+fn lift(piece: &Piece, place: u64, code: &[u8], floats: Floats) -> Region {
     let mut fetch = |pc: u64, buffer: &mut [u8]| {
         let rest = code.get(pc.wrapping_sub(CODE) as usize..).unwrap_or_default();
         let length = rest.len().min(buffer.len());
@@ -54,7 +54,10 @@ fn lift(piece: &Piece, place: u64, code: &[u8]) -> Region {
         Form::Once => Shape::Instruction,
         Form::Loop => Shape::Graph { limit: 16, wanted: &wanted },
     };
-    lift_region(Arch::Aarch64, place + 4, shape, &mut fetch).0
+    let mut region = Region::new(Arch::Aarch64, place + 4);
+    region.floats = floats;
+    lift_into(&mut region, shape, &mut fetch);
+    region
 }
 
 /// Whether the frontend takes the piece's instruction for one.
@@ -62,7 +65,13 @@ pub(crate) fn is_defined(piece: &Piece) -> bool {
     let code: Vec<u8> = piece.code(CODE).iter().flat_map(|word| word.to_le_bytes()).collect();
     let once = Piece { form: Form::Once, ..*piece };
     let undefined = |end| matches!(end, Terminator::Exit { reason: ExitReason::Undefined, .. });
-    !lift(&once, CODE, &code).blocks.iter().any(|block| undefined(block.end))
+    !lift(&once, CODE, &code, Floats::Plain).blocks.iter().any(|block| undefined(block.end))
+}
+
+/// Whether the piece at `place` is lifted differently where all of the floating-point environment is kept.
+pub(crate) fn depends_on_floats(piece: &Piece, place: u64, code: &[u8]) -> bool {
+    let [plain, exact] = [Floats::Plain, Floats::Exact].map(|floats| lift(piece, place, code, floats).to_string());
+    plain != exact
 }
 
 impl Engines {
@@ -83,9 +92,9 @@ impl Engines {
         piece: &Piece,
         place: u64,
         code: &[u8],
-        engine: Engine,
+        (engine, floats): (Engine, Floats),
     ) -> Result<Prepared, String> {
-        let mut region = lift(piece, place, code);
+        let mut region = lift(piece, place, code, floats);
         let exactness = if engine == Engine::Relaxed { Exactness::Relaxed } else { Exactness::Exact };
         if engine != Engine::Interpreter {
             opt::optimise(&mut region, exactness);
@@ -102,14 +111,14 @@ impl Engines {
         }
     }
 
-    /// Runs a piece from a state.
+    /// Runs a piece from a state; `None` where it asks for all of the floating-point environment.
     pub(crate) fn run(
         &mut self,
         prepared: &Prepared,
         piece: &Piece,
         place: u64,
         start: &Machine,
-    ) -> Result<Machine, String> {
+    ) -> Result<Option<Machine>, String> {
         let memory = is_memory(&piece.class);
         if memory {
             self.sandbox.put_window(COMPARED.start, &self.pattern[COMPARED]);
@@ -126,6 +135,7 @@ impl Engines {
             ExitReason::Undefined => libc::SIGILL as u64,
             ExitReason::Misaligned => libc::SIGBUS as u64,
             ExitReason::Jump | ExitReason::Call | ExitReason::Interrupted => 0,
+            ExitReason::ExactFloats => return Ok(None),
             reason => return Err(format!("left with {} at {:#x}", reason.name(), cpu.pc())),
         };
         if end.fault == 0 {
@@ -137,7 +147,7 @@ impl Engines {
         if memory {
             end.memory = hash(&self.sandbox.memory()[0][COMPARED]);
         }
-        Ok(end)
+        Ok(Some(end))
     }
 }
 

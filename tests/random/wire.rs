@@ -2,7 +2,7 @@
 //!
 //! In: a code area and, for each instance, where it starts and from which state. Out: the states at their ends.
 
-use crate::draw::FPCR;
+use crate::draw::{FPCR, FPSR};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -54,7 +54,7 @@ impl Machine {
             sp: word(31),
             nzcv: word(32),
             fpcr: word(33) & FPCR,
-            fpsr: word(34),
+            fpsr: word(34) & FPSR,
             exit: word(35),
             fault: word(36),
             memory: word(37),

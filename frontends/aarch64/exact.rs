@@ -1,0 +1,619 @@
+//! Floating point and saturation under [`Floats::Exact`]: every bit of FPCR honoured, every flag of FPSR raised.
+//!
+//! Bodies ask [`is_on`] and come here. What they append is a call for each instruction: the numbers are made by
+//! [`super::softfloat`], which knows all modes, and flags go to FPSR at once. No instruction names the slot of FPSR in
+//! such code: MRS and MSR call, too.
+//!
+//! An operation and its lanes travel in one number, [`Shape`] and what the operation needs.
+
+use super::half::Lanes;
+use super::helpers::{helpers, saturates};
+use super::operand::{Lifted, Sign, v};
+use super::simd::Form;
+use super::simd_float::Fused;
+use super::softfloat::{
+    BRAIN, DOUBLE, Environment, Estimated, Exact, Extended, Extreme, Fixed, Format, HALF, Mode, QC, SINGLE, Signal,
+};
+use super::word::Word;
+use crate::lift::Lift;
+use philae_ir::state::aarch64::{FPCR, FPSR, V};
+use philae_ir::{CpuState, FloatCond, Floats, Helper, Op, Rounding, Ty, Value};
+use std::ptr;
+
+helpers! {
+    /// An [`Operation`] of two operands, by lane.
+    BINARY "a64_exact_binary" (3) -> V128, State, binary_lanes;
+    /// An [`Operation`] of one operand, by lane.
+    UNARY "a64_exact_unary" (2) -> V128, State, unary_lanes;
+    /// d + n × m of scalars: half, single, double.
+    FUSED_HALF_1 "a64_exact_fused_half_1" (3) -> V128, State, fused::<16, 1>;
+    /// As above.
+    FUSED_SINGLE_1 "a64_exact_fused_single_1" (3) -> V128, State, fused::<32, 1>;
+    /// As above.
+    FUSED_DOUBLE_1 "a64_exact_fused_double_1" (3) -> V128, State, fused::<64, 1>;
+    /// d + n × m of lanes.
+    FUSED_HALF_4 "a64_exact_fused_half_4" (3) -> V128, State, fused::<16, 4>;
+    /// As above.
+    FUSED_HALF_8 "a64_exact_fused_half_8" (3) -> V128, State, fused::<16, 8>;
+    /// As above.
+    FUSED_SINGLE_2 "a64_exact_fused_single_2" (3) -> V128, State, fused::<32, 2>;
+    /// As above.
+    FUSED_SINGLE_4 "a64_exact_fused_single_4" (3) -> V128, State, fused::<32, 4>;
+    /// As above.
+    FUSED_DOUBLE_2 "a64_exact_fused_double_2" (3) -> V128, State, fused::<64, 2>;
+    /// d + n × m of singles, n and m being the low halves: two lanes.
+    FUSED_LONG_2 "a64_exact_fused_long_2" (3) -> V128, State, fused_long::<2>;
+    /// As above, four lanes.
+    FUSED_LONG_4 "a64_exact_fused_long_4" (3) -> V128, State, fused_long::<4>;
+    /// NZCV of a comparison: a, b, the shape with bit 63 for FCMPE and bit 62 for one that takes place.
+    COMPARE "a64_exact_compare" (3) -> I32, State, compare_flags;
+    /// Lanes of one format to another, from the bottom.
+    CONVERT "a64_exact_convert" (2) -> V128, State, convert_lanes;
+    /// FJCVTZS: the result, and Z in bit 32.
+    JAVASCRIPT "a64_exact_javascript" (1) -> I64, State, |cpu, [a, ..]| {
+        with(cpu, |e| u128::from(e.javascript(a as u64)))
+    };
+    /// Raises QC where its operand is not 0.
+    SATURATED "a64_exact_saturated" (1) -> I64, State, |cpu, [difference, ..]| {
+        raise(cpu, if difference == 0 { 0 } else { QC });
+        0
+    };
+    /// Raises QC where a saturating operation that is a helper saturates: its operands, and its number and lanes.
+    SATURATES "a64_exact_saturates" (3) -> I64, State, |cpu, [a, b, shape]| {
+        raise(cpu, if saturates(a, b, shape as u64) { QC } else { 0 });
+        0
+    };
+    /// FPSR.
+    READ_STATUS "a64_exact_read_status" (0) -> I64, State, |cpu, _| u128::from(cpu.get(FPSR));
+    /// Makes its operand FPSR.
+    WRITE_STATUS "a64_exact_write_status" (1) -> I64, State, |cpu, [status, ..]| {
+        cpu.set(FPSR, status as u64);
+        0
+    };
+}
+
+/// Whether FPCR and FPSR have to be followed in full.
+pub(super) fn is_on(l: &Lift<'_>) -> bool {
+    l.b.region.floats == Floats::Exact
+}
+
+/// The lanes that an instruction computes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    /// Width of a lane.
+    bits: u32,
+    /// How many.
+    lanes: u32,
+}
+
+impl Shape {
+    /// A scalar of this width.
+    pub(super) fn scalar(bits: u32) -> Shape {
+        Shape { bits, lanes: 1 }
+    }
+
+    /// Lanes of this width, as many as `form` means.
+    pub(super) fn of(form: Form, bits: u32) -> Shape {
+        let lanes = match form {
+            Form::Scalar => 1,
+            Form::Half => 64 / bits,
+            Form::Full => 128 / bits,
+        };
+        Shape { bits, lanes }
+    }
+
+    /// So many lanes of this width.
+    pub(super) fn lanes(bits: u32, lanes: u32) -> Shape {
+        Shape { bits, lanes }
+    }
+
+    /// The width of a lane.
+    pub(super) fn bits(self) -> u32 {
+        self.bits
+    }
+
+    /// The scalar in ftype, bits 23:22, which is not the reserved one.
+    pub(super) fn of_scalar(w: Word) -> Shape {
+        Shape::scalar([32, 64, 0, 16][w.bits(23, 22) as usize])
+    }
+
+    /// AdvSIMD lanes of 32 or 64 bits, as bit 22 says.
+    pub(super) fn of_vector(w: Word) -> Shape {
+        Shape::of(Form::of(w), if w.is_set(22) { 64 } else { 32 })
+    }
+
+    /// AdvSIMD lanes of halves.
+    pub(super) fn of_halves(w: Word) -> Shape {
+        Shape::of(Form::of(w), 16)
+    }
+
+    fn pack(self) -> u64 {
+        u64::from(self.bits) | u64::from(self.lanes) << 8
+    }
+
+    fn unpack(packed: u64) -> Shape {
+        Shape { bits: packed as u32 & 0xff, lanes: (packed >> 8) as u32 & 0xff }
+    }
+
+    fn format(self) -> Format {
+        Format::of(self.bits)
+    }
+
+    fn places(self) -> impl Iterator<Item = u32> {
+        (0..self.lanes).map(move |lane| lane * self.bits)
+    }
+
+    /// The lanes of `value` that count.
+    fn mask(self) -> u128 {
+        u128::MAX >> (128 - self.bits * self.lanes)
+    }
+}
+
+/// What is done with lanes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(super) enum Operation {
+    /// FADD.
+    Add,
+    /// FSUB.
+    Sub,
+    /// FMUL.
+    Mul,
+    /// FDIV.
+    Div,
+    /// FMAX.
+    Max,
+    /// FMIN.
+    Min,
+    /// FMAXNM.
+    MaxNum,
+    /// FMINNM.
+    MinNum,
+    /// FMULX.
+    MulExtended,
+    /// FRECPS.
+    RecipStep,
+    /// FRSQRTS.
+    RsqrtStep,
+    /// A comparison under the [`FloatCond`] that goes with it, to masks.
+    Compare,
+    /// FSQRT.
+    Sqrt,
+    /// FRINTN and its like, by [`Rounding`].
+    Round,
+    /// FRINTX.
+    RoundExact,
+    /// FRINT32Z, FRINT32X, by [`Rounding`].
+    Round32,
+    /// FRINT64Z, FRINT64X, by [`Rounding`].
+    Round64,
+    /// FRECPE.
+    RecipEstimate,
+    /// FRSQRTE.
+    RsqrtEstimate,
+    /// FRECPX.
+    RecipExponent,
+    /// To a signed integer of the lane's or another width, by [`Rounding`], with fraction bits.
+    ToSigned,
+    /// To an unsigned one.
+    ToUnsigned,
+    /// From a signed integer.
+    FromSigned,
+    /// From an unsigned one.
+    FromUnsigned,
+}
+
+impl Operation {
+    const ALL: [Operation; 24] = [
+        Operation::Add,
+        Operation::Sub,
+        Operation::Mul,
+        Operation::Div,
+        Operation::Max,
+        Operation::Min,
+        Operation::MaxNum,
+        Operation::MinNum,
+        Operation::MulExtended,
+        Operation::RecipStep,
+        Operation::RsqrtStep,
+        Operation::Compare,
+        Operation::Sqrt,
+        Operation::Round,
+        Operation::RoundExact,
+        Operation::Round32,
+        Operation::Round64,
+        Operation::RecipEstimate,
+        Operation::RsqrtEstimate,
+        Operation::RecipExponent,
+        Operation::ToSigned,
+        Operation::ToUnsigned,
+        Operation::FromSigned,
+        Operation::FromUnsigned,
+    ];
+
+    /// FRINT32Z and its like, to integers of so many bits.
+    pub(super) fn round_within(bits: u32) -> Operation {
+        if bits == 32 { Operation::Round32 } else { Operation::Round64 }
+    }
+
+    /// The estimate that this helper makes under [`Floats::Plain`].
+    pub(super) fn estimate(helper: &'static Helper) -> Operation {
+        match () {
+            () if ptr::eq(helper, &super::helpers::RECIP_ESTIMATE) => Operation::RecipEstimate,
+            () if ptr::eq(helper, &super::helpers::RSQRT_ESTIMATE) => Operation::RsqrtEstimate,
+            () => Operation::RecipExponent,
+        }
+    }
+
+    /// What this helper does to halves under [`Floats::Plain`].
+    pub(super) fn step(helper: &'static Helper) -> Operation {
+        match () {
+            () if ptr::eq(helper, &super::half::RECIP_STEP) => Operation::RecipStep,
+            () if ptr::eq(helper, &super::half::RSQRT_STEP) => Operation::RsqrtStep,
+            () => Operation::MulExtended,
+        }
+    }
+
+    /// The operation that `op` is of numbers.
+    pub(super) fn of(op: Op) -> Operation {
+        match op {
+            Op::Fadd => Operation::Add,
+            Op::Fsub => Operation::Sub,
+            Op::Fmul => Operation::Mul,
+            Op::Fdiv => Operation::Div,
+            Op::Fmax => Operation::Max,
+            Op::Fmin => Operation::Min,
+            Op::FmaxNum => Operation::MaxNum,
+            Op::FminNum => Operation::MinNum,
+            other => panic!("{other:?} is no arithmetic of two floats"),
+        }
+    }
+}
+
+/// An operation as a number: lanes, what it is, a rounding or condition, integer width, fraction bits.
+fn describe(shape: Shape, operation: Operation, how: u8, width: u32, fraction: u32) -> u64 {
+    shape.pack() | (operation as u64) << 16 | u64::from(how) << 24 | u64::from(width) << 32 | u64::from(fraction) << 40
+}
+
+fn raise(cpu: &mut CpuState, flags: u32) {
+    let status = cpu.get(FPSR) | u64::from(flags);
+    cpu.set(FPSR, status);
+}
+
+fn with<T>(cpu: &mut CpuState, f: impl FnOnce(&mut Environment) -> T) -> T {
+    let mut environment = Environment::new(cpu.get(FPCR) as u32);
+    let result = f(&mut environment);
+    raise(cpu, environment.flags);
+    result
+}
+
+/// `f` of the lanes of `shape`, of which the result's are `bits` wide.
+fn by_lane(shape: Shape, bits: u32, mut f: impl FnMut(u32) -> u64) -> u128 {
+    let lanes = shape.places().enumerate();
+    lanes.fold(0, |all, (lane, place)| all | u128::from(f(place)) << (bits * lane as u32))
+}
+
+fn binary_lanes(cpu: &mut CpuState, [a, b, description]: [u128; 3]) -> u128 {
+    let description = description as u64;
+    let shape = Shape::unpack(description);
+    let operation = Operation::ALL[(description >> 16) as usize & 0xff];
+    let how = (description >> 24) as u8;
+    let f = shape.format();
+    with(cpu, |e| {
+        by_lane(shape, shape.bits, |at| {
+            binary(e, f, operation, how, (a >> at) as u64 & f.mask(), (b >> at) as u64 & f.mask())
+        })
+    })
+}
+
+fn binary(e: &mut Environment, f: Format, operation: Operation, how: u8, a: u64, b: u64) -> u64 {
+    match operation {
+        Operation::Add => e.add(f, a, b),
+        Operation::Sub => e.sub(f, a, b),
+        Operation::Mul => e.mul(f, a, b, Extended::No),
+        Operation::Div => e.div(f, a, b),
+        Operation::Max => e.extreme(f, a, b, Extreme::Max),
+        Operation::Min => e.extreme(f, a, b, Extreme::Min),
+        Operation::MaxNum => e.extreme_number(f, a, b, Extreme::Max),
+        Operation::MinNum => e.extreme_number(f, a, b, Extreme::Min),
+        Operation::MulExtended => e.mul(f, a, b, Extended::Yes),
+        Operation::RecipStep => e.step(f, a, b, Estimated::Reciprocal),
+        Operation::RsqrtStep => e.step(f, a, b, Estimated::Root),
+        Operation::Compare if e.holds(f, a, b, FloatCond::from_aux(how)) => f.mask(),
+        Operation::Compare => 0,
+        other => panic!("{other:?} does not take two operands"),
+    }
+}
+
+fn unary_lanes(cpu: &mut CpuState, [a, description, _]: [u128; 3]) -> u128 {
+    let description = description as u64;
+    let shape = Shape::unpack(description);
+    let operation = Operation::ALL[(description >> 16) as usize & 0xff];
+    let how = (description >> 24) as u8;
+    let (bits, fraction) = ((description >> 32) as u32 & 0xff, (description >> 40) as u32 & 0xff);
+    let from_integer = matches!(operation, Operation::FromSigned | Operation::FromUnsigned);
+    // Integers may be of another width only where there is one lane.
+    let result_bits = if from_integer { shape.bits } else { bits };
+    let mask = u64::MAX >> (64 - if from_integer { bits } else { shape.bits });
+    let f = shape.format();
+    with(cpu, |e| {
+        by_lane(shape, result_bits, |at| unary(e, f, operation, how, (bits, fraction), (a >> at) as u64 & mask))
+    })
+}
+
+fn unary(e: &mut Environment, f: Format, operation: Operation, how: u8, (bits, fraction): (u32, u32), a: u64) -> u64 {
+    let mode = |e: &Environment| e.named(Rounding::from_aux(how));
+    let fixed = |signed| Fixed { bits, fraction, signed };
+    match operation {
+        Operation::Sqrt => e.sqrt(f, a),
+        Operation::Round => e.round_integral(f, a, mode(e), Exact::No),
+        Operation::RoundExact => e.round_integral(f, a, mode(e), Exact::Yes),
+        Operation::Round32 => e.round_within(f, a, mode(e), 32),
+        Operation::Round64 => e.round_within(f, a, mode(e), 64),
+        Operation::RecipEstimate => e.recip_estimate(f, a),
+        Operation::RsqrtEstimate => e.rsqrt_estimate(f, a),
+        Operation::RecipExponent => e.recip_exponent(f, a),
+        Operation::ToSigned => e.fix(f, a, mode(e), fixed(true)),
+        Operation::ToUnsigned => e.fix(f, a, mode(e), fixed(false)),
+        Operation::FromSigned => e.float(f, a, fixed(true)),
+        Operation::FromUnsigned => e.float(f, a, fixed(false)),
+        other => panic!("{other:?} does not take one operand"),
+    }
+}
+
+fn fused<const BITS: u32, const LANES: u32>(cpu: &mut CpuState, operands: [u128; 3]) -> u128 {
+    let shape = Shape { bits: BITS, lanes: LANES };
+    let f = shape.format();
+    with(cpu, |e| {
+        by_lane(shape, BITS, |at| {
+            let [d, n, m] = operands.map(|v| (v >> at) as u64 & f.mask());
+            e.mul_add(f, d, n, m)
+        })
+    })
+}
+
+fn fused_long<const LANES: u32>(cpu: &mut CpuState, [d, n, m]: [u128; 3]) -> u128 {
+    with(cpu, |e| {
+        by_lane(Shape { bits: 32, lanes: LANES }, 32, |at| {
+            let half = |v: u128| (v >> (at / 2)) as u64 & 0xffff;
+            e.mul_add_halves((d >> at) as u64 & SINGLE.mask(), half(n), half(m))
+        })
+    })
+}
+
+/// NZCV of less, equal, greater, unordered (Arm ARM, FPCompare).
+const RELATIONS: [u128; 4] = [0b1000, 0b0110, 0b0010, 0b0011];
+const SIGNALS: u64 = 1 << 63;
+const TAKES_PLACE: u64 = 1 << 62;
+
+fn compare_flags(cpu: &mut CpuState, [a, b, description]: [u128; 3]) -> u128 {
+    let description = description as u64;
+    if description & TAKES_PLACE == 0 {
+        return 0;
+    }
+    let f = Shape::unpack(description).format();
+    let signal = if description & SIGNALS != 0 { Signal::AllNans } else { Signal::SignallingNans };
+    with(cpu, |e| RELATIONS[e.relation(f, a as u64 & f.mask(), b as u64 & f.mask(), signal)])
+}
+
+/// The format in two bits of a conversion's number.
+fn conversion_format(code: u64) -> Format {
+    [HALF, SINGLE, DOUBLE, BRAIN][code as usize & 3]
+}
+
+fn convert_lanes(cpu: &mut CpuState, [a, description, _]: [u128; 3]) -> u128 {
+    let description = description as u64;
+    let (from, to) = (conversion_format(description), conversion_format(description >> 2));
+    let shape = Shape { bits: from.bits, lanes: (description >> 8) as u32 };
+    with(cpu, |e| {
+        let mode = if description >> 4 & 1 == 1 { Mode::Odd } else { e.mode() };
+        by_lane(shape, to.bits, |at| e.convert(from, to, (a >> at) as u64 & from.mask(), mode))
+    })
+}
+
+/// A register whole.
+pub(super) fn whole(l: &mut Lift<'_>, n: usize) -> Value {
+    v(l, Ty::V128, n)
+}
+
+/// Writes the lanes of `shape` to Vd; what is above becomes zero.
+pub(super) fn write(w: Word, l: &mut Lift<'_>, shape: Shape, value: Value) -> Lifted {
+    let bits = shape.bits * shape.lanes;
+    if bits == 128 {
+        l.b.set(Ty::V128, V[w.rd()], value);
+    } else {
+        let low = integer(l, bits, value);
+        l.b.set(Ty::int(bits), V[w.rd()], low);
+    }
+    Ok(())
+}
+
+/// The lowest bits of a vector as an integer.
+pub(super) fn integer(l: &mut Lift<'_>, bits: u32, value: Value) -> Value {
+    let low = l.b.low(Ty::V128, value);
+    if bits == 64 { low } else { l.b.trunc(Ty::int(bits), low) }
+}
+
+/// The lanes of `operation`, of two operands; `how` is the condition of a comparison.
+pub(super) fn two(l: &mut Lift<'_>, shape: Shape, operation: Operation, how: u8, n: Value, m: Value) -> Value {
+    let description = l.b.c64(describe(shape, operation, how, shape.bits, 0));
+    l.b.call(&BINARY, &[n, m, description])
+}
+
+/// Vd = operation(Vn, Vm).
+pub(super) fn sources(w: Word, l: &mut Lift<'_>, shape: Shape, operation: Operation) -> Lifted {
+    let (n, m) = (whole(l, w.rn()), whole(l, w.rm()));
+    let result = two(l, shape, operation, 0, n, m);
+    write(w, l, shape, result)
+}
+
+/// The lanes of `operation`, of one operand: `how` is a rounding, `width` and `fraction` an integer's.
+fn one(l: &mut Lift<'_>, description: u64, n: Value) -> Value {
+    let description = l.b.c64(description);
+    l.b.call(&UNARY, &[n, description])
+}
+
+/// Vd = operation(Vn).
+pub(super) fn source(w: Word, l: &mut Lift<'_>, shape: Shape, operation: Operation) -> Lifted {
+    rounded(w, l, shape, operation, Rounding::Current)
+}
+
+/// Vd = operation(Vn) with a rounding.
+pub(super) fn rounded(w: Word, l: &mut Lift<'_>, shape: Shape, operation: Operation, rounding: Rounding) -> Lifted {
+    let n = whole(l, w.rn());
+    let result = one(l, describe(shape, operation, rounding as u8, shape.bits, 0), n);
+    write(w, l, shape, result)
+}
+
+/// Lanes of `n` as integers of `width` bits with `fraction` bits behind the point.
+pub(super) fn to_fixed(
+    l: &mut Lift<'_>,
+    shape: Shape,
+    sign: Sign,
+    rounding: Rounding,
+    (width, fraction): (u32, u32),
+    n: Value,
+) -> Value {
+    let operation = if sign == Sign::Signed { Operation::ToSigned } else { Operation::ToUnsigned };
+    one(l, describe(shape, operation, rounding as u8, width, fraction), n)
+}
+
+/// Vd = the lanes of Vn as integers of their width with `fraction` bits behind the point.
+pub(super) fn lanes_to_fixed(
+    w: Word,
+    l: &mut Lift<'_>,
+    shape: Shape,
+    sign: Sign,
+    rounding: Rounding,
+    fraction: u32,
+) -> Lifted {
+    let n = whole(l, w.rn());
+    let result = to_fixed(l, shape, sign, rounding, (shape.bits, fraction), n);
+    write(w, l, shape, result)
+}
+
+/// Vd = the integers `n`, of `width` bits with `fraction` bits behind the point, as floats.
+pub(super) fn from_fixed(
+    w: Word,
+    l: &mut Lift<'_>,
+    shape: Shape,
+    sign: Sign,
+    (width, fraction): (u32, u32),
+    n: Value,
+) -> Lifted {
+    let operation = if sign == Sign::Signed { Operation::FromSigned } else { Operation::FromUnsigned };
+    let result = one(l, describe(shape, operation, 0, width, fraction), n);
+    write(w, l, shape, result)
+}
+
+/// Vd = the integers in the lanes of Vn as floats.
+pub(super) fn lanes_from_fixed(w: Word, l: &mut Lift<'_>, shape: Shape, sign: Sign, fraction: u32) -> Lifted {
+    let n = whole(l, w.rn());
+    from_fixed(w, l, shape, sign, (shape.bits, fraction), n)
+}
+
+/// d + n × m, by lane.
+pub(super) fn fused_value(l: &mut Lift<'_>, shape: Shape, d: Value, n: Value, m: Value) -> Value {
+    let helper = match (shape.bits, shape.lanes) {
+        (16, 1) => &FUSED_HALF_1,
+        (16, 4) => &FUSED_HALF_4,
+        (16, _) => &FUSED_HALF_8,
+        (32, 1) => &FUSED_SINGLE_1,
+        (32, 2) => &FUSED_SINGLE_2,
+        (32, _) => &FUSED_SINGLE_4,
+        (_, 1) => &FUSED_DOUBLE_1,
+        _ => &FUSED_DOUBLE_2,
+    };
+    l.b.call(helper, &[d, n, m])
+}
+
+/// Vd += n × m, or −n × m.
+pub(super) fn fused_lanes(w: Word, l: &mut Lift<'_>, shape: Shape, kind: Fused, n: Value, m: Value) -> Lifted {
+    let n = if kind == Fused::Sub { negated(l, shape.bits, n) } else { n };
+    let d = whole(l, w.rd());
+    let result = fused_value(l, shape, d, n, m);
+    write(w, l, shape, result)
+}
+
+/// Vd += n × m, or −n × m, where n and m are the low halves of lanes of singles.
+pub(super) fn fused_long_lanes(w: Word, l: &mut Lift<'_>, kind: Fused, n: Value, m: Value) -> Lifted {
+    let n = if kind == Fused::Sub { negated(l, 16, n) } else { n };
+    let d = whole(l, w.rd());
+    let full = w.is_set(30);
+    let result = l.b.call(if full { &FUSED_LONG_4 } else { &FUSED_LONG_2 }, &[d, n, m]);
+    write(w, l, Shape { bits: 32, lanes: if full { 4 } else { 2 } }, result)
+}
+
+/// All lanes with the other sign.
+pub(super) fn negated(l: &mut Lift<'_>, bits: u32, value: Value) -> Value {
+    let signs = signs(l, bits);
+    l.b.xor(Ty::V128, value, signs)
+}
+
+/// All lanes without their sign.
+pub(super) fn absolute(l: &mut Lift<'_>, bits: u32, value: Value) -> Value {
+    let signs = signs(l, bits);
+    l.b.and_not(Ty::V128, value, signs)
+}
+
+fn signs(l: &mut Lift<'_>, bits: u32) -> Value {
+    super::simd::splat(&mut l.b, Ty::int_vector(bits), 1 << (bits - 1))
+}
+
+/// NZCV, as an `i32`, of a comparison of scalars: by FCMPE if bit 4 is set; `takes_place` may say that there is none.
+pub(super) fn compare(w: Word, l: &mut Lift<'_>, n: Value, m: Value, takes_place: Option<Value>) -> Value {
+    let signals = if w.is_set(4) { SIGNALS } else { 0 };
+    let description = Shape::of_scalar(w).pack() | signals;
+    let description = match takes_place {
+        None => l.b.c64(description | TAKES_PLACE),
+        Some(condition) => {
+            let wide = l.b.zext(Ty::I64, condition);
+            let place = l.b.shl_imm(Ty::I64, wide, 62);
+            let description = l.b.c64(description);
+            l.b.or(Ty::I64, place, description)
+        }
+    };
+    l.b.call(&COMPARE, &[n, m, description])
+}
+
+/// How lanes are rounded to a narrower format.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Narrowed {
+    /// As FPCR says.
+    Rounded,
+    /// To odd.
+    ToOdd,
+}
+
+/// So many lowest lanes of one format as lanes of another.
+pub(super) fn convert(l: &mut Lift<'_>, (from, to): (Format, Format), lanes: u64, how: Narrowed, n: Value) -> Value {
+    let code = |format: Format| (0..4).find(|&code| conversion_format(code) == format).expect("one of four");
+    let odd = u64::from(how == Narrowed::ToOdd) << 4;
+    let description = l.b.c64(code(from) | code(to) << 2 | odd | lanes << 8);
+    l.b.call(&CONVERT, &[n, description])
+}
+
+/// Raises QC where the lanes of `form` of `difference` are not all zero.
+pub(super) fn saturated(l: &mut Lift<'_>, form: Form, ty: Ty, difference: Value) {
+    let shape = Shape::of(form, ty.lane().bits());
+    let mask = l.b.wide_const(Ty::V128, shape.mask());
+    let counted = l.b.and(Ty::V128, difference, mask);
+    l.b.call(&SATURATED, &[counted]);
+}
+
+/// Raises QC where the helper of this number saturates in the lanes of `form` (see [`saturates`]).
+pub(super) fn helper_saturates(l: &mut Lift<'_>, kind: u64, form: Form, ty: Ty, operands: [Value; 2]) {
+    let shape = Shape::of(form, ty.lane().bits());
+    let description = l.b.c64(shape.pack() | kind << 16);
+    l.b.call(&SATURATES, &[operands[0], operands[1], description]);
+}
+
+/// The halves that FMLAL reads, at the bottom.
+pub(super) fn halves(w: Word, l: &mut Lift<'_>, lanes: Lanes, value: Value) -> Value {
+    let first = match (lanes, w.is_set(30)) {
+        (Lanes::First, _) => return value,
+        (Lanes::Second, true) => 4,
+        (Lanes::Second, false) => 2,
+    };
+    l.b.shuffle(value, value, super::simd::lane_mask(2, |i| (first + i) % 8))
+}
