@@ -13,7 +13,7 @@ pub const REGION_LIMIT: usize = 400;
 /// Executions after which compiling pays. An instruction costs 6 µs to compile and some 15 ns to interpret: interpreted
 /// 400 times it has cost as much as its compiled form. Programs that start and end (bash, python3, perl, git) take least
 /// time with 800 to 1,600, kernels that run for a fraction of a second do not notice.
-const COMPILE_AFTER: i32 = 8000;
+const COMPILE_AFTER: i32 = 16_000;
 /// A neighbour that ran this often belongs to the region of a block that is being compiled. Which arm of a branch is
 /// the common one, and whether the other is taken now and then, shows by the time the block itself is compiled.
 const NEIGHBOUR_AFTER: i32 = COMPILE_AFTER / 12;

@@ -4,7 +4,7 @@
 //! it is dropped. Positions count the instructions and ends of all blocks in their order; a value is alive up to the
 //! position of its last use.
 
-use super::pins::Pins;
+use super::pins::{self, PINNED, Pins};
 use philae_ir::opt::Exactness;
 use philae_ir::state::{NZCV, WORDS};
 use philae_ir::{BlockId, Effect, HelperEffect, Inst, Op, Region, Slot, Terminator, Ty, Value};
@@ -196,8 +196,12 @@ impl Analysis {
     fn find_uses(&mut self, region: &Region, exactness: Exactness, pins: &Pins) {
         for (number, block) in region.blocks.iter().enumerate().rev() {
             let mut position = self.starts[number] + block.insts.len() as u32;
-            let mut ahead = Ahead { exactness, unseen: SlotSet::default(), barrier: position, touched: [0; 32] };
             self.use_end(block.end, position);
+            if block.insts.is_empty() {
+                continue;
+            }
+            let mut ahead =
+                Ahead { exactness, unseen: SlotSet::default(), barrier: position, touched: [0; PINNED + 1] };
             for &value in block.insts.iter().rev() {
                 position -= 1;
                 self.use_inst(region, value, position, pins, &mut ahead);
@@ -219,7 +223,7 @@ impl Analysis {
             Effect::ReadSlot if unused => self.drop(value),
             Effect::ReadSlot => {
                 ahead.unseen.remove(inst.slot());
-                ahead.touched[usize::from(pins.registers[usize::from(inst.slot().0)] & 31)] = position;
+                ahead.touched[place(pins.registers[usize::from(inst.slot().0)])] = position;
             }
             Effect::WriteSlot if ahead.unseen.contains(inst.slot()) => self.drop(value),
             Effect::WriteSlot => self.use_write(region, inst, position, pins, ahead),
@@ -257,7 +261,7 @@ impl Analysis {
         }
         self.take(inst.args[0], position);
         let register = pins.registers[usize::from(slot.0)];
-        ahead.touched[usize::from(register & 31)] = position;
+        ahead.touched[place(register)] = position;
         if register != NO_TARGET && inst.op == Op::Set && matches!(inst.ty, Ty::I64 | Ty::I32) {
             let value = &mut self.uses[inst.args[0].index()];
             (value.target, value.written) = (register, position);
@@ -267,7 +271,7 @@ impl Analysis {
     /// Whether the value can be made in the register that it is written to.
     fn settle_target(&mut self, region: &Region, value: Value, inst: &Inst, ahead: &Ahead) {
         let known = self.uses[value.index()];
-        let undisturbed = ahead.barrier > known.written && ahead.touched[usize::from(known.target)] == known.written;
+        let undisturbed = ahead.barrier > known.written && ahead.touched[place(known.target)] == known.written;
         if known.crosses || !undisturbed {
             self.uses[value.index()].target = NO_TARGET;
         } else if inst.op == Op::Zext && inst.ty == Ty::I64 && region.ty(inst.args[0]) == Ty::I32 {
@@ -383,7 +387,12 @@ struct Ahead {
     barrier: u32,
     /// For each host register the position where the pinned slot in it is next read or written; the last is for slots
     /// that are not pinned.
-    touched: [u32; 32],
+    touched: [u32; PINNED + 1],
+}
+
+/// The place of a pinned host register, by its number, in [`Ahead::touched`].
+fn place(register: u8) -> usize {
+    usize::from(register.wrapping_sub(pins::FIRST as u8)).min(PINNED)
 }
 
 /// A set of slots, by their first words.

@@ -16,8 +16,10 @@ const JUMP_CACHE: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.jump_cache) as i
 const POLL: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.poll) as i32);
 
 /// Which stub of [`philae_ir::state::Control::stubs`].
-pub(super) const LOAD: usize = 0;
+const LOAD: usize = 0;
 const LEAVE: usize = 1;
+const HOT: usize = 6;
+const INTERRUPTED: usize = 7;
 
 impl Lower<'_> {
     /// The memory entry, the register entry, and the count.
@@ -32,7 +34,7 @@ impl Lower<'_> {
         let heat = own as u64 + offset_of!(LinkSlot, heat) as u64 - 1;
         self.relocate(self.asm.position() - 5, heat);
         let from = self.asm.jcc(Cc::S);
-        self.tables.cold.push(Cold::Hot { from });
+        self.tables.cold.push(Cold::Hot { from, own: own as u64 });
     }
 
     fn relocate(&mut self, offset: usize, target: u64) {
@@ -50,6 +52,11 @@ impl Lower<'_> {
         match pc {
             Pc::Const(pc) if reason.is_jump() => self.linked_exit(LinkSite { pc, reason }),
             Pc::Dynamic(pc) if reason.is_jump() => self.looked_up_exit(reason, pc),
+            Pc::Const(pc) if reason == ExitReason::Interrupted => {
+                let slot = (self.links)(LinkSite { pc, reason: ExitReason::Jump });
+                self.load_slot(slot as u64);
+                self.asm.jmp_mem(stub(INTERRUPTED));
+            }
             Pc::Const(pc) => {
                 self.store_argument(argument);
                 self.asm.mov_imm(Gpr::RAX, pc);
@@ -79,9 +86,14 @@ impl Lower<'_> {
 
     fn linked_exit(&mut self, site: LinkSite) {
         let slot = (self.links)(site);
-        self.asm.lea(Width::Q, Gpr::RSI, Mem::Rip);
-        self.relocate(self.asm.position() - 4, slot as u64);
+        self.load_slot(slot as u64);
         self.jump_through_slot();
+    }
+
+    /// The address of a slot in RSI.
+    fn load_slot(&mut self, slot: u64) {
+        self.asm.lea(Width::Q, Gpr::RSI, Mem::Rip);
+        self.relocate(self.asm.position() - 4, slot);
     }
 
     /// To the register entry of the slot in RSI.
@@ -119,10 +131,10 @@ impl Lower<'_> {
     pub(super) fn cold_code(&mut self) {
         for index in 0..self.tables.cold.len() {
             match self.tables.cold[index] {
-                Cold::Hot { from } => {
+                Cold::Hot { from, own } => {
                     self.asm.patch_here(from);
-                    self.asm.mov_imm(Gpr::RAX, self.region.pc);
-                    self.reported_exit(ExitReason::Jump);
+                    self.load_slot(own);
+                    self.asm.jmp_mem(stub(HOT));
                 }
                 Cold::Missed { from, reason } => {
                     self.asm.patch_here(from);

@@ -38,7 +38,7 @@ impl Tables {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cold {
     /// The unit has run often enough: it leaves for its own pc.
-    Hot { from: usize },
+    Hot { from: usize, own: u64 },
     /// The pc in RAX is not in the jump cache.
     Missed { from: usize, reason: ExitReason },
     /// The flags in memory are a comparison: they are settled, and read into a register.

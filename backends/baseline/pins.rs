@@ -6,8 +6,8 @@
 
 use crate::callouts;
 use crate::link::LinkSlot;
-use philae_ir::state::{STUBS, WORDS, aarch64, x86_64};
-use philae_ir::{Arch, CpuState, Helper, Slot};
+use philae_ir::state::{PC, STUBS, WORDS, aarch64, x86_64};
+use philae_ir::{Arch, CpuState, ExitReason, Helper, Slot};
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
@@ -16,7 +16,7 @@ use super::assembler::Gpr;
 /// The number of the first pinned host register.
 pub(super) const FIRST: usize = 8;
 /// How many there are.
-const COUNT: usize = 8;
+pub(super) const PINNED: usize = 8;
 
 /// Whether guest registers live in this host register.
 pub(super) fn is_pinned(gpr: Gpr) -> bool {
@@ -27,7 +27,7 @@ pub(super) fn is_pinned(gpr: Gpr) -> bool {
 #[derive(Debug)]
 pub(super) struct Pins {
     /// The slots in R8 to R15.
-    pub(super) slots: [Slot; COUNT],
+    pub(super) slots: [Slot; PINNED],
     /// For each slot the number of its register, or 255.
     pub(super) registers: [u8; WORDS],
     /// The slots whose type is a byte.
@@ -35,10 +35,10 @@ pub(super) struct Pins {
 }
 
 impl Pins {
-    const fn new(slots: [Slot; COUNT], bytes: &'static [Slot]) -> Pins {
+    const fn new(slots: [Slot; PINNED], bytes: &'static [Slot]) -> Pins {
         let mut registers = [u8::MAX; WORDS];
         let mut i = 0;
-        while i < COUNT {
+        while i < PINNED {
             registers[slots[i].0 as usize] = (FIRST + i) as u8;
             i += 1;
         }
@@ -75,9 +75,9 @@ pub fn store_pinned(arch: Arch, cpu: &mut CpuState) {
 
 /// The stubs of a guest, as [`philae_ir::state::Control::stubs`] holds them.
 pub(super) fn stubs(arch: Arch) -> [u64; STUBS] {
-    let Stubs { load, leave, state_helper, .. } = Stubs::of(arch);
+    let Stubs { load, leave, state_helper, hot, interrupted, .. } = Stubs::of(arch);
     let helper = callouts::helper as *const () as u64;
-    [load, leave, callouts::evaluator_address(), callouts::settler_address(), helper, state_helper]
+    [load, leave, callouts::evaluator_address(), callouts::settler_address(), helper, state_helper, hot, interrupted]
 }
 
 /// Where a link slot's `register_target` leads as long as there is no register entry: to its `target`.
@@ -96,6 +96,10 @@ struct Stubs {
     spill: u64,
     /// Calls a helper that sees the guest's registers.
     state_helper: u64,
+    /// Leaves for the pc of the link slot in RSI, with reason `Jump`.
+    hot: u64,
+    /// The same with reason `Interrupted`.
+    interrupted: u64,
 }
 
 impl Stubs {
@@ -109,14 +113,16 @@ impl Stubs {
 
 const HOST_STACK: usize = offset_of!(CpuState, ctl.host_stack);
 const TARGET: usize = offset_of!(LinkSlot, target);
+const LINK_PC: usize = offset_of!(LinkSlot, pc);
+const EXIT_REASON: usize = offset_of!(CpuState, ctl.exit_reason);
 
 macro_rules! stubs {
     ($name:ident $arch:ident) => {
         fn $name() -> Stubs {
-            const SLOTS: [usize; COUNT] = {
-                let mut offsets = [0; COUNT];
+            const SLOTS: [usize; PINNED] = {
+                let mut offsets = [0; PINNED];
                 let mut i = 0;
-                while i < COUNT {
+                while i < PINNED {
                     offsets[i] = CpuState::offset($arch.slots[i]);
                     i += 1;
                 }
@@ -163,6 +169,36 @@ macro_rules! stubs {
             }
 
             #[unsafe(naked)]
+            unsafe extern "sysv64" fn hot(state: *mut CpuState, link: *const LinkSlot) {
+                naked_asm!(
+                    "mov dword ptr [rdi + {reason}], {jump}",
+                    "mov rax, [rsi + {link_pc}]",
+                    "mov [rdi + {pc}], rax",
+                    "jmp {leave}",
+                    reason = const EXIT_REASON,
+                    jump = const ExitReason::Jump as u32,
+                    link_pc = const LINK_PC,
+                    pc = const CpuState::offset(PC),
+                    leave = sym leave,
+                )
+            }
+
+            #[unsafe(naked)]
+            unsafe extern "sysv64" fn interrupted(state: *mut CpuState, link: *const LinkSlot) {
+                naked_asm!(
+                    "mov dword ptr [rdi + {reason}], {interrupted}",
+                    "mov rax, [rsi + {link_pc}]",
+                    "mov [rdi + {pc}], rax",
+                    "jmp {leave}",
+                    reason = const EXIT_REASON,
+                    interrupted = const ExitReason::Interrupted as u32,
+                    link_pc = const LINK_PC,
+                    pc = const CpuState::offset(PC),
+                    leave = sym leave,
+                )
+            }
+
+            #[unsafe(naked)]
             unsafe extern "sysv64" fn spill(state: *mut CpuState, link: *const LinkSlot) {
                 naked_asm!(
                     "call {store}",
@@ -194,6 +230,8 @@ macro_rules! stubs {
                 leave: leave as *const () as u64,
                 spill: spill as *const () as u64,
                 state_helper: state_helper as *const () as u64,
+                hot: hot as *const () as u64,
+                interrupted: interrupted as *const () as u64,
             }
         }
     };
