@@ -211,14 +211,15 @@ impl Analysis {
 
     fn use_inst(&mut self, region: &Region, value: Value, position: u32, pins: &Pins, ahead: &mut Ahead) {
         let inst = &region.insts[value.index()];
-        let known = self.uses[value.index()];
-        let unused = known.last == 0;
-        if known.target != NO_TARGET {
+        // Field by field: a copy of the whole would wait for the narrow stores that came just before.
+        let known = &self.uses[value.index()];
+        let (unused, eager, target) = (known.last == 0, known.eager, known.target);
+        if target != NO_TARGET {
             self.settle_target(region, value, inst, ahead);
         }
         match inst.op.info().effect {
             Effect::Pure if unused => self.drop(value),
-            Effect::Pure => self.use_pure(inst, value, position, known),
+            Effect::Pure => self.use_pure(inst, value, position),
             Effect::Marker => {}
             Effect::ReadSlot if unused => self.drop(value),
             Effect::ReadSlot => {
@@ -245,7 +246,7 @@ impl Analysis {
                 ahead.barrier = position;
                 self.take_all(inst, position);
             }
-            Effect::Poll if !known.eager => self.drop(value),
+            Effect::Poll if !eager => self.drop(value),
             Effect::Poll => {}
             Effect::Fence => ahead.barrier = position,
         }
@@ -270,14 +271,15 @@ impl Analysis {
 
     /// Whether the value can be made in the register that it is written to.
     fn settle_target(&mut self, region: &Region, value: Value, inst: &Inst, ahead: &Ahead) {
-        let known = self.uses[value.index()];
-        let undisturbed = ahead.barrier > known.written && ahead.touched[place(known.target)] == known.written;
+        let known = &self.uses[value.index()];
+        let (target, written) = (known.target, known.written);
+        let undisturbed = ahead.barrier > written && ahead.touched[place(target)] == written;
         if known.crosses || !undisturbed {
             self.uses[value.index()].target = NO_TARGET;
         } else if inst.op == Op::Zext && inst.ty == Ty::I64 && region.ty(inst.args[0]) == Ty::I32 {
             // Work on 32 bits zero-extends by itself.
             let operand = &mut self.uses[inst.args[0].index()];
-            (operand.target, operand.written) = (known.target, known.written);
+            (operand.target, operand.written) = (target, written);
         }
     }
 
@@ -320,16 +322,16 @@ impl Analysis {
     }
 
     /// Operands live on until what is computed from them when it is looked at has been looked at.
-    fn use_pure(&mut self, inst: &Inst, value: Value, position: u32, known: Use) {
-        let lazy = is_lazy(inst);
-        let last = if lazy { known.last } else { position };
+    fn use_pure(&mut self, inst: &Inst, value: Value, position: u32) {
+        let (lazy, known) = (is_lazy(inst), &self.uses[value.index()]);
+        let (until, eager) = (if lazy { known.last } else { position }, known.eager);
         if leans_on_first(inst.op) {
-            self.lean(inst.args[0], last);
-            inst.operands().skip(1).for_each(|operand| self.take(operand, last));
+            self.lean(inst.args[0], until);
+            inst.operands().skip(1).for_each(|operand| self.take(operand, until));
         } else {
-            self.take_all(inst, last);
+            self.take_all(inst, until);
         }
-        if lazy && !known.eager || inst.op == Op::Const {
+        if lazy && !eager || inst.op == Op::Const {
             self.drop(value);
         }
     }

@@ -39,6 +39,13 @@ struct Holding {
 impl Holding {
     const EMPTY: Holding = Holding { values: [Value::NONE; 4], count: 0, until: 0, slot: NO_SLOT, slot_bits: 0 };
 
+    /// Holds nothing any more but what equals `slot`.
+    fn clear(&mut self, slot: Slot) {
+        self.count = 0;
+        self.until = 0;
+        self.slot = slot;
+    }
+
     fn values(&self) -> &[Value] {
         &self.values[..usize::from(self.count)]
     }
@@ -196,7 +203,7 @@ impl Registers {
 
     /// The value is in this register from now on, beside what is in it.
     pub(super) fn attach(&mut self, cx: &mut Context<'_>, value: Value, register: Register) {
-        let known = *cx.analysis.of(value);
+        let last = cx.analysis.of(value).last;
         let block = self.block;
         if !self.make_room(cx, register) {
             // So many names for one thing: this one gets a home.
@@ -207,7 +214,7 @@ impl Registers {
         let holding = self.holding(register);
         holding.values[usize::from(holding.count)] = value;
         holding.count += 1;
-        holding.until = holding.until.max(known.last);
+        holding.until = holding.until.max(last);
         let place = &mut self.places[value.index()];
         place.register = Some(register);
         place.block = block;
@@ -238,7 +245,7 @@ impl Registers {
             Register::Gpr(gpr) if pins::is_pinned(gpr) => self.gprs[gpr.index()].slot,
             _ => NO_SLOT,
         };
-        *self.holding(register) = Holding { slot, ..Holding::EMPTY };
+        self.holding(register).clear(slot);
         self.attach(cx, value, register);
         self.places[value.index()].clean = clean;
         self.keep_for_other_blocks(cx, value, register);
@@ -294,8 +301,9 @@ impl Registers {
 
     /// Moves what is alive in a register to its home.
     fn evict(&mut self, cx: &mut Context<'_>, register: Register) {
-        let holding = *self.holding(register);
-        for &value in holding.values() {
+        // One after another: a copy of the whole holding would wait for the narrow stores that came just before.
+        for index in 0..usize::from(self.holding(register).count) {
+            let value = self.holding(register).values[index];
             if self.places[value.index()].register != Some(register) {
                 continue;
             }
@@ -307,7 +315,7 @@ impl Registers {
             }
             self.places[value.index()].register = None;
         }
-        *self.holding(register) = Holding::EMPTY;
+        self.holding(register).clear(NO_SLOT);
     }
 
     /// A general register that holds nothing, locked.
@@ -355,8 +363,8 @@ impl Registers {
 
     /// This very register, locked; what is alive in it moves to another or to its home.
     pub(super) fn take(&mut self, cx: &mut Context<'_>, gpr: Gpr) {
-        let holding = self.gprs[gpr.index()];
         self.lock(Register::Gpr(gpr));
+        let holding = &self.gprs[gpr.index()];
         if holding.count != 0 && holding.until >= self.position {
             self.move_away(cx, gpr);
         } else {
@@ -391,7 +399,7 @@ impl Registers {
 
     /// A pinned register is about to be written: values that are still wanted move away.
     pub(super) fn before_write(&mut self, cx: &mut Context<'_>, gpr: Gpr) {
-        let holding = self.gprs[gpr.index()];
+        let holding = &self.gprs[gpr.index()];
         if holding.count != 0 && holding.until > self.position {
             self.move_away(cx, gpr);
         }
@@ -401,7 +409,7 @@ impl Registers {
                 self.places[value.index()].register = None;
             }
         }
-        self.gprs[gpr.index()] = Holding { slot, ..Holding::EMPTY };
+        self.gprs[gpr.index()].clear(slot);
     }
 
     /// Whether nothing in the register is used after the current instruction.
