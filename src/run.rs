@@ -116,7 +116,9 @@ impl Thread {
             return self.execute_block(pc, flip);
         }
         self.counts.misses += 1;
-        match self.runtime.cache.find(pc).or_else(|| self.translate(pc, Changes::Compared)) {
+        // What an exit was not linked to is unknown more often than not, and whoever translates it sees whether it is.
+        let known = if self.through_link { None } else { self.runtime.cache.find(pc) };
+        match known.or_else(|| self.translate(pc, Changes::Compared)) {
             Some(Found::Code(slot)) => self.execute_code(slot, flip),
             Some(Found::Block(entry)) => {
                 self.table.insert(entry);
