@@ -62,6 +62,8 @@ const PROGRAMS: [Program; 30] = [
     Program { name: "limits", variants: STATIC, arguments: PLAIN },
     Program { name: "seccomp", variants: STATIC, arguments: PLAIN },
     Program { name: "exec", variants: STATIC, arguments: PLAIN },
+    Program { name: "futexes", variants: STATIC, arguments: PLAIN },
+    Program { name: "alarms", variants: STATIC, arguments: PLAIN },
     Program { name: "proc", variants: &["static", "dynamic"], arguments: &[&["argument"]] },
 ];
 
