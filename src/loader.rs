@@ -21,9 +21,9 @@ use std::path::{Path, PathBuf};
 
 /// The size of a guest page, which is that of a host page.
 const PAGE: u64 = 4096;
-/// Where position-independent programs are put if it is free, as the kernel does: far below the mappings, with
-/// room above for the heap.
-const RELOCATABLE_BASE: u64 = 0x5555_5555_4000;
+/// Where position-independent programs are put if it is free: far below the mappings, with room above for the heap.
+/// The host kernel puts Philae's own heap less than a gigabyte above 0x5555_5555_4000, the place for such programs.
+const RELOCATABLE_BASE: u64 = 0x5515_5555_4000;
 /// The stack when the soft limit is unlimited, and the most that the limit may ask for.
 const STACK_LIMITS: [u64; 2] = [8 << 20, 1 << 30];
 
@@ -163,8 +163,16 @@ fn map_image(mm: &Mm, file: &File, image: &Image) -> io::Result<Mapped> {
         }
         Kind::Relocatable => map(mm, RELOCATABLE_BASE, length, libc::PROT_NONE, reserve, None)?.wrapping_sub(start),
     };
+    let mut mapped_to = start.wrapping_add(bias);
     for segment in &image.segments {
         map_segment(mm, file, segment, bias)?;
+        // What lies between segments was reserved with them and belongs to nobody.
+        let address = segment.address.wrapping_add(bias);
+        let gap = (address & !(PAGE - 1)).saturating_sub(mapped_to);
+        if gap > 0 {
+            mm.unmap(mapped_to, gap).map_err(host_error)?;
+        }
+        mapped_to = (address + segment.memory_size).next_multiple_of(PAGE);
     }
     Ok(Mapped { bias, entry: image.entry.wrapping_add(bias), end: end.wrapping_add(bias) })
 }

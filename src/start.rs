@@ -15,7 +15,7 @@ use philae_ir::Arch;
 use philae_syscalls::exec::parse_script;
 use philae_syscalls::path::Sysroot;
 use philae_syscalls::signal::Sighand;
-use philae_syscalls::task::{Files, Fs, Inheritance, Process, ProcessInfo, Processor};
+use philae_syscalls::task::{Files, Fs, Inheritance, OwnThread, Process, ProcessInfo, Processor};
 use philae_syscalls::{Mm, Task, proc, process};
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
@@ -212,7 +212,9 @@ fn first_thread(runtime: Runtime, launch: &Launch, image: &Image) -> Result<Box<
     }
     let sighand = Sighand::new(fault::handler);
     process::set_name(&launch.execfn);
-    let mut task = Task::new(image.arch, mm, sighand, files, Fs::new(sysroot), Process::new(info, limits));
+    let own = runtime.clone();
+    let own_thread = OwnThread(Arc::new(move || own.background.tid()));
+    let mut task = Task::new(image.arch, mm, sighand, files, Fs::new(sysroot), Process::new(info, limits, own_thread));
     task.inherit(&launch.inheritance);
     Ok(Thread::new(runtime, task, program.cpu))
 }

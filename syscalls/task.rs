@@ -12,10 +12,11 @@ use crate::seccomp::{Seccomp, Shared};
 use crate::signal::{Sighand, TaskSignals};
 use philae_ir::Arch;
 use std::ffi::{CString, OsStr};
+use std::fmt;
 use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A guest thread.
@@ -271,16 +272,29 @@ pub struct Process {
     pub limits: Limits,
     /// Filters that one thread has installed for all.
     pub(crate) filters: Shared,
-    /// Host threads that are no guest's; 0 is an empty place.
-    own_threads: [AtomicU32; OWN_THREADS],
+    /// Philae's thread in it.
+    own_thread: OwnThread,
 }
 
-/// How many host threads Philae may have for itself.
-const OWN_THREADS: usize = 8;
+/// Says which host thread of this process is none of the guest's, if there is one: `/proc` is not to show it.
+#[derive(Clone)]
+pub struct OwnThread(pub Arc<dyn Fn() -> Option<u32> + Send + Sync>);
+
+impl Default for OwnThread {
+    fn default() -> OwnThread {
+        OwnThread(Arc::new(|| None))
+    }
+}
+
+impl fmt::Debug for OwnThread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", (self.0)())
+    }
+}
 
 impl Process {
     /// A process of one thread with these limits. A relative host path is taken from the working directory of now.
-    pub fn new(mut info: ProcessInfo, limits: Limits) -> Arc<Process> {
+    pub fn new(mut info: ProcessInfo, limits: Limits, own_thread: OwnThread) -> Arc<Process> {
         let host = Path::new(OsStr::from_bytes(info.exe_host.to_bytes()));
         let absolute =
             std::path::absolute(host).ok().and_then(|path| CString::new(path.into_os_string().into_vec()).ok());
@@ -291,34 +305,18 @@ impl Process {
             leader_status: AtomicI32::new(0),
             limits,
             filters: Shared::default(),
-            own_threads: Default::default(),
+            own_thread,
         })
     }
 
-    /// The host thread `tid` is Philae's: the guest does not see it in `/proc`. There is room for eight; more show.
-    pub fn hide_thread(&self, tid: u32) {
-        let free = |place: &&AtomicU32| place.compare_exchange(0, tid, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-        let _ = self.own_threads.iter().find(free);
-    }
-
-    /// The host thread `tid`, Philae's, has ended.
-    pub fn reveal_thread(&self, tid: u32) {
-        for place in &self.own_threads {
-            let _ = place.compare_exchange(tid, 0, Ordering::AcqRel, Ordering::Relaxed);
-        }
-    }
-
     /// Philae's own host threads.
-    pub(crate) fn own_threads(&self) -> impl Iterator<Item = u32> + '_ {
-        self.own_threads.iter().map(|place| place.load(Ordering::Acquire)).filter(|tid| *tid != 0)
+    pub(crate) fn own_threads(&self) -> Vec<u32> {
+        (self.own_thread.0)().into_iter().collect()
     }
 
     /// A new process has the forking thread alone.
     pub(crate) fn forget_threads(&self) {
         self.threads.store(1, Ordering::Release);
-        for place in &self.own_threads {
-            place.store(0, Ordering::Release);
-        }
     }
 
     /// A child process of one thread, told the same about itself.
@@ -329,7 +327,7 @@ impl Process {
             leader_status: AtomicI32::new(0),
             limits: self.limits.copy(),
             filters: self.filters.copy(),
-            own_threads: Default::default(),
+            own_thread: self.own_thread.clone(),
         };
         Arc::new(copy)
     }

@@ -7,7 +7,7 @@ use crate::host::{self, KernelSigaction};
 use crate::limits::Limits;
 use crate::mm::PAGE;
 use crate::signal::{self, Delivery, FaultContext, SigInfo, sa};
-use crate::task::{Files, Fs, Process, ProcessInfo, Task};
+use crate::task::{Files, Fs, OwnThread, Process, ProcessInfo, Task};
 use crate::uaccess::{GuestPtr, recovery};
 use crate::{Mm, Outcome, Sighand, Then, dispatch, process, system_call, table, vfork};
 use philae_ir::state::NZCV;
@@ -73,7 +73,7 @@ impl Guest {
             Sighand::new(on_signal),
             Files::new(),
             Fs::new(None),
-            Process::new(info, Limits::default()),
+            Process::new(info, Limits::default(), OwnThread::default()),
         ));
         let mut cpu = Box::new(CpuState::default());
         arch::set_stack_pointer(arch, &mut cpu, stack + STACK_SIZE);

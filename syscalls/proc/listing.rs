@@ -46,7 +46,7 @@ fn list(call: &Call<'_>, dir: Fd, entries: u64, room: u32, name: usize) -> Reply
 
 /// The numbers that `dir` is not to list.
 fn hidden(task: &Task, dir: Fd) -> Vec<u32> {
-    let (threads, files): (Vec<u32>, Vec<i32>) = (task.process.own_threads().collect(), task.files.own());
+    let (threads, files): (Vec<u32>, Vec<i32>) = (task.process.own_threads(), task.files.own());
     // Nearly every directory is told from those of /proc by its file system.
     if threads.is_empty() && files.is_empty() || !is_proc(dir) {
         return Vec::new();

@@ -94,7 +94,7 @@ pub(super) fn stat(task: &Task, scope: Scope) -> Option<Vec<u8>> {
 }
 
 fn threads(task: &Task, host: u64) -> u64 {
-    host.saturating_sub(task.process.own_threads().count() as u64).max(1)
+    host.saturating_sub(task.process.own_threads().len() as u64).max(1)
 }
 
 pub(super) fn statm(task: &Task) -> Option<Vec<u8>> {

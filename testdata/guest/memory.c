@@ -68,6 +68,7 @@ static void fixed(void) {
     printf("hint %d\n", q == p + 4 * PAGE);
     q = mmap((void *)0x10000000, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     printf("low %d\n", q == (void *)0x10000000);
+    munmap(q, PAGE);
     result("past the end", (long)mmap((void *)(~0ul << 12), PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
     munmap(p, 8 * PAGE);
 }
@@ -136,7 +137,8 @@ static void heap(void) {
     printf("brk %d", sbrk(3 * PAGE + 5) == start);
     start[3 * PAGE] = 1;
     printf(" %s", allowed(start + 2 * PAGE));
-    printf(" %d\n", brk(start) == 0 && sbrk(0) == start);
+    printf(" %d", brk(start) == 0 && sbrk(0) == start);
+    printf(" room %d %d\n", sbrk(1 << 30) == start, brk(start));
 }
 
 static void maps(void) {
