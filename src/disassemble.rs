@@ -12,6 +12,12 @@ pub fn instruction(arch: Arch, pc: u64, bytes: &[u8]) -> String {
     format!("{}  {text}", hex(arch, &bytes[..length]))
 }
 
+/// The name of the instruction at the start of `bytes`, if there is one.
+pub fn mnemonic(arch: Arch, pc: u64, bytes: &[u8]) -> Option<String> {
+    let (_, text) = decode(&engine(arch)?, pc, bytes)?;
+    text.split(' ').next().map(str::to_owned)
+}
+
 /// A listing of code, one line an instruction; what is no instruction is skipped byte by byte (words on AArch64).
 pub fn listing(arch: Arch, mut pc: u64, mut bytes: &[u8]) -> String {
     let mut text = String::new();

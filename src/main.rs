@@ -14,6 +14,7 @@ mod fault;
 mod host;
 mod image;
 mod lift_command;
+mod lift_text;
 mod loader;
 mod options;
 mod run;
@@ -45,6 +46,10 @@ fn philae_main(args: Vec<OsString>) -> i32 {
         Request::Version => print(&format!("philae {}\n", env!("CARGO_PKG_VERSION"))),
         Request::Lift { arch, bytes, execute } => {
             lift_command::show(arch, &bytes, execute).and_then(|text| print(&text))
+        }
+        Request::LiftText { file } => {
+            let files: Vec<OsString> = std::iter::once(file).chain(options.command).collect();
+            lift_text::show(&files).and_then(|text| print(&text))
         }
         Request::Run => start::from_command_line(options).map(|never| match never {}),
         Request::Resume(fd) => start::from_descriptor(options, fd).map(|never| match never {}),

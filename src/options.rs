@@ -87,6 +87,11 @@ pub enum Request {
         /// Whether to execute it, too.
         execute: Execute,
     },
+    /// Count what a program's code holds that Philae does not know; the other files are the command.
+    LiftText {
+        /// The first file.
+        file: OsString,
+    },
     /// Run the guest program that a parent Philae put into this descriptor (see `exec.rs`).
     Resume(i32),
 }
@@ -209,6 +214,12 @@ static FLAGS: &[Flag] = &[
     flag("stats", Some("PHILAE_STATS"), Switch(|o| o.stats = true), "print counters at the end"),
     flag("chaos", Some("PHILAE_CHAOS"), Value("SEED", chaos), "for tests: disturb the runtime at random"),
     flag("lift", None, Value("ARCH HEX", lift), "show one instruction on its whole way through Philae"),
+    flag(
+        "lift-text",
+        None,
+        Value("FILE...", lift_text),
+        "count the instructions in programs that Philae does not know",
+    ),
     flag("run", None, Switch(run_lifted), "with --lift: execute it, too"),
     flag("resume", None, Value("FD", resume), "internal: continue an execve of a guest"),
     flag("g", Some("QEMU_GDB"), NotYet(Some("PORT")), "wait for gdb"),
@@ -338,6 +349,11 @@ fn lift(options: &mut Options, value: &OsStr) -> Result<(), String> {
     let arch = text(value)?;
     let arch = Arch::parse(arch).ok_or_else(|| format!("no guest {arch:?} (there are: aarch64, x86_64)"))?;
     options.request = Request::Lift { arch, bytes: Vec::new(), execute: Execute::No };
+    Ok(())
+}
+
+fn lift_text(options: &mut Options, value: &OsStr) -> Result<(), String> {
+    options.request = Request::LiftText { file: value.to_owned() };
     Ok(())
 }
 

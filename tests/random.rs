@@ -10,6 +10,7 @@
 //! * `soak` asks the emulator: `PHILAE_RANDOM=10000000 cargo test --test random -- --ignored soak --nocapture`, which
 //!   is what tests/run --soak does. `PHILAE_RANDOM_SEED` starts elsewhere, `PHILAE_RANDOM_CLASS` draws from the
 //!   classes whose names start so, `PHILAE_RANDOM_ENGINES` names those to use.
+//! * tests/random/undefined.rs compares which words are instructions at all.
 //! * `write_sample` makes the sample anew: for new classes, or another emulator.
 
 #[path = "random/draw.rs"]
@@ -18,6 +19,8 @@ mod draw;
 mod engines;
 #[path = "support/sandbox.rs"]
 mod sandbox;
+#[path = "random/undefined.rs"]
+mod undefined;
 #[path = "random/wire.rs"]
 mod wire;
 

@@ -205,10 +205,10 @@ pub(super) static ROWS: &[Row] = &[
     row("MSUB", "z0011011000 mmmmm 1 aaaaa nnnnn ddddd", |w, l| data::multiply_add(w, l, Sum::Sub)),
     row("SMADDL", "10011011001 mmmmm 0 aaaaa nnnnn ddddd", |w, l| data::multiply_add_long(w, l, Sum::Add, Signed)),
     row("SMSUBL", "10011011001 mmmmm 1 aaaaa nnnnn ddddd", |w, l| data::multiply_add_long(w, l, Sum::Sub, Signed)),
-    row("SMULH", "10011011010 mmmmm 0 11111 nnnnn ddddd", |w, l| data::binary(w, l, Builder::smul_high)),
+    row("SMULH", "10011011010 mmmmm 0 xxxxx nnnnn ddddd", |w, l| data::binary(w, l, Builder::smul_high)),
     row("UMADDL", "10011011101 mmmmm 0 aaaaa nnnnn ddddd", |w, l| data::multiply_add_long(w, l, Sum::Add, Unsigned)),
     row("UMSUBL", "10011011101 mmmmm 1 aaaaa nnnnn ddddd", |w, l| data::multiply_add_long(w, l, Sum::Sub, Unsigned)),
-    row("UMULH", "10011011110 mmmmm 0 11111 nnnnn ddddd", |w, l| data::binary(w, l, Builder::umul_high)),
+    row("UMULH", "10011011110 mmmmm 0 xxxxx nnnnn ddddd", |w, l| data::binary(w, l, Builder::umul_high)),
 
     // Atomics: of FEAT_LSE, exclusives, acquire and release.
     row("LDADD", "zz111000ar1 sssss 000000 nnnnn ttttt", |w, l| atomic::read_modify_write(w, l, RmwOp::Add)),
@@ -232,7 +232,7 @@ pub(super) static ROWS: &[Row] = &[
     row("LDXP", "1z001000 011 xxxxx 0 uuuuu nnnnn ttttt", |w, l| atomic::load_exclusive_pair(w, l, Ordering::Relaxed)),
     row("LDAXP", "1z001000 011 xxxxx 1 uuuuu nnnnn ttttt", |w, l| atomic::load_exclusive_pair(w, l, Ordering::SeqCst)),
     row("STLR", "zz001000 100 xxxxx 1 xxxxx nnnnn ttttt", atomic::store_release),
-    row("LDAR", "zz001000 110 xxxxx 1 xxxxx nnnnn ttttt", |w, l| atomic::load_acquire(w, l, Ordering::SeqCst)),
+    row("LDAR", "zz001000 110 11111 1 11111 nnnnn ttttt", |w, l| atomic::load_acquire(w, l, Ordering::SeqCst)),
     row("STLLR", "zz001000 100 xxxxx 0 xxxxx nnnnn ttttt", atomic::store_release),
     row("LDLAR", "zz001000 110 xxxxx 0 xxxxx nnnnn ttttt", |w, l| atomic::load_acquire(w, l, Ordering::Acquire)),
     row("STLUR, STLURB, STLURH", "zz011001 000 iiiiiiiii 00 nnnnn ttttt", atomic::store_release_unscaled),

@@ -173,3 +173,12 @@ fn lift() {
         assert!(outcome.stdout.contains(word), "{}", outcome.stdout);
     }
 }
+
+/// `--lift-text` counts what a program's code holds.
+#[test]
+fn lift_text() {
+    let outcome =
+        run(&mut philae(["--lift-text", "testdata/guest/hello.aarch64", "testdata/guest/hello.x86_64"]), "", LIMIT);
+    let text = outcome.stdout;
+    assert_eq!(text.lines().filter(|line| line.contains(" 0 unknown")).count(), 2, "{text}");
+}
