@@ -6,6 +6,7 @@
 use crate::background::Admission;
 use crate::cache::{Added, Found, Maker, SlotPointer};
 use crate::chaos::{Chaos, Disturbance, Flip};
+use crate::check::{self, Check};
 use crate::fault::{self, HostFault, SEGV_ACCERR};
 use crate::options::Tier;
 use crate::runtime::Runtime;
@@ -168,6 +169,7 @@ impl Thread {
         }
         self.counts.interpreted += 1;
         self.through_link = false;
+        let _alone = self.check.as_deref().map(Check::alone);
         let control = FloatControl::of(self.task.arch, &self.cpu);
         control.set();
         let exit = self.interpreter.run_steps(&entry.steps, &mut self.cpu);
@@ -181,6 +183,7 @@ impl Thread {
         let steps = self.workshop.steps();
         self.counts.interpreted += 1;
         self.through_link = false;
+        let _alone = self.check.as_deref().map(Check::alone);
         let control = FloatControl::of(self.task.arch, &self.cpu);
         control.set();
         let exit = self.interpreter.run_steps(&steps, &mut self.cpu);
@@ -259,7 +262,7 @@ impl Thread {
                     if !delay.is_zero() {
                         std::thread::sleep(delay);
                     }
-                    if runtime.cache.insert_code(pc, code, job.coverage, job.generation).is_none() {
+                    if runtime.cache.insert_code(code, job).is_none() {
                         slot.set_heat(tier::first_heat(runtime.options.tier));
                     }
                     return;
@@ -278,6 +281,14 @@ impl Thread {
         if self.chaos.as_mut().is_some_and(Chaos::leaves) {
             self.cpu.ctl.poll.store(1, Ordering::Release);
         }
+        match self.check.clone() {
+            Some(check) => check::enter(self, &check, slot, code),
+            None => self.run_code(code),
+        }
+    }
+
+    /// Runs code until it leaves.
+    pub fn run_code(&mut self, code: u64) -> Exit {
         let control = FloatControl::of(self.task.arch, &self.cpu);
         control.set();
         // SAFETY: the address is that of compiled code for this guest, which stays until this thread follows a
@@ -387,7 +398,9 @@ impl Thread {
         self.leave_translated_code();
         self.prepare_call();
         let trace = self.runtime.options.strace.then(|| self.describe_call());
+        self.check.iter().for_each(|check| check.begin_call());
         let outcome = system_call(&mut self.task, &mut self.cpu);
+        self.check.iter().for_each(|check| check.end_call());
         if let Some(call) = trace {
             self.runtime.log.write(&format!("{call}{}\n", strace::result(outcome.value)));
         }

@@ -1,7 +1,8 @@
 //! What all threads of a guest process share, beside what its kernel keeps.
 
 use crate::background::Background;
-use crate::cache::{Cache, Settings};
+use crate::cache::{Cache, Linking, Settings};
+use crate::check::Check;
 use crate::options::Options;
 use crate::tier;
 use crate::trace::{Log, Stats};
@@ -10,8 +11,8 @@ use philae_backends::cranelift::{Compiler, Exactness};
 use philae_ir::Arch;
 use std::fs::File;
 use std::ops::Range;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// The translator's side of a guest process.
 pub struct Runtime {
@@ -19,6 +20,8 @@ pub struct Runtime {
     pub arch: Arch,
     /// The command line.
     pub options: Options,
+    /// What `--check` needs, if it is on.
+    pub check: Option<Arc<Check>>,
     /// The code cache.
     pub cache: Cache,
     /// The optimising compiler of guest threads that compile for themselves; made when the first one does.
@@ -38,9 +41,11 @@ impl Runtime {
     /// A runtime that has translated nothing yet.
     pub fn new(arch: Arch, options: Options, log: Log, own_file: Option<File>) -> std::io::Result<Runtime> {
         let heat = tier::first_heat(options.tier);
-        let settings = Settings { limit: options.cache_size, heat, spill: spill_address(arch) };
+        let linking = if options.check { Linking::Off } else { Linking::On };
+        let settings = Settings { limit: options.cache_size, heat, spill: spill_address(arch), linking };
         Ok(Runtime {
             arch,
+            check: options.check.then(Arc::default),
             cache: Cache::new(settings)?,
             options,
             compiler: Mutex::new(None),

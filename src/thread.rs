@@ -2,6 +2,7 @@
 
 use crate::cache::{Entry, Forgotten, JumpCache, Presence, SlotPointer};
 use crate::chaos::Chaos;
+use crate::check::Check;
 use crate::fault;
 use crate::runtime::Runtime;
 use crate::translate::Workshop;
@@ -33,6 +34,8 @@ pub struct Thread {
     pub restarts: bool,
     /// With `--chaos`, what disturbs it.
     pub chaos: Option<Chaos>,
+    /// With `--check`, and unless it borrows another process's memory, what its process needs for that.
+    pub check: Option<Arc<Check>>,
     /// What it counted; the process's counters get it when the thread ends.
     pub counts: Counts,
     /// What it found in the code cache lately.
@@ -70,17 +73,18 @@ impl Thread {
         Box::new(Thread {
             cpu,
             task,
-            runtime,
             interpreter: Interpreter::default(),
             workshop,
             restarts: false,
             chaos,
+            check: runtime.check.clone(),
             counts: Counts::default(),
             table: Table::default(),
             through_link: false,
             jump_cache: JumpCache::new(),
             presence: Presence::outside(),
             followed: 0,
+            runtime,
             handler_stack: HandlerStack::new(),
         })
     }

@@ -86,6 +86,16 @@ counters! {
     baseline_nanos "ns in the baseline compiler";
     /// Nanoseconds spent compiling regions.
     compile_nanos "ns compiling regions";
+    /// Runs of compiled regions that `--check` compared.
+    check_compared "runs of regions compared";
+    /// Runs of regions that read a clock.
+    check_clocks "runs not compared: they read a clock";
+    /// Runs of loops that the rehearsal did not see the end of.
+    check_endless "runs not compared: a long loop";
+    /// Runs that were asked to leave before their end.
+    check_interrupted "runs not compared: interrupted";
+    /// Runs during which the kernel or another process wrote or mapped memory.
+    check_raced "runs not compared: memory changed meanwhile";
 }
 
 /// One counter.

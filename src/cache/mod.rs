@@ -20,6 +20,8 @@ mod jump_cache;
 mod pc_map;
 mod units;
 
+use crate::check::Reference;
+use crate::translate::Job;
 use arena::Arena;
 pub use arena::{Scratch, SlotPointer, contains};
 use dependants::{Dependant, Dependants};
@@ -34,6 +36,7 @@ use philae_backends::link::LinkSlot;
 use philae_frontends::Coverage;
 use philae_ir::state::Control;
 use philae_syscalls::uaccess;
+use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -159,6 +162,15 @@ pub enum Added {
     Full,
 }
 
+/// Whether code goes to other code without the runtime.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Linking {
+    /// It does.
+    On,
+    /// Every exit leaves translated code.
+    Off,
+}
+
 #[derive(Debug)]
 struct Inner {
     arena: Arena,
@@ -170,6 +182,8 @@ struct Inner {
     /// How many places have a block.
     blocks: usize,
     slots: usize,
+    /// With `--check`, what code is compared with, by its address.
+    references: HashMap<u64, Arc<Reference>>,
     settings: Settings,
 }
 
@@ -182,6 +196,8 @@ pub struct Settings {
     pub heat: i32,
     /// The stub for exits with pinned registers to code that does not expect them.
     pub spill: u64,
+    /// Whether code is linked.
+    pub linking: Linking,
 }
 
 /// The code cache of one address space.
@@ -219,6 +235,7 @@ impl Cache {
             history: History::default(),
             blocks: 0,
             slots: 0,
+            references: HashMap::new(),
             settings,
         };
         Ok(Cache { inner: Mutex::new(inner), generation: AtomicU64::new(0), changes: AtomicU64::new(0) })
@@ -297,7 +314,14 @@ impl Cache {
     }
 
     /// Publishes the baseline compiler's code for a block and links every exit to it.
-    pub fn insert_unit(&self, pc: u64, code: &mut Code, range: Range<u64>, generation: u64) -> Added {
+    pub fn insert_unit(
+        &self,
+        pc: u64,
+        code: &mut Code,
+        range: Range<u64>,
+        generation: u64,
+        reference: Option<Arc<Reference>>,
+    ) -> Added {
         let mut inner = self.lock();
         if !inner.history.spares(std::slice::from_ref(&range), generation) {
             return Added::Outdated;
@@ -307,6 +331,7 @@ impl Cache {
             return Added::Code(slot);
         }
         let Some(address) = inner.arena.add_code(pc, code, Maker::Baseline) else { return Added::Full };
+        inner.references.extend(reference.map(|reference| (address, reference)));
         let length = (range.end - range.start) as u32;
         inner.set_block(pc, Block::Unit { code: address, length }, range);
         slot.link_unit(address);
@@ -338,12 +363,23 @@ impl Cache {
     /// The link slot for exits to `pc`, or `None` when the arena is full. It is good for code that is inserted under
     /// the generation of now.
     pub fn link_slot(&self, pc: u64) -> Option<SlotPointer> {
+        let mut inner = self.lock();
+        match inner.settings.linking {
+            Linking::On => inner.slot(pc),
+            // One that nobody links.
+            Linking::Off => inner.new_slot(pc),
+        }
+    }
+
+    /// The link slot that stands for `pc`, or `None` when the arena is full; good as [`Cache::link_slot`] says.
+    pub fn slot(&self, pc: u64) -> Option<SlotPointer> {
         self.lock().slot(pc)
     }
 
     /// Publishes the compiled region of an entry and links every exit to it, unless code that it came from changed since
     /// `generation` was read or the arena is full. The region that another thread was quicker to add is as good.
-    pub fn insert_code(&self, pc: u64, mut code: Code, coverage: Coverage, generation: u64) -> Option<SlotPointer> {
+    pub fn insert_code(&self, mut code: Code, job: Job) -> Option<SlotPointer> {
+        let Job { pc, coverage, generation, reference, .. } = job;
         let mut inner = self.lock();
         if !inner.history.spares(&coverage.ranges, generation) {
             return None;
@@ -361,7 +397,9 @@ impl Cache {
             }
         }
         inner.places.entry(pc).or_default().region = Some(coverage.ranges.into_boxed_slice());
-        slot.link(base + code.entry as u64, inner.settings.spill);
+        let address = base + code.entry as u64;
+        inner.references.extend(reference.map(|reference| (address, reference)));
+        slot.link(address, inner.settings.spill);
         Some(slot)
     }
 
@@ -411,6 +449,7 @@ impl Cache {
         inner.places.values().filter_map(|place| place.slot).for_each(|slot| slot.unlink(spill));
         inner.places.clear();
         inner.dependants.clear();
+        inner.references.clear();
         (inner.blocks, inner.slots) = (0, 0);
         inner.arena.turn(inner.changes.count());
         self.publish_changes(inner);
@@ -429,6 +468,12 @@ impl Cache {
     /// The guest address of the region that a host address lies in.
     pub fn region_at(&self, host_pc: u64) -> Option<u64> {
         self.lock().arena.unit_at(host_pc)
+    }
+
+    /// What the code at a slot is compared with, if it is still this.
+    pub fn reference(&self, slot: SlotPointer, code: u64) -> Option<Arc<Reference>> {
+        let inner = self.lock();
+        if slot.code() == Some(code) { inner.references.get(&code).cloned() } else { None }
     }
 
     /// Adds a thread that will run translated code; its control words stay where they are until it is removed.
@@ -464,12 +509,18 @@ impl Inner {
     fn slot(&mut self, pc: u64) -> Option<SlotPointer> {
         let place = self.places.entry(pc).or_default();
         if place.slot.is_none() {
-            place.slot = self.arena.add_slot(LinkSlot::new(pc, self.settings.spill));
-            let slot = place.slot?;
-            slot.set_heat(self.settings.heat);
-            self.slots += 1;
+            let slot = self.new_slot(pc);
+            self.places.entry(pc).or_default().slot = slot;
+            return slot;
         }
         place.slot
+    }
+
+    fn new_slot(&mut self, pc: u64) -> Option<SlotPointer> {
+        let slot = self.arena.add_slot(LinkSlot::new(pc, self.settings.spill))?;
+        slot.set_heat(self.settings.heat);
+        self.slots += 1;
+        Some(slot)
     }
 
     /// Says what the block at `pc` is, which comes from these guest bytes.
