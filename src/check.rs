@@ -20,6 +20,7 @@
 
 use crate::cache::{EMPTY_JUMP_CACHE, SlotPointer};
 use crate::fault::{self, HostFault};
+use crate::host;
 use crate::thread::Thread;
 use crate::tier::SETTLED;
 use philae_backends::cranelift::Exactness;
@@ -77,18 +78,23 @@ pub struct Alone<'a>(&'a Check);
 
 impl Drop for Alone<'_> {
     fn drop(&mut self) {
-        self.0.served.fetch_add(1, Ordering::Release);
+        let next = self.0.served.fetch_add(1, Ordering::SeqCst).wrapping_add(1);
+        if self.0.given.load(Ordering::SeqCst) != next {
+            host::wake_all(&self.0.served);
+        }
     }
 }
 
 impl Check {
     /// Waits until no other thread of the process runs guest code. The first of all locks (see `spawn.rs`).
     pub fn alone(&self) -> Alone<'_> {
-        let ticket = self.given.fetch_add(1, Ordering::Relaxed);
-        let mut tries = 0;
-        while self.served.load(Ordering::Acquire) != ticket {
-            tries += 1;
-            if tries < 100 { std::hint::spin_loop() } else { std::thread::yield_now() }
+        let ticket = self.given.fetch_add(1, Ordering::SeqCst);
+        loop {
+            let served = self.served.load(Ordering::SeqCst);
+            if served == ticket {
+                break;
+            }
+            host::wait_while(&self.served, served);
         }
         Alone(self)
     }

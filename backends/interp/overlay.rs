@@ -7,7 +7,6 @@
 use super::Memory;
 use super::memory::{self, Failed};
 use philae_ir::Ty;
-use std::collections::HashMap;
 
 /// Guest pages are 4 KiB.
 const PAGE: u64 = 4096;
@@ -15,8 +14,8 @@ const PAGE: u64 = 4096;
 /// Stores that were not made, and loads that were.
 #[derive(Debug, Default)]
 pub struct Overlay {
-    /// By address / 8.
-    words: HashMap<u64, Word>,
+    /// By address / 8, ascending.
+    words: Vec<(u64, Word)>,
     reads: Vec<Access>,
     /// Pages that may be written.
     writable: Vec<u64>,
@@ -41,17 +40,10 @@ pub struct Access {
 }
 
 impl Overlay {
-    /// Forgets everything, for the next rehearsal.
-    pub fn clear(&mut self) {
-        self.words.clear();
-        self.reads.clear();
-        self.writable.clear();
-    }
-
     /// The stored bytes that memory does not hold, each as an access of one byte; the value is what was stored.
     pub fn missing(&self) -> Vec<Access> {
         let mut missing = Vec::new();
-        for (&index, word) in &self.words {
+        for &(index, word) in &self.words {
             for byte in (0..8).filter(|byte| word.mask >> (8 * byte) & 0xff != 0) {
                 let access = Access {
                     address: index * 8 + byte,
@@ -63,7 +55,6 @@ impl Overlay {
                 }
             }
         }
-        missing.sort_by_key(|access| access.address);
         missing
     }
 
@@ -79,13 +70,19 @@ impl Overlay {
 
     /// The addresses that were read or stored to.
     pub fn addresses(&self) -> impl Iterator<Item = u64> {
-        self.reads.iter().map(|access| access.address).chain(self.words.keys().map(|index| index * 8))
+        self.reads.iter().map(|access| access.address).chain(self.words.iter().map(|(index, _)| index * 8))
     }
 
     /// The words that an access touches, by index.
     fn words_of(&self, ty: Ty, address: u64) -> impl Iterator<Item = (u64, Word)> {
         let last = address.wrapping_add(u64::from(ty.bytes()) - 1) / 8;
-        (address / 8..=last).map(|index| (index, self.words.get(&index).copied().unwrap_or_default()))
+        (address / 8..=last)
+            .map(|index| (index, self.find(index).map_or_else(|_| Word::default(), |at| self.words[at].1)))
+    }
+
+    /// The place of a word, or where it would be.
+    fn find(&self, index: u64) -> Result<usize, usize> {
+        self.words.binary_search_by_key(&index, |&(index, _)| index)
     }
 
     /// The bytes of an access that were stored.
@@ -152,10 +149,13 @@ impl Memory for Overlay {
 
     fn store(&mut self, ty: Ty, address: u64, value: u128) -> Result<(), Failed> {
         self.try_store(ty, address)?;
-        let touched: Vec<u64> = self.words_of(ty, address).map(|(index, _)| index).collect();
-        for index in touched {
+        for index in address / 8..=(address + u64::from(ty.bytes()) - 1) / 8 {
             let distance = address.wrapping_sub(index * 8) as i64;
-            let word = self.words.entry(index).or_default();
+            let at = self.find(index).unwrap_or_else(|at| {
+                self.words.insert(at, (index, Word::default()));
+                at
+            });
+            let word = &mut self.words[at].1;
             let mask = shifted(whole(ty), distance) as u64;
             word.mask |= mask;
             word.value = word.value & !mask | shifted(value, distance) as u64 & mask;

@@ -41,7 +41,7 @@ static void report(const char *what) {
     qsort(taken, times, sizeof *taken, by_value);
     double median = taken[times / 2];
     fprintf(stderr, "%s: median %.1f us, longest %.1f us of %d\n", what, median, taken[times - 1], times);
-    printf("%s: %s\n", what, median < bound ? "in time" : "too late");
+    printf("%s: %s\n", what, taken[0] < 0 ? "too early" : median < bound ? "in time" : "too late");
 }
 
 // Loops of several kinds. What they compute is of no interest; none may be optimised away.
