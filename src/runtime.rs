@@ -11,7 +11,7 @@ use philae_backends::cranelift::{Compiler, Exactness};
 use philae_ir::Arch;
 use std::fs::File;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// The translator's side of a guest process.
@@ -35,6 +35,8 @@ pub struct Runtime {
     /// Philae's own program file, for execve; `None` where it could not be opened.
     pub own_file: Option<File>,
     exact: AtomicBool,
+    /// The process whose memory it is in; a child of vfork runs in its parent's.
+    process: AtomicU32,
 }
 
 impl Runtime {
@@ -54,7 +56,33 @@ impl Runtime {
             stats: Stats::default(),
             own_file,
             exact: AtomicBool::new(false),
+            process: AtomicU32::new(std::process::id()),
         })
+    }
+
+    /// In a child of fork: starts to count anew.
+    pub fn change_process(&self) {
+        self.process.store(std::process::id(), Ordering::Relaxed);
+        self.stats.clear();
+    }
+
+    /// Prints the counters if they are asked for, and are the calling process's.
+    pub fn print_stats(&self) {
+        let process = std::process::id();
+        if !self.options.stats || self.process.load(Ordering::Relaxed) != process {
+            return;
+        }
+        let usage = self.cache.usage();
+        let full = [
+            (usage.entries, "guest addresses known"),
+            (usage.regions, "compiled blocks and regions in memory"),
+            (usage.code_bytes, "bytes of host code"),
+            (usage.slots, "link slots"),
+            (usage.renewals as usize, "times the code cache was full"),
+        ];
+        let full: String = full.iter().map(|(count, what)| format!("{count:>16}           {what}\n")).collect();
+        let title = format!("philae: counters of process {process}");
+        self.log.write(&format!("{title}\n{}  the code cache at the end\n{full}", self.stats));
     }
 
     /// What compiled code owes a fault: everything once the guest can see its registers in a handler, the pc before.

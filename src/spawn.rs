@@ -22,13 +22,15 @@ use crate::check::Check;
 use crate::fault;
 use crate::host;
 use crate::run::End;
-use crate::thread::Thread;
+use crate::thread::{Counts, Thread};
 use crate::tier;
+use crate::trace::Clock;
 use philae_syscalls::errno::Errno;
 use philae_syscalls::host as kernel;
 use philae_syscalls::process::{self, Forked, NewProcess, NewThread, Remaining};
 use philae_syscalls::{arch as abi, signal, vfork};
 use std::sync::mpsc;
+use std::time::Instant;
 
 /// Philae's own descriptors are at this number or above.
 pub const OWN_DESCRIPTORS: i32 = 1000;
@@ -75,6 +77,9 @@ pub fn process(thread: &mut Thread, new: &NewProcess) {
     };
     if process::fork(&mut thread.task, &mut thread.cpu, new, hold) == Forked::Child {
         runtime.cache.keep_thread(&thread.cpu.ctl);
+        runtime.change_process();
+        thread.counts = Counts::default();
+        thread.clock = Clock::new(runtime.options.stats.then(Instant::now));
         if let Some(check) = &check {
             check.forget_others();
         }
@@ -144,22 +149,8 @@ fn run_to_end(thread: &mut Thread) -> Ended {
             Remaining::Others => Ended::Thread,
         },
     };
-    if ended != Ended::Thread && thread.runtime.options.stats {
-        print_stats(thread);
+    if ended != Ended::Thread {
+        thread.runtime.print_stats();
     }
     ended
-}
-
-fn print_stats(thread: &Thread) {
-    let runtime = &thread.runtime;
-    let usage = runtime.cache.usage();
-    let full = [
-        (usage.entries, "guest addresses known"),
-        (usage.regions, "compiled regions in memory"),
-        (usage.code_bytes, "bytes of host code"),
-        (usage.slots, "link slots"),
-        (usage.renewals as usize, "times the code cache was full"),
-    ];
-    let full: String = full.iter().map(|(count, what)| format!("{count:>14}  {what}\n")).collect();
-    runtime.log.write(&format!("philae: counters\n{}{full}", runtime.stats));
 }
