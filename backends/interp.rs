@@ -3,13 +3,17 @@
 //!
 //! In: a verified region and the guest's state. Out: the state after it, pc included, and why it ended. Guest
 //! memory is touched only through the stubs of [`memory`]. At a fault the state is the one before the guest
-//! instruction that faulted, because lifted code writes registers after its last access.
+//! instruction that faulted, because lifted code writes registers after its last access. A rehearsal does all of
+//! that without changing guest memory: its stores stay in an [`Overlay`].
 
 #[cfg(target_arch = "x86_64")]
 #[path = "interp/memory_x86_64.rs"]
 mod memory;
+#[path = "interp/overlay.rs"]
+mod overlay;
 
 pub use memory::recovery;
+pub use overlay::Overlay;
 
 use crate::Exit;
 use memory::Failed;
@@ -124,11 +128,20 @@ impl Interpreter {
     /// Runs a region from its entry until it is left, at the latest as [`ExitReason::Interrupted`] at its 256th poll.
     /// `cpu` is then the guest's state, its pc where the guest goes on.
     pub fn run_steps(&mut self, steps: &Steps, cpu: &mut CpuState) -> Exit {
+        self.run_in(&mut Direct, steps, cpu, PATIENCE)
+    }
+
+    /// As [`Interpreter::run_steps`], with stores kept in `overlay`, and left at the latest at the given poll.
+    pub fn rehearse(&mut self, steps: &Steps, cpu: &mut CpuState, overlay: &mut Overlay, polls: u32) -> Exit {
+        self.run_in(overlay, steps, cpu, polls)
+    }
+
+    fn run_in<M: Memory>(&mut self, memory: &mut M, steps: &Steps, cpu: &mut CpuState, patience: u32) -> Exit {
         let count = steps.insts.len();
         if self.values.len() < count {
             self.values.resize(count, 0);
         }
-        let mut frame = Frame { steps, values: &mut self.values[..count], polls: 0 };
+        let mut frame = Frame { steps, memory, values: &mut self.values[..count], polls: patience };
         let mut block = BlockId::ENTRY;
         let mut pc = steps.pc;
         loop {
@@ -154,15 +167,43 @@ impl Interpreter {
     }
 }
 
+/// How a run touches guest memory.
+trait Memory {
+    /// Reads a value of type `ty`.
+    fn load(&mut self, ty: Ty, address: u64) -> Result<u128, Failed>;
+    /// Writes a value of type `ty`.
+    fn store(&mut self, ty: Ty, address: u64, value: u128) -> Result<(), Failed>;
+    /// If the integer at `address` equals `expected`, replaces it by `new`; the value seen.
+    fn compare_and_swap(&mut self, ty: Ty, address: u64, expected: u128, new: u128) -> Result<u128, Failed>;
+}
+
+/// Guest memory itself.
+struct Direct;
+
+impl Memory for Direct {
+    fn load(&mut self, ty: Ty, address: u64) -> Result<u128, Failed> {
+        memory::load(ty, address)
+    }
+
+    fn store(&mut self, ty: Ty, address: u64, value: u128) -> Result<(), Failed> {
+        memory::store(ty, address, value)
+    }
+
+    fn compare_and_swap(&mut self, ty: Ty, address: u64, expected: u128, new: u128) -> Result<u128, Failed> {
+        memory::compare_and_swap(ty, address, expected, new)
+    }
+}
+
 /// The values of a run so far.
-struct Frame<'a> {
+struct Frame<'a, M> {
     steps: &'a Steps,
+    memory: &'a mut M,
     values: &'a mut [u128],
-    /// The polls of this run so far.
+    /// The polls until the run is left.
     polls: u32,
 }
 
-impl Frame<'_> {
+impl<M: Memory> Frame<'_, M> {
     /// Runs a block; `pc` follows the markers.
     fn run(&mut self, stretch: &Stretch, pc: &mut u64, cpu: &mut CpuState) -> Result<(), Failed> {
         for place in stretch.first as usize..stretch.last as usize {
@@ -200,8 +241,8 @@ impl Frame<'_> {
                 Op::Icmp if narrow && inst.aux == IntCond::Ne as u8 => u128::from(a() != b()),
                 Op::Select => self.get(inst.args[if a() & 1 == 1 { 1 } else { 2 }]),
                 Op::PollPending => {
-                    self.polls += 1;
-                    u128::from(self.polls >= PATIENCE || cpu.ctl.poll.load(atomic::Ordering::Relaxed) != 0)
+                    self.polls -= 1;
+                    u128::from(self.polls == 0 || cpu.ctl.poll.load(atomic::Ordering::Relaxed) != 0)
                 }
                 Op::Call => (self.steps.helpers[inst.imm as usize].function)(cpu, self.operands(inst)),
                 Op::Fence => {
@@ -216,7 +257,7 @@ impl Frame<'_> {
                 Op::AtomicRmw => self.read_modify_write(inst)?,
                 Op::AtomicCas => {
                     let [address, expected, new] = self.operands(inst);
-                    memory::compare_and_swap(inst.ty, address as u64, expected, new)?
+                    self.memory.compare_and_swap(inst.ty, address as u64, expected, new)?
                 }
                 _ => eval_inst(&self.steps.insts, &self.steps.consts, inst, self.operands(inst)),
             };
@@ -253,28 +294,28 @@ impl Frame<'_> {
         }
     }
 
-    fn load(&self, inst: &Inst) -> Result<u128, Failed> {
+    fn load(&mut self, inst: &Inst) -> Result<u128, Failed> {
         let address = self.address(inst);
         let memory = match inst.op {
             Op::LoadZext | Op::LoadSext => Ty::from_aux(inst.aux),
             _ => inst.ty,
         };
-        let bits = memory::load(memory, address)?;
+        let bits = self.memory.load(memory, address)?;
         Ok(if inst.op == Op::LoadSext { sign_extend(memory, inst.ty, bits) } else { bits })
     }
 
-    fn store(&self, inst: &Inst) -> Result<(), Failed> {
+    fn store(&mut self, inst: &Inst) -> Result<(), Failed> {
         let (address, value) = (self.address(inst), self.get(inst.args[1]));
         let ordered = inst.op == Op::AtomicStore && Ordering::from_aux(inst.aux) == Ordering::SeqCst;
         if ordered || inst.op == Op::AtomicStore && inst.ty == Ty::I128 {
-            return read_modify_write(inst.ty, RmwOp::Xchg, address, value).map(|_| ());
+            return read_modify_write(self.memory, inst.ty, RmwOp::Xchg, address, value).map(|_| ());
         }
-        memory::store(inst.ty, address, value)
+        self.memory.store(inst.ty, address, value)
     }
 
-    fn read_modify_write(&self, inst: &Inst) -> Result<u128, Failed> {
+    fn read_modify_write(&mut self, inst: &Inst) -> Result<u128, Failed> {
         let [address, operand, _] = self.operands(inst);
-        read_modify_write(inst.ty, RmwOp::from_aux(inst.aux), address as u64, operand)
+        read_modify_write(self.memory, inst.ty, RmwOp::from_aux(inst.aux), address as u64, operand)
     }
 
     /// Operand 0 plus the offset; atomic accesses have none.
@@ -299,10 +340,16 @@ fn order(barrier: Barrier) {
     });
 }
 
-fn read_modify_write(ty: Ty, op: RmwOp, address: u64, operand: u128) -> Result<u128, Failed> {
-    let mut old = memory::load(ty, address)?;
+fn read_modify_write<M: Memory>(
+    memory: &mut M,
+    ty: Ty,
+    op: RmwOp,
+    address: u64,
+    operand: u128,
+) -> Result<u128, Failed> {
+    let mut old = memory.load(ty, address)?;
     loop {
-        let seen = memory::compare_and_swap(ty, address, old, eval_rmw(op, ty, old, operand))?;
+        let seen = memory.compare_and_swap(ty, address, old, eval_rmw(op, ty, old, operand))?;
         if seen == old {
             return Ok(old);
         }

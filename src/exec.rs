@@ -150,6 +150,7 @@ fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 /// Replaces the program of this process. Comes back only if the host refuses: the guest then sees the error.
 pub fn replace(thread: &mut Thread, request: ExecRequest) {
     thread.report_counts();
+    thread.runtime.print_stats();
     let foreign = |arch| arch == thread.task.arch || arch != host::ARCH || request.inheritance.has_filters();
     signal::prepare_exec(&thread.task);
     let error = match request.target {

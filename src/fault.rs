@@ -56,9 +56,14 @@ pub fn take() -> Option<HostFault> {
     FAULT.take()
 }
 
+/// What the handler noted of the last fault, if it has not been taken yet.
+pub fn peek() -> Option<HostFault> {
+    FAULT.get()
+}
+
 /// Where in translated code the fault was that has not been taken yet, if there is one.
 pub fn peek_host_pc() -> Option<u64> {
-    FAULT.get().map(|fault| fault.host_pc).filter(|&pc| pc != 0)
+    peek().map(|fault| fault.host_pc).filter(|&pc| pc != 0)
 }
 
 /// The SA_SIGINFO handler of every signal that Philae catches.

@@ -8,6 +8,7 @@
 mod background;
 mod cache;
 mod chaos;
+mod check;
 mod disassemble;
 mod exec;
 mod fault;

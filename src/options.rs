@@ -134,6 +134,8 @@ pub struct Options {
     pub cache_size: usize,
     /// The seed of the disturbances, if there are to be any.
     pub chaos: Option<u64>,
+    /// Whether compiled code is compared with the interpreter.
+    pub check: bool,
     /// What to print of each region.
     pub dump: Dump,
     /// Whether counters are printed at the end.
@@ -158,6 +160,7 @@ impl Default for Options {
             tier: Tier::Auto,
             cache_size: 256 << 20,
             chaos: None,
+            check: false,
             dump: Dump::default(),
             stats: false,
             command: Vec::new(),
@@ -213,6 +216,12 @@ static FLAGS: &[Flag] = &[
     flag("dump", Some("PHILAE_DUMP"), Value("ITEM,…[@PC]", dump), "print of each region: guest, ir, opt, clif, code"),
     flag("stats", Some("PHILAE_STATS"), Switch(|o| o.stats = true), "print counters at the end"),
     flag("chaos", Some("PHILAE_CHAOS"), Value("SEED", chaos), "for tests: disturb the runtime at random"),
+    flag(
+        "check",
+        Some("PHILAE_CHECK"),
+        Switch(|o| o.check = true),
+        "for tests: compare compiled code with the interpreter",
+    ),
     flag("lift", None, Value("ARCH HEX", lift), "show one instruction on its whole way through Philae"),
     flag(
         "lift-text",
@@ -459,6 +468,7 @@ impl Options {
         let tier = Tier::NAMES.iter().find(|(_, tier)| *tier == self.tier).map_or("auto", |(name, _)| name);
         let mut words = vec![format!("-tier={tier}"), format!("-tb-size={}", self.cache_size >> 20)];
         words.extend(self.chaos.map(|seed| format!("-chaos={seed}")));
+        words.extend(self.check.then(|| "-check".to_owned()));
         let items = DumpItem::NAMES.iter().filter(|(_, item)| self.dump.items.contains(item));
         let items: Vec<&str> = items.map(|(name, _)| *name).collect();
         if !items.is_empty() {

@@ -6,10 +6,12 @@
 use crate::background::Admission;
 use crate::cache::{Added, Found, Maker, SlotPointer};
 use crate::chaos::{Chaos, Disturbance, Flip};
+use crate::check::{self, Check};
 use crate::fault::{self, HostFault, SEGV_ACCERR};
 use crate::options::Tier;
 use crate::runtime::Runtime;
 use crate::thread::Thread;
+use crate::trace::Place;
 use crate::translate::Changes;
 use crate::{disassemble, exec, spawn, tier, translate};
 use philae_backends::compiled::CompileError;
@@ -171,28 +173,43 @@ impl Thread {
         }
         self.counts.interpreted += 1;
         self.through_link = false;
+        let _alone = self.check.as_deref().map(Check::alone);
         let control = FloatControl::of(self.task.arch, &self.cpu);
         control.set();
+        let from = self.clock.go(Place::Interpreter);
         let exit = self.interpreter.run_steps(&entry.steps, &mut self.cpu);
+        self.clock.go(from);
         control.reset();
         exit
     }
 
     /// Interprets what the guest has at `pc` now, without keeping it.
     fn interpret_afresh(&mut self, pc: u64) -> Exit {
+        let from = self.clock.go(Place::Translating);
         translate::block(&self.runtime, &self.task.mm, pc, &mut self.workshop, Changes::Compared);
         let steps = self.workshop.steps();
+        self.clock.go(from);
         self.counts.interpreted += 1;
         self.through_link = false;
+        let _alone = self.check.as_deref().map(Check::alone);
         let control = FloatControl::of(self.task.arch, &self.cpu);
         control.set();
+        let from = self.clock.go(Place::Interpreter);
         let exit = self.interpreter.run_steps(&steps, &mut self.cpu);
+        self.clock.go(from);
         control.reset();
         exit
     }
 
     /// Translates the block at `pc`; nothing if it is not to be kept.
     fn translate(&mut self, pc: u64, changes: Changes) -> Option<Found> {
+        let from = self.clock.go(Place::Translating);
+        let found = self.translated(pc, changes);
+        self.clock.go(from);
+        found
+    }
+
+    fn translated(&mut self, pc: u64, changes: Changes) -> Option<Found> {
         let Thread { runtime, task, workshop, .. } = self;
         loop {
             let block = translate::block(runtime, &task.mm, pc, workshop, changes);
@@ -216,11 +233,13 @@ impl Thread {
 
     /// Sees to it that the region that starts at `pc` is compiled, at once or soon.
     fn compile_by_tier(&mut self, pc: u64, slot: SlotPointer, flip: Flip) {
+        let from = self.clock.go(Place::Translating);
         match self.runtime.options.tier {
             Tier::Interp | Tier::Baseline => slot.set_heat(tier::SETTLED),
             Tier::Auto if flip != Flip::Compile => self.request(pc, slot),
             Tier::Auto | Tier::Cranelift => self.compile(pc, slot),
         }
+        self.clock.go(from);
     }
 
     /// Hands the region that starts at `pc` to the background compiler.
@@ -262,7 +281,7 @@ impl Thread {
                     if !delay.is_zero() {
                         std::thread::sleep(delay);
                     }
-                    if runtime.cache.insert_code(pc, code, job.coverage, job.generation).is_none() {
+                    if runtime.cache.insert_code(code, job).is_none() {
                         slot.set_heat(tier::first_heat(runtime.options.tier));
                     }
                     return;
@@ -281,12 +300,22 @@ impl Thread {
         if self.chaos.as_mut().is_some_and(Chaos::leaves) {
             self.cpu.ctl.poll.store(1, Ordering::Release);
         }
+        match self.check.clone() {
+            Some(check) => check::enter(self, &check, slot, code),
+            None => self.run_code(code),
+        }
+    }
+
+    /// Runs code until it leaves.
+    pub fn run_code(&mut self, code: u64) -> Exit {
         let control = FloatControl::of(self.task.arch, &self.cpu);
+        let from = self.clock.go(Place::Guest);
         control.set();
         // SAFETY: the address is that of compiled code for this guest, which stays until this thread follows a
         // change; `synchronise` has set the jump cache, and everything code links to comes from the same cache.
         unsafe { link::enter(code as *const u8, &mut self.cpu) };
         control.reset();
+        self.clock.go(from);
         self.through_link = self.cpu.ctl.exit_link != 0;
         self.counts.unlinked += u64::from(self.through_link);
         let reason = ExitReason::from_number(self.cpu.ctl.exit_reason);
@@ -399,7 +428,11 @@ impl Thread {
         self.leave_translated_code();
         self.prepare_call();
         let trace = self.runtime.options.strace.then(|| self.describe_call());
+        self.check.iter().for_each(|check| check.begin_call());
+        let from = self.clock.go(Place::Call);
         let outcome = system_call(&mut self.task, &mut self.cpu);
+        self.clock.go(from);
+        self.check.iter().for_each(|check| check.end_call());
         if let Some(call) = trace {
             self.runtime.log.write(&format!("{call}{}\n", strace::result(outcome.value)));
         }

@@ -1,7 +1,8 @@
 //! What all threads of a guest process share, beside what its kernel keeps.
 
 use crate::background::Background;
-use crate::cache::{Cache, Settings};
+use crate::cache::{Cache, Linking, Settings};
+use crate::check::Check;
 use crate::options::Options;
 use crate::tier;
 use crate::trace::{Log, Stats};
@@ -10,8 +11,8 @@ use philae_backends::cranelift::{Compiler, Exactness};
 use philae_ir::{Arch, Floats};
 use std::fs::File;
 use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// The translator's side of a guest process.
 pub struct Runtime {
@@ -19,6 +20,8 @@ pub struct Runtime {
     pub arch: Arch,
     /// The command line.
     pub options: Options,
+    /// What `--check` needs, if it is on.
+    pub check: Option<Arc<Check>>,
     /// The code cache.
     pub cache: Cache,
     /// The optimising compiler of guest threads that compile for themselves; made when the first one does.
@@ -33,15 +36,19 @@ pub struct Runtime {
     pub own_file: Option<File>,
     exact: AtomicBool,
     exact_floats: AtomicBool,
+    /// The process whose memory it is in; a child of vfork runs in its parent's.
+    process: AtomicU32,
 }
 
 impl Runtime {
     /// A runtime that has translated nothing yet.
     pub fn new(arch: Arch, options: Options, log: Log, own_file: Option<File>) -> std::io::Result<Runtime> {
         let heat = tier::first_heat(options.tier);
-        let settings = Settings { limit: options.cache_size, heat, spill: spill_address(arch) };
+        let linking = if options.check { Linking::Off } else { Linking::On };
+        let settings = Settings { limit: options.cache_size, heat, spill: spill_address(arch), linking };
         Ok(Runtime {
             arch,
+            check: options.check.then(Arc::default),
             cache: Cache::new(settings)?,
             options,
             compiler: Mutex::new(None),
@@ -51,7 +58,33 @@ impl Runtime {
             own_file,
             exact: AtomicBool::new(false),
             exact_floats: AtomicBool::new(false),
+            process: AtomicU32::new(std::process::id()),
         })
+    }
+
+    /// In a child of fork: starts to count anew.
+    pub fn change_process(&self) {
+        self.process.store(std::process::id(), Ordering::Relaxed);
+        self.stats.clear();
+    }
+
+    /// Prints the counters if they are asked for, and are the calling process's.
+    pub fn print_stats(&self) {
+        let process = std::process::id();
+        if !self.options.stats || self.process.load(Ordering::Relaxed) != process {
+            return;
+        }
+        let usage = self.cache.usage();
+        let full = [
+            (usage.entries, "guest addresses known"),
+            (usage.regions, "compiled blocks and regions in memory"),
+            (usage.code_bytes, "bytes of host code"),
+            (usage.slots, "link slots"),
+            (usage.renewals as usize, "times the code cache was full"),
+        ];
+        let full: String = full.iter().map(|(count, what)| format!("{count:>16}           {what}\n")).collect();
+        let title = format!("philae: counters of process {process}");
+        self.log.write(&format!("{title}\n{}  the code cache at the end\n{full}", self.stats));
     }
 
     /// What compiled code owes a fault: everything once the guest can see its registers in a handler, the pc before.

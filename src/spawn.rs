@@ -4,6 +4,7 @@
 //! that a lock which another thread holds at that moment would never be free in it: fork takes them all. This is
 //! their order; whoever holds one may take those behind it, no other:
 //!
+//! 0. with `--check`, the right to run guest code ([`Check`]), held while it runs;
 //! 1. the address space's (`Mm`), the signal handlers' (`Sighand`), the descriptors' (`Files`), which
 //!    [`process::fork`] takes;
 //! 2. the compiler's (`Runtime::compiler`), held while a guest thread compiles a region for itself, or the background
@@ -17,16 +18,19 @@
 //! No lock is held where guest memory is accessed: the fault handler takes those of 1 and 5. A child of vfork shares
 //! all of them with its parent, whose other threads go on.
 
+use crate::check::Check;
 use crate::fault;
 use crate::host;
 use crate::run::End;
-use crate::thread::Thread;
+use crate::thread::{Counts, Thread};
 use crate::tier;
+use crate::trace::Clock;
 use philae_syscalls::errno::Errno;
 use philae_syscalls::host as kernel;
 use philae_syscalls::process::{self, Forked, NewProcess, NewThread, Remaining};
 use philae_syscalls::{arch as abi, signal, vfork};
 use std::sync::mpsc;
+use std::time::Instant;
 
 /// Philae's own descriptors are at this number or above.
 pub const OWN_DESCRIPTORS: i32 = 1000;
@@ -65,12 +69,20 @@ pub fn process(thread: &mut Thread, new: &NewProcess) {
     if !new.is_plain() {
         runtime.background.stop();
     }
+    let check = thread.check.clone();
+    let _alone = check.as_deref().map(Check::alone);
     let hold = || {
         let compiler = runtime.compiler.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         (compiler, runtime.log.freeze(), runtime.background.freeze(), runtime.cache.freeze())
     };
     if process::fork(&mut thread.task, &mut thread.cpu, new, hold) == Forked::Child {
         runtime.cache.keep_thread(&thread.cpu.ctl);
+        runtime.change_process();
+        thread.counts = Counts::default();
+        thread.clock = Clock::new(runtime.options.stats.then(Instant::now));
+        if let Some(check) = &check {
+            check.forget_others();
+        }
         if let Some(lost) = runtime.background.lose_thread() {
             runtime.cache.set_heat(lost, tier::SOON);
         }
@@ -81,6 +93,8 @@ pub fn process(thread: &mut Thread, new: &NewProcess) {
 fn borrower(parent: &mut Thread, new: &NewProcess) {
     let (task, cpu) = vfork::child(&parent.task, &parent.cpu, new);
     let mut child = Thread::new(parent.runtime.clone(), task, cpu);
+    // It may be killed at any moment, with the right to run guest code.
+    child.check = None;
     let borrowed = &mut *child;
     vfork::run(&mut parent.task, &mut parent.cpu, new, || {
         vfork::enter_child(&mut borrowed.task, new);
@@ -135,22 +149,8 @@ fn run_to_end(thread: &mut Thread) -> Ended {
             Remaining::Others => Ended::Thread,
         },
     };
-    if ended != Ended::Thread && thread.runtime.options.stats {
-        print_stats(thread);
+    if ended != Ended::Thread {
+        thread.runtime.print_stats();
     }
     ended
-}
-
-fn print_stats(thread: &Thread) {
-    let runtime = &thread.runtime;
-    let usage = runtime.cache.usage();
-    let full = [
-        (usage.entries, "guest addresses known"),
-        (usage.regions, "compiled regions in memory"),
-        (usage.code_bytes, "bytes of host code"),
-        (usage.slots, "link slots"),
-        (usage.renewals as usize, "times the code cache was full"),
-    ];
-    let full: String = full.iter().map(|(count, what)| format!("{count:>14}  {what}\n")).collect();
-    runtime.log.write(&format!("philae: counters\n{}{full}", runtime.stats));
 }

@@ -2,8 +2,10 @@
 
 use crate::cache::{Entry, Forgotten, JumpCache, Presence, SlotPointer};
 use crate::chaos::Chaos;
+use crate::check::Check;
 use crate::fault;
 use crate::runtime::Runtime;
+use crate::trace::Clock;
 use crate::translate::Workshop;
 use philae_backends::baseline;
 use philae_backends::interp::Interpreter;
@@ -12,6 +14,7 @@ use philae_syscalls::{Task, signal};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// The stack on which the host's signal handler runs.
 const HANDLER_STACK: usize = 64 << 10;
@@ -33,8 +36,12 @@ pub struct Thread {
     pub restarts: bool,
     /// With `--chaos`, what disturbs it.
     pub chaos: Option<Chaos>,
+    /// With `--check`, and unless it borrows another process's memory, what its process needs for that.
+    pub check: Option<Arc<Check>>,
     /// What it counted; the process's counters get it when the thread ends.
     pub counts: Counts,
+    /// Where it spent its time; the process's counters get that, too.
+    pub clock: Clock,
     /// What it found in the code cache lately.
     pub table: Table,
     /// Whether the last exit was through a link slot: such an address need not be remembered for indirect branches.
@@ -70,17 +77,19 @@ impl Thread {
         Box::new(Thread {
             cpu,
             task,
-            runtime,
             interpreter: Interpreter::default(),
             workshop,
             restarts: false,
             chaos,
+            check: runtime.check.clone(),
             counts: Counts::default(),
+            clock: Clock::new(runtime.options.stats.then(Instant::now)),
             table: Table::default(),
             through_link: false,
             jump_cache: JumpCache::new(),
             presence: Presence::outside(),
             followed: 0,
+            runtime,
             handler_stack: HandlerStack::new(),
         })
     }
@@ -106,6 +115,7 @@ impl Thread {
     pub fn report_counts(&mut self) {
         let counts = std::mem::take(&mut self.counts);
         let stats = &self.runtime.stats;
+        self.clock.report(stats);
         stats.interpreted.add(counts.interpreted);
         stats.entered.add(counts.entered);
         stats.unlinked.add(counts.unlinked);

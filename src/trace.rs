@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 /// Where traces go: a file, or standard error.
 #[derive(Debug)]
@@ -42,15 +43,51 @@ impl Dump {
     }
 }
 
+/// How the value of a counter is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Unit {
+    /// As a number.
+    Count,
+    /// Nanoseconds, as milliseconds and as a share of all times of its section.
+    Time,
+}
+
+/// Writes a section of `--stats`: the rows whose value is not 0.
+fn write_section(f: &mut fmt::Formatter<'_>, title: &str, rows: &[(Unit, u64, &str)]) -> fmt::Result {
+    let rows: Vec<_> = rows.iter().filter(|(_, value, _)| *value != 0).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let time: u64 = rows.iter().filter(|(unit, ..)| *unit == Unit::Time).map(|(_, value, _)| value).sum();
+    writeln!(f, "  {title}")?;
+    for (unit, value, text) in rows {
+        match unit {
+            Unit::Count => writeln!(f, "{value:>16}           {text}")?,
+            Unit::Time => {
+                let (milliseconds, share) = (*value as f64 / 1e6, 100.0 * *value as f64 / time as f64);
+                writeln!(f, "{milliseconds:>16.3} ms {share:>5.1} %  {text}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident $text:literal;)*) => {
-        /// The counters of `--stats`, all threads together.
+    ($($title:literal { $($(#[$doc:meta])* $name:ident $unit:ident $text:literal;)* })*) => {
+        /// The counters of `--stats`, all threads together that have ended or end with the process.
         #[derive(Debug, Default)]
-        pub struct Stats { $($(#[$doc])* pub $name: Counter),* }
+        pub struct Stats { $($($(#[$doc])* pub $name: Counter),*),* }
+
+        impl Stats {
+            /// Starts again, for a child of fork.
+            pub fn clear(&self) {
+                $($(self.$name.0.store(0, Ordering::Relaxed);)*)*
+            }
+        }
 
         impl fmt::Display for Stats {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                $(writeln!(f, "{:>14}  {}", self.$name.get(), $text)?;)*
+                $(write_section(f, $title, &[$((Unit::$unit, self.$name.get(), $text)),*])?;)*
                 Ok(())
             }
         }
@@ -58,34 +95,124 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Blocks lifted, for the interpreter or the baseline compiler.
-    blocks "blocks lifted";
-    /// Guest instructions in them.
-    block_instructions "guest instructions in them";
-    /// Executions by the interpreter.
-    interpreted "blocks interpreted";
-    /// Regions compiled.
-    regions "regions compiled (tier-ups)";
-    /// Guest instructions in them.
-    region_instructions "guest instructions in them";
-    /// Regions that could not be compiled.
-    refused "regions refused by the compiler";
-    /// Entries into compiled code from the runtime.
-    entered "entries into compiled code";
-    /// Exits through link slots that were not linked.
-    unlinked "exits that were not linked";
-    /// Addresses looked up in the code cache.
-    misses "look-ups in the code cache";
-    /// System calls.
-    system_calls "system calls";
-    /// Ranges of code declared stale.
-    invalidations "invalidations";
-    /// Nanoseconds spent lifting and optimising.
-    lift_nanos "ns lifting and optimising";
-    /// Nanoseconds spent compiling blocks.
-    baseline_nanos "ns in the baseline compiler";
-    /// Nanoseconds spent compiling regions.
-    compile_nanos "ns compiling regions";
+    "where the guest's threads were" {
+        /// Threads that are counted below.
+        threads Count "threads";
+        /// In code of either compiler.
+        guest_nanos Time "in translated guest code";
+        /// In the interpreter.
+        interpreter_nanos Time "in the interpreter";
+        /// Translating.
+        translating_nanos Time "translating: lifting, compiling, waiting for a compiler";
+        /// In system calls.
+        call_nanos Time "in system calls, waiting included";
+        /// Everywhere else.
+        runtime_nanos Time "elsewhere in the runtime: look-ups, signals, threads and processes";
+    }
+    "what they did there" {
+        /// Entries into compiled code from the runtime.
+        entered Count "entries into translated code";
+        /// Exits through link slots that were not linked.
+        unlinked Count "exits from it that were not linked";
+        /// Executions by the interpreter.
+        interpreted Count "blocks interpreted";
+        /// System calls.
+        system_calls Count "system calls";
+        /// Addresses looked up in the code cache.
+        misses Count "look-ups in the code cache";
+        /// Ranges of code declared stale.
+        invalidations Count "invalidations";
+    }
+    "translating, by all threads, the background compiler's included" {
+        /// Nanoseconds spent lifting and optimising.
+        lift_nanos Time "lifting and optimising";
+        /// Nanoseconds spent compiling blocks.
+        baseline_nanos Time "in the baseline compiler";
+        /// Nanoseconds spent compiling regions.
+        compile_nanos Time "in Cranelift";
+        /// Blocks lifted, for the interpreter or the baseline compiler.
+        blocks Count "blocks lifted, for the interpreter or the baseline compiler";
+        /// Guest instructions in them.
+        block_instructions Count "guest instructions in them";
+        /// Regions compiled.
+        regions Count "regions compiled by Cranelift (tier-ups)";
+        /// Guest instructions in them.
+        region_instructions Count "guest instructions in them";
+        /// Regions that could not be compiled.
+        refused Count "blocks and regions refused by a compiler";
+    }
+    "--check" {
+        /// Runs of code that were compared.
+        check_compared Count "runs of translated code compared";
+        /// Runs of regions that read a clock.
+        check_clocks Count "runs not compared: they read a clock";
+        /// Runs of loops that the rehearsal did not see the end of.
+        check_endless Count "runs not compared: a long loop";
+        /// Runs that were asked to leave before their end.
+        check_interrupted Count "runs not compared: interrupted";
+        /// Runs during which the kernel or another process wrote or mapped memory.
+        check_raced Count "runs not compared: memory changed meanwhile";
+    }
+}
+
+/// Where a guest thread is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// In code of either compiler.
+    Guest,
+    /// In the interpreter.
+    Interpreter,
+    /// Translating.
+    Translating,
+    /// In a system call.
+    Call,
+    /// Elsewhere.
+    Runtime,
+}
+
+/// A thread's clock for `--stats`: how long it was where.
+#[derive(Debug)]
+pub struct Clock {
+    /// When it came to where it is; never looked at without `--stats`.
+    since: Option<Instant>,
+    place: Place,
+    nanos: [u64; Place::Runtime as usize + 1],
+}
+
+impl Clock {
+    /// A clock that starts in the runtime if it `runs`.
+    pub fn new(runs: Option<Instant>) -> Clock {
+        Clock { since: runs, place: Place::Runtime, nanos: [0; _] }
+    }
+
+    /// The thread goes to another place; gives the one where it was.
+    pub fn go(&mut self, to: Place) -> Place {
+        if let Some(since) = &mut self.since {
+            let now = Instant::now();
+            self.nanos[self.place as usize] += (now - *since).as_nanos() as u64;
+            *since = now;
+        }
+        std::mem::replace(&mut self.place, to)
+    }
+
+    /// Adds what it has measured to the counters, and starts again.
+    pub fn report(&mut self, stats: &Stats) {
+        self.go(self.place);
+        if self.since.is_none() {
+            return;
+        }
+        stats.threads.add(1);
+        let counters = [
+            (Place::Guest, &stats.guest_nanos),
+            (Place::Interpreter, &stats.interpreter_nanos),
+            (Place::Translating, &stats.translating_nanos),
+            (Place::Call, &stats.call_nanos),
+            (Place::Runtime, &stats.runtime_nanos),
+        ];
+        for (place, counter) in counters {
+            counter.add(std::mem::take(&mut self.nanos[place as usize]));
+        }
+    }
 }
 
 /// One counter.

@@ -2,6 +2,7 @@
 //! place that dumps them.
 
 use crate::cache::{Added, SlotPointer, Source};
+use crate::check::Reference;
 use crate::options::DumpItem;
 use crate::runtime::Runtime;
 use crate::{disassemble, tier};
@@ -13,6 +14,7 @@ use philae_backends::link::LinkSite;
 use philae_frontends::{Coverage, Fetch, Shape, lift_into};
 use philae_ir::{Arch, ExitReason, Region, Terminator, opt, verify};
 use philae_syscalls::{Mm, uaccess};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Where a thread translates blocks; it keeps its memory from one to the next.
@@ -84,8 +86,10 @@ fn is_cut(region: &Region) -> bool {
 pub fn unit(runtime: &Runtime, workshop: &mut Workshop, lifted: &Lifted) -> Result<Added, CompileError> {
     let start = runtime.options.stats.then(Instant::now);
     let Workshop { region, baseline, .. } = workshop;
+    let reference = runtime.options.check.then(|| Arc::new(Reference::new(region, Exactness::Exact)));
     let mut listing = None;
-    let added = runtime.cache.add_unit(region.pc, &lifted.source.range, lifted.generation, |own, links| {
+    let bytes = (&lifted.source.range, lifted.generation);
+    let added = runtime.cache.add_unit(region.pc, bytes, reference, |own, links| {
         let code = baseline.compile(region, Exactness::Exact, links, own.as_ptr())?;
         let dumped = runtime.options.dump.wants(DumpItem::Code, region.pc);
         listing = dumped.then(|| disassemble::listing(crate::host::ARCH, 0, &code.bytes));
@@ -109,6 +113,8 @@ pub struct Job {
     pub generation: u64,
     /// Whether it ends where the guest may not execute.
     pub is_cut: bool,
+    /// With `--check`: what its code has to do.
+    pub reference: Option<Arc<Reference>>,
     region: Region,
 }
 
@@ -123,13 +129,14 @@ pub fn region(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Job {
     region.floats = runtime.floats();
     let coverage = lift(runtime, mm, &mut region, Shape::Graph { limit, wanted: &wanted }, &mut fetch);
     runtime.stats.lift_nanos.add(start.elapsed().as_nanos() as u64);
-    Job { pc, coverage, generation, is_cut: is_cut(&region), region }
+    Job { pc, coverage, generation, is_cut: is_cut(&region), reference: None, region }
 }
 
 /// Compiles a region, whose instructions are not the same afterwards.
 pub fn compile(runtime: &Runtime, compiler: &mut Compiler, job: &mut Job) -> Result<Code, CompileError> {
     let start = Instant::now();
     let exactness = runtime.exactness();
+    job.reference = runtime.options.check.then(|| Arc::new(Reference::new(&job.region, exactness)));
     optimise(runtime, &mut job.region, exactness);
     let optimised = Instant::now();
     let result = generate(runtime, compiler, &job.region, exactness);

@@ -319,6 +319,11 @@ impl Process {
         self.threads.store(1, Ordering::Release);
     }
 
+    /// Whether it has one thread.
+    pub fn is_single_threaded(&self) -> bool {
+        self.threads.load(std::sync::atomic::Ordering::Acquire) == 1
+    }
+
     /// A child process of one thread, told the same about itself.
     pub(crate) fn copy(&self) -> Arc<Process> {
         let copy = Process {

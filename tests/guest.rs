@@ -4,6 +4,8 @@
 //! files of testdata/elf. What must hold: standard output and the way of ending are those of the native twin, for
 //! both guests and in every tier. A program that was not built is a SKIP line.
 
+#[path = "guest/disturbed.rs"]
+mod disturbed;
 #[path = "guest/kernel.rs"]
 mod kernel;
 #[path = "guest/options.rs"]
@@ -45,6 +47,9 @@ const PROGRAMS: &[Program] = &[
     Program { name: "signals", variants: &["static", "dynamic"], arguments: PLAIN },
     Program { name: "fatal", variants: STATIC, arguments: FATAL_WAYS },
     Program { name: "faults", variants: STATIC, arguments: PLAIN },
+    Program { name: "repaired_faults", variants: STATIC, arguments: &[&["2000"]] },
+    // The bound is generous: other tests run on the same processors.
+    Program { name: "latency", variants: STATIC, arguments: &[&["20", "100000"]] },
     Program { name: "files", variants: &["static", "dynamic"], arguments: PLAIN },
     Program { name: "memory", variants: &["static", "pie"], arguments: PLAIN },
     Program { name: "times", variants: STATIC, arguments: PLAIN },
@@ -365,72 +370,6 @@ fn unknown_instruction() {
         if outcome.end != "signal 4" || outcome.stderr.lines().count() != 1 || !named || !outcome.stderr.contains("0x")
         {
             failures.add(guest, &format!("{}, stderr {:?}", outcome.end, outcome.stderr));
-        }
-    }
-    failures.check();
-}
-
-/// No program can tell that its code is thrown away, that what is hot is interpreted and what is cold compiled, at
-/// random: the quick ones once, in a soak all of them with many seeds.
-#[test]
-fn chaos() {
-    const QUICK: [&str; 8] = ["integers", "jumps", "processes", "signals", "faults", "jit", "vfork", "codegen"];
-    let soak = std::env::var_os("PHILAE_SOAK").is_some();
-    let mut failures = Failures::default();
-    for seed in 1..if soak { 20 } else { 2 } {
-        for guest in GUESTS {
-            for program in PROGRAMS.iter().filter(|program| soak || QUICK.contains(&program.name)) {
-                programs_with(guest, &["--chaos", &seed.to_string()], program, &mut failures);
-            }
-        }
-    }
-    failures.check();
-}
-
-/// A program that writes ten thousand functions, in four threads, runs in the least code cache: it is full many times,
-/// and what is in use is never overwritten.
-#[test]
-fn code_cache_is_reclaimed() {
-    let mut failures = Failures::default();
-    for guest in GUESTS {
-        let (path, twin) = (guest_path(guest, "codegen.static"), native_path("codegen.static"));
-        if !path.exists() || !twin.exists() {
-            skip(&format!("a full code cache for {guest}"), "codegen.static was not built");
-            continue;
-        }
-        let words = ["2500", "40", "4"];
-        let wanted = run(Command::new(&twin).args(words), "", LIMIT);
-        let outcome = run(philae(["-tb-size", "1", "-stats", "-tier", "cranelift"]).arg(&path).args(words), "", LIMIT);
-        let counter = |what: &str| {
-            let line = outcome.stderr.lines().find(|line| line.ends_with(what)).unwrap_or_default();
-            line.split_whitespace().next().and_then(|count| count.parse().ok()).unwrap_or(0)
-        };
-        let (full, bytes): (u64, u64) = (counter("times the code cache was full"), counter("bytes of host code"));
-        if outcome.stdout != wanted.stdout || outcome.end != wanted.end {
-            failures.add(guest, &show(&outcome, &wanted));
-        } else if full < 5 || bytes > 1 << 20 {
-            failures.add(guest, &format!("full {full} times, {bytes} bytes"));
-        }
-    }
-    failures.check();
-}
-
-/// Ten thousand forks of a process whose other threads never rest.
-#[test]
-fn forks_without_a_hang() {
-    if std::env::var_os("PHILAE_SOAK").is_none() {
-        return;
-    }
-    let mut failures = Failures::default();
-    for guest in GUESTS {
-        let path = guest_path(guest, "forks.static");
-        if !path.exists() {
-            skip(&format!("10000 forks for {guest}"), "forks.static was not built");
-            continue;
-        }
-        let outcome = run(philae([&path]).arg("10000"), "", Duration::from_secs(7200));
-        if outcome.end != "exit 0" {
-            failures.add(guest, &format!("{}: {}{}", outcome.end, outcome.stdout, outcome.stderr));
         }
     }
     failures.check();

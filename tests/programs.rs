@@ -15,12 +15,14 @@ use support::{Failures, Outcome, difference, root, run, skip};
 
 const LIMIT: Duration = Duration::from_secs(170);
 
-/// Mounts what programs expect and runs "$@" in the chroot $1 with a scratch directory of its own.
+/// Mounts what programs expect and runs "$@" in the chroot $1 with a scratch directory of its own. Settings of Philae's
+/// in the environment stay.
 const ENTER: &str = r#"sysroot=$1; shift
 mkdir -p "$sysroot/proc" "$sysroot/dev" "$sysroot/root"
 mount --rbind /proc "$sysroot/proc" && mount --rbind /dev "$sysroot/dev" && mount -t tmpfs none "$sysroot/tmp" &&
 cp "$PHILAE" "$sysroot/tmp/philae" && mkdir "$sysroot/tmp/work" && chown 0:0 "$sysroot/tmp/work" &&
-exec env -i PATH=/usr/bin:/usr/sbin HOME=/tmp LANG=C.UTF-8 TZ=UTC chroot "$sysroot" "$@""#;
+exec env -i $(env | grep '^PHILAE_[A-Z]*=') PATH=/usr/bin:/usr/sbin HOME=/tmp LANG=C.UTF-8 TZ=UTC \
+    chroot "$sysroot" "$@""#;
 
 /// Runs a script in a sysroot, behind the words of `prefix`.
 fn enter(sysroot: &Path, prefix: &[&str], script: &str) -> Outcome {

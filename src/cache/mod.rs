@@ -22,6 +22,8 @@ mod pc_map;
 mod places;
 mod units;
 
+use crate::check::Reference;
+use crate::translate::Job;
 use arena::Arena;
 pub use arena::{Scratch, SlotPointer, contains};
 use dependants::{Dependant, Dependants};
@@ -37,6 +39,7 @@ use philae_frontends::Coverage;
 use philae_ir::state::Control;
 use philae_syscalls::uaccess;
 use places::{Block, PlaceId, Places};
+use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -132,6 +135,15 @@ pub enum Added {
     Full,
 }
 
+/// Whether code goes to other code without the runtime.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Linking {
+    /// It does.
+    On,
+    /// Every exit leaves translated code.
+    Off,
+}
+
 #[derive(Debug)]
 struct Inner {
     arena: Arena,
@@ -147,6 +159,8 @@ struct Inner {
     /// How many places have a block.
     blocks: usize,
     slots: usize,
+    /// With `--check`, what code is compared with, by its address.
+    references: HashMap<u64, Arc<Reference>>,
     settings: Settings,
 }
 
@@ -159,6 +173,8 @@ pub struct Settings {
     pub heat: i32,
     /// The stub for exits with pinned registers to code that does not expect them.
     pub spill: u64,
+    /// Whether code is linked.
+    pub linking: Linking,
 }
 
 /// The code cache of one address space.
@@ -198,6 +214,7 @@ impl Cache {
             history: History::default(),
             blocks: 0,
             slots: 0,
+            references: HashMap::new(),
             settings,
         };
         Ok(Cache { inner: Mutex::new(inner), generation: AtomicU64::new(0), changes: AtomicU64::new(0) })
@@ -280,13 +297,14 @@ impl Cache {
         Some(Found::Block(entry))
     }
 
-    /// Compiles a block, which comes from these guest bytes, with `compile`, and links every exit to its code. `compile`
+    /// Compiles a block, which comes from these guest bytes, read under a generation, with `compile`, and links every
+    /// exit to its code; `reference` is what it is compared with. `compile`
     /// gets the block's own link slot and what gives those of its exits; it is called with the lock held.
     pub fn add_unit<'a>(
         &self,
         pc: u64,
-        range: &Range<u64>,
-        generation: u64,
+        (range, generation): (&Range<u64>, u64),
+        reference: Option<Arc<Reference>>,
         compile: impl FnOnce(SlotPointer, Links<'_>) -> Result<&'a mut Code, CompileError>,
     ) -> Result<Added, CompileError> {
         let mut inner = self.lock();
@@ -300,8 +318,7 @@ impl Cache {
         }
         let mut full = false;
         let mut links = |site: LinkSite| {
-            let exit = inner.places.add(site.pc);
-            let exit = inner.slot(exit);
+            let exit = inner.exit_slot(site.pc);
             full |= exit.is_none();
             exit.unwrap_or(slot).as_ptr()
         };
@@ -310,6 +327,7 @@ impl Cache {
             return Ok(Added::Full);
         }
         let Some(address) = inner.arena.add_code(pc, code, Maker::Baseline) else { return Ok(Added::Full) };
+        inner.references.extend(reference.map(|reference| (address, reference)));
         inner.set_block(id, Block::Unit, range);
         inner.places[id].unit = inner.arena.offset(address);
         slot.link_unit(address);
@@ -343,13 +361,13 @@ impl Cache {
     /// the generation of now.
     pub fn link_slot(&self, pc: u64) -> Option<SlotPointer> {
         let mut inner = self.lock();
-        let id = inner.places.add(pc);
-        inner.slot(id)
+        inner.exit_slot(pc)
     }
 
     /// Publishes the compiled region of an entry and links every exit to it, unless code that it came from changed since
     /// `generation` was read or the arena is full. The region that another thread was quicker to add is as good.
-    pub fn insert_code(&self, pc: u64, mut code: Code, coverage: Coverage, generation: u64) -> Option<SlotPointer> {
+    pub fn insert_code(&self, mut code: Code, job: Job) -> Option<SlotPointer> {
+        let Job { pc, coverage, generation, reference, .. } = job;
         let mut inner = self.lock();
         if !inner.history.spares(&coverage.ranges, generation) {
             return None;
@@ -368,7 +386,9 @@ impl Cache {
             }
         }
         inner.regions.insert(pc, coverage.ranges.into_boxed_slice());
-        slot.link(base + code.entry as u64, inner.settings.spill);
+        let address = base + code.entry as u64;
+        inner.references.extend(reference.map(|reference| (address, reference)));
+        slot.link(address, inner.settings.spill);
         Some(slot)
     }
 
@@ -419,6 +439,7 @@ impl Cache {
         inner.entries.clear();
         inner.regions.clear();
         inner.dependants.clear();
+        inner.references.clear();
         (inner.blocks, inner.slots) = (0, 0);
         inner.arena.turn(inner.changes.count());
         self.publish_changes(inner);
@@ -437,6 +458,12 @@ impl Cache {
     /// The guest address of the region that a host address lies in.
     pub fn region_at(&self, host_pc: u64) -> Option<u64> {
         self.lock().arena.unit_at(host_pc)
+    }
+
+    /// What the code at a slot is compared with, if it is still this.
+    pub fn reference(&self, slot: SlotPointer, code: u64) -> Option<Arc<Reference>> {
+        let inner = self.lock();
+        if slot.code() == Some(code) { inner.references.get(&code).cloned() } else { None }
     }
 
     /// Adds a thread that will run translated code; its control words stay where they are until it is removed.
@@ -470,14 +497,29 @@ impl Cache {
 impl Inner {
     /// The link slot of a place, or `None` when the arena is full.
     fn slot(&mut self, id: PlaceId) -> Option<SlotPointer> {
-        let place = &mut self.places[id];
-        if place.slot.is_none() {
-            place.slot = self.arena.add_slot(LinkSlot::new(place.pc, self.settings.spill));
-            let slot = place.slot?;
-            slot.set_heat(self.settings.heat);
-            self.slots += 1;
+        if self.places[id].slot.is_none() {
+            self.places[id].slot = self.new_slot(self.places[id].pc);
         }
-        place.slot
+        self.places[id].slot
+    }
+
+    /// The link slot for exits to `pc`, or `None` when the arena is full: the one that stands for it, or one that nobody
+    /// links.
+    fn exit_slot(&mut self, pc: u64) -> Option<SlotPointer> {
+        match self.settings.linking {
+            Linking::On => {
+                let id = self.places.add(pc);
+                self.slot(id)
+            }
+            Linking::Off => self.new_slot(pc),
+        }
+    }
+
+    fn new_slot(&mut self, pc: u64) -> Option<SlotPointer> {
+        let slot = self.arena.add_slot(LinkSlot::new(pc, self.settings.spill))?;
+        slot.set_heat(self.settings.heat);
+        self.slots += 1;
+        Some(slot)
     }
 
     /// Says what the block of a place is, which comes from these guest bytes.

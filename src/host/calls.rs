@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU32;
 
 /// Takes over a descriptor that a parent Philae has left for this process alone.
 pub fn adopt_descriptor(fd: i32) -> File {
@@ -70,6 +71,19 @@ pub fn own_name() -> PathBuf {
 pub fn has_thread(tid: u32) -> bool {
     // SAFETY: no signal is sent.
     unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, 0) == 0 }
+}
+
+/// Sleeps until somebody wakes those who wait for this word, if it holds `value`; may come back early (`futex(2)`).
+pub fn wait_while(word: &AtomicU32, value: u32) {
+    let none: *const libc::timespec = std::ptr::null();
+    // SAFETY: the word is alive as long as the call lasts.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, none) };
+}
+
+/// Wakes everybody who waits for this word.
+pub fn wake_all(word: &AtomicU32) {
+    // SAFETY: the kernel only uses the address.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
 }
 
 /// Ends the process, all its threads, with this status.
