@@ -118,6 +118,9 @@ impl Background {
     pub fn request(&self, runtime: &Arc<Runtime>, job: Job) -> io::Result<()> {
         let mut state = self.lock();
         if let Existence::Left(last) = state.thread {
+            if state.process != std::process::id() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
             while last.is_some_and(host::has_thread) {
                 std::thread::yield_now();
             }
@@ -161,14 +164,16 @@ impl Background {
     /// The id of the thread beside the guest's, if there is one.
     pub fn tid(&self) -> Option<u32> {
         let mut state = self.lock();
+        if state.process != std::process::id() {
+            return None;
+        }
         loop {
             match state.thread {
                 Existence::Starting => {
                     state = self.changed.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
                 }
-                Existence::Running(tid) => return Some(tid),
-                Existence::Left(Some(tid)) if host::has_thread(tid) => return Some(tid),
-                Existence::Left(_) => {
+                Existence::Running(tid) | Existence::Left(Some(tid)) if host::has_thread(tid) => return Some(tid),
+                Existence::Running(_) | Existence::Left(_) => {
                     state.thread = Existence::Left(None);
                     return None;
                 }
@@ -178,7 +183,7 @@ impl Background {
 
     /// Ends the thread, if there is one. What waits stays in the queue, for the next one.
     pub fn stop(&self) {
-        if self.lock().process != std::process::id() {
+        if self.tid().is_none() {
             return;
         }
         self.lock().stopping = true;
@@ -189,13 +194,14 @@ impl Background {
         self.lock().stopping = false;
     }
 
-    /// In a child of fork, which does not have the thread: gives the address whose region that was compiling.
-    pub fn lose_thread(&self) -> Option<u64> {
+    /// In a child of fork, which does not have the thread: gives the addresses of what it had to do.
+    pub fn lose_thread(&self) -> Vec<u64> {
         let mut state = self.lock();
         state.thread = Existence::Left(None);
         state.stopping = false;
         state.process = std::process::id();
-        std::mem::take(&mut state.current).first().copied()
+        let current = std::mem::take(&mut state.current).first().copied();
+        current.into_iter().chain(state.queue.drain(..).map(|job| job.pc)).collect()
     }
 }
 

@@ -262,6 +262,8 @@ impl Thread {
         let delay = self.chaos.as_mut().map_or(Duration::ZERO, Chaos::delay);
         let runtime = &self.runtime;
         if !runtime.cache.has_room() {
+            // Baseline code goes on only while there is heat left.
+            slot.set_heat(tier::first_heat(runtime.options.tier));
             return;
         }
         slot.set_heat(tier::SETTLED);

@@ -83,7 +83,7 @@ pub fn process(thread: &mut Thread, new: &NewProcess) {
         if let Some(check) = &check {
             check.forget_others();
         }
-        if let Some(lost) = runtime.background.lose_thread() {
+        for lost in runtime.background.lose_thread() {
             runtime.cache.set_heat(lost, tier::SOON);
         }
     }

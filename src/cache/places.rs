@@ -58,9 +58,11 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Where in the table an address belongs.
+    /// Where in the table an address belongs: those of 256 bytes of code lie together, because they are looked for
+    /// together.
     fn home(&self, pc: u64) -> usize {
-        (pc.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - self.table.len().trailing_zeros())) as usize
+        let scattered = (pc >> 8).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - self.table.len().trailing_zeros());
+        (scattered ^ (pc >> 2 & 63)) as usize
     }
 
     /// Where in the table an address is, or the free entry where it would be.
