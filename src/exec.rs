@@ -24,6 +24,8 @@ pub struct Handover {
     fields: Vec<Vec<u8>>,
     lists: Vec<Vec<CString>>,
     program: i32,
+    /// Philae's own file, which a program may not find again: it changes its root, and has no /proc.
+    own: i32,
 }
 
 /// The fields of a handover, in the order in which they travel.
@@ -41,7 +43,7 @@ enum Field {
 }
 
 impl Handover {
-    fn of(options: &Options, request: &ExecRequest) -> Handover {
+    fn of(options: &Options, request: &ExecRequest, own: &File) -> Handover {
         let mut handover = Handover { fields: vec![Vec::new(); Field::Count as usize], ..Handover::default() };
         let path =
             |path: &Option<PathBuf>| path.as_ref().map(|p| p.as_os_str().as_bytes().to_vec()).unwrap_or_default();
@@ -55,6 +57,7 @@ impl Handover {
         handover.set(Field::Inheritance, request.inheritance.to_bytes());
         handover.lists = vec![request.argv.clone(), request.envp.clone()];
         handover.program = request.file.as_raw_fd();
+        handover.own = own.as_raw_fd();
         handover
     }
 
@@ -70,6 +73,7 @@ impl Handover {
     fn send(&self) -> std::io::Result<File> {
         let mut bytes = Vec::new();
         bytes.extend(self.program.to_le_bytes());
+        bytes.extend(self.own.to_le_bytes());
         for field in &self.fields {
             push_bytes(&mut bytes, field);
         }
@@ -95,7 +99,8 @@ impl Handover {
 
     fn parse(bytes: &[u8]) -> Option<Handover> {
         let mut rest = bytes;
-        let mut handover = Handover { program: take_u32(&mut rest)? as i32, ..Handover::default() };
+        let mut next = || Some(take_u32(&mut rest)? as i32);
+        let mut handover = Handover { program: next()?, own: next()?, ..Handover::default() };
         for _ in 0..Field::Count as usize {
             handover.fields.push(take_bytes(&mut rest)?.to_vec());
         }
@@ -119,6 +124,7 @@ impl Handover {
         let argv = self.lists.pop().unwrap_or_default();
         Launch {
             file: host::adopt_descriptor(self.program),
+            own_file: Some(host::adopt_descriptor(self.own)),
             host_path: PathBuf::from(self.field(Field::HostPath)),
             guest_path: string(self.field(Field::GuestPath)),
             execfn: string(self.field(Field::ExecFn)),
@@ -163,13 +169,14 @@ pub fn replace(thread: &mut Thread, request: ExecRequest) {
 
 fn replace_by_guest(thread: &Thread, request: &ExecRequest) -> Errno {
     let Some(own) = &thread.runtime.own_file else { return Errno::ENOENT };
-    let Ok(handover) = Handover::of(&thread.runtime.options, request).send() else { return Errno::ENOMEM };
+    let Ok(handover) = Handover::of(&thread.runtime.options, request, own).send() else { return Errno::ENOMEM };
     let descriptor = handover.as_raw_fd().to_string();
     let words = [c"philae".to_owned(), c"--resume".to_owned(), CString::new(descriptor).unwrap_or_default()];
     let program = request.file.as_raw_fd();
-    host::set_across_exec(program, AcrossExec::Kept);
+    let kept = [program, own.as_raw_fd()];
+    kept.iter().for_each(|fd| host::set_across_exec(*fd, AcrossExec::Kept));
     let error = host::execute(own.as_raw_fd(), c"", &words, &request.envp, libc::AT_EMPTY_PATH);
-    host::set_across_exec(program, AcrossExec::Closed);
+    kept.iter().for_each(|fd| host::set_across_exec(*fd, AcrossExec::Closed));
     errno(&error)
 }
 

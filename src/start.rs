@@ -4,6 +4,7 @@
 //! the guest. Only what goes wrong before its first instruction comes back.
 
 use crate::exec::Handover;
+use crate::host::AcrossExec;
 use crate::image::Image;
 use crate::loader::{self, LoadError, c_string};
 use crate::options::Options;
@@ -40,6 +41,8 @@ pub struct Launch {
     pub argv: Vec<CString>,
     /// The environment.
     pub envp: Vec<CString>,
+    /// Philae's own file, if a parent had it.
+    pub own_file: Option<File>,
     /// What the program before has left.
     pub inheritance: Inheritance,
 }
@@ -88,6 +91,7 @@ fn command_line_launch(options: &Options, path: &Path, depth: usize) -> Result<L
         host_path: path.to_owned(),
         argv: argv.iter().map(|word| c_string(word)).collect(),
         envp: environment(options),
+        own_file: None,
         inheritance: Inheritance::default(),
     })
 }
@@ -149,7 +153,7 @@ fn environment(options: &Options) -> Vec<CString> {
 }
 
 /// Loads the program and runs it to its end.
-fn run(mut options: Options, launch: Launch) -> Result<Infallible, LoadError> {
+fn run(mut options: Options, mut launch: Launch) -> Result<Infallible, LoadError> {
     let image = Image::read(&launch.file).map_err(|why| LoadError::not_runnable(&launch.host_path, why))?;
     if let Some(forced) = options.forced_arch.filter(|&forced| forced != image.arch) {
         let why = format!("is a program for {}, not for {}", image.arch.name(), forced.name());
@@ -163,7 +167,8 @@ fn run(mut options: Options, launch: Launch) -> Result<Infallible, LoadError> {
         status: STATUS_USAGE,
     };
     let log = Log::open(options.log_file.as_deref()).map_err(host_failed)?;
-    let own_file = open_own_file();
+    let inherited = launch.own_file.take().inspect(|file| host::set_across_exec(file.as_raw_fd(), AcrossExec::Closed));
+    let own_file = inherited.or_else(open_own_file);
     let arch = image.arch;
     let runtime = Runtime::new(arch, options, log, own_file).map_err(host_failed)?;
     let thread = first_thread(runtime, &launch, &image)?;

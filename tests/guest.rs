@@ -230,6 +230,28 @@ fn chroot_with_nothing_else() {
     );
 }
 
+/// There, without /proc, programs start others: Philae finds itself again.
+#[test]
+fn programs_start_others_in_a_chroot() {
+    let Some(place) = Scratch::new("chain") else { return };
+    install(Path::new(support::PHILAE), &place.path("philae"));
+    for guest in GUESTS {
+        let source = guest_path(guest, "exec.static");
+        if !source.exists() {
+            skip("a chain of programs", "exec.static was not built");
+            continue;
+        }
+        install(&source, &place.path("exec"));
+        let mut command = Command::new("chroot");
+        command.arg(&place.0).args(["/philae", "/exec", "chain", "4"]);
+        let outcome = run(&mut command, "", LIMIT);
+        if outcome.end == "exit 125" && outcome.stderr.contains("Operation not permitted") {
+            return skip("chroot", "not permitted to this user");
+        }
+        assert_eq!(outcome.end, "exit 5", "{guest}: {}", outcome.stderr);
+    }
+}
+
 /// Copies a program in another process: a descriptor of ours that is open for writing could be inherited by what the
 /// other tests start just then, and the program would be busy.
 fn install(from: &Path, to: &Path) {
