@@ -18,7 +18,7 @@ use philae_backends::compiled::CompileError;
 use philae_backends::cranelift::{Compiler, Recovery};
 use philae_backends::{Exit, FloatControl, baseline, link};
 use philae_ir::state::aarch64;
-use philae_ir::{Arch, ExitReason};
+use philae_ir::{Arch, ExitReason, Floats};
 use philae_syscalls::signal::{self, Delivery, FaultContext, SigInfo};
 use philae_syscalls::{Then, arch as abi, strace, system_call, table, uaccess};
 use std::sync::atomic::Ordering;
@@ -347,7 +347,8 @@ impl Thread {
                 let line = exit.argument & !63;
                 self.runtime.forget(line..line + 64);
             }
-            ExitReason::ExactFloats => self.require_exact_floats(),
+            ExitReason::ExactFloats => self.require_floats(Floats::Exact),
+            ExitReason::FloatModes => self.require_floats(Floats::Modes),
             ExitReason::Fault => self.memory_fault(exit.argument),
             ExitReason::FetchFault => {
                 let mapped = self.task.mm.find(exit.argument).is_some();
@@ -380,11 +381,14 @@ impl Thread {
         None
     }
 
-    /// From now on, all floating-point modes and flags are followed. Until now, flags were those of the host's units.
-    fn require_exact_floats(&mut self) {
-        if self.runtime.require_exact_floats() {
-            let status = self.cpu.get(aarch64::FPSR) | u64::from(FloatControl::take_flags());
+    /// From now on, more of the floating-point environment is followed. Until flags are, they were those of the host's
+    /// units.
+    fn require_floats(&mut self, floats: Floats) {
+        if self.runtime.require_floats(floats) < Floats::Exact && floats == Floats::Exact {
+            let raised = self.cpu.get(aarch64::RAISED) | u64::from(FloatControl::take_flags());
+            let status = self.cpu.get(aarch64::FPSR) | raised;
             self.cpu.set(aarch64::FPSR, status);
+            self.cpu.set(aarch64::RAISED, 0);
         }
     }
 
@@ -445,7 +449,7 @@ impl Thread {
             Then::Continue => {}
             Then::SigReturn => {
                 if self.task.arch == Arch::Aarch64 && self.cpu.get(aarch64::FPCR) & aarch64::SPECIAL_FPCR != 0 {
-                    self.require_exact_floats();
+                    self.require_floats(Floats::Modes);
                 }
             }
             Then::Restart => self.restarts = true,

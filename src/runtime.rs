@@ -11,7 +11,7 @@ use philae_backends::cranelift::{Compiler, Exactness};
 use philae_ir::{Arch, Floats};
 use std::fs::File;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// The translator's side of a guest process.
@@ -35,7 +35,7 @@ pub struct Runtime {
     /// Philae's own program file, for execve; `None` where it could not be opened.
     pub own_file: Option<File>,
     exact: AtomicBool,
-    exact_floats: AtomicBool,
+    floats: AtomicU8,
     /// The process whose memory it is in; a child of vfork runs in its parent's.
     process: AtomicU32,
 }
@@ -57,7 +57,7 @@ impl Runtime {
             stats: Stats::default(),
             own_file,
             exact: AtomicBool::new(false),
-            exact_floats: AtomicBool::new(false),
+            floats: AtomicU8::new(Floats::Plain as u8),
             process: AtomicU32::new(std::process::id()),
         })
     }
@@ -94,17 +94,18 @@ impl Runtime {
 
     /// How floating point is lifted: in full once the guest has looked at its flags or chosen an unusual mode.
     pub fn floats(&self) -> Floats {
-        if self.exact_floats.load(Ordering::Acquire) { Floats::Exact } else { Floats::Plain }
+        let now = self.floats.load(Ordering::Acquire);
+        [Floats::Plain, Floats::Modes, Floats::Exact][usize::from(now)]
     }
 
-    /// The guest looks at floating-point flags or chooses an unusual mode: what was lifted without them goes. Says
-    /// whether it is the first time.
-    pub fn require_exact_floats(&self) -> bool {
-        let first = !self.exact_floats.swap(true, Ordering::AcqRel);
-        if first {
+    /// The guest looks at floating-point flags or chooses an unusual mode: what was lifted with less goes. Gives what
+    /// was kept until now.
+    pub fn require_floats(&self, floats: Floats) -> Floats {
+        let before = self.floats();
+        if self.floats.fetch_max(floats as u8, Ordering::AcqRel) < floats as u8 {
             self.cache.invalidate(0..u64::MAX);
         }
-        first
+        before
     }
 
     /// Guest memory changes: what was translated from this range goes.

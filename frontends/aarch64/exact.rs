@@ -1,8 +1,10 @@
-//! Floating point and saturation under [`Floats::Exact`]: every bit of FPCR honoured, every flag of FPSR raised.
+//! Floating point and saturation beyond [`Floats::Plain`]: every bit of FPCR honoured, and under [`Floats::Exact`] every
+//! flag of FPSR raised.
 //!
-//! Bodies ask [`is_on`] and come here. What they append is a call for each instruction: the numbers are made by
-//! [`super::softfloat`], which knows all modes, and flags go to FPSR at once. No instruction names the slot of FPSR in
-//! such code: MRS and MSR call, too.
+//! Bodies ask [`is_on`] and come here. Numbers are made by calls of [`super::softfloat`], which knows all modes. What
+//! they raise is collected in a slot of its own and moved to FPSR after each call. The common operations try the host's
+//! unit first (`guarded`): where its result is an ordinary number, the mode made no difference, and where inexactness
+//! has been raised already and nothing is flushed, nothing new is to be raised.
 //!
 //! An operation and its lanes travel in one number, [`Shape`] and what the operation needs.
 
@@ -12,12 +14,13 @@ use super::operand::{Lifted, Sign, v};
 use super::simd::Form;
 use super::simd_float::Fused;
 use super::softfloat::{
-    BRAIN, DOUBLE, Environment, Estimated, Exact, Extended, Extreme, Fixed, Format, HALF, Mode, QC, SINGLE, Signal,
+    BRAIN, DOUBLE, Environment, Estimated, Exact, Extended, Extreme, FZ, Fixed, Format, HALF, IXC, Mode, QC, SINGLE,
+    Signal,
 };
 use super::word::Word;
 use crate::lift::Lift;
-use philae_ir::state::aarch64::{FPCR, FPSR, V};
-use philae_ir::{CpuState, FloatCond, Floats, Helper, Op, Rounding, Ty, Value};
+use philae_ir::state::aarch64::{FPCR, FPSR, RAISED, V};
+use philae_ir::{CpuState, FloatCond, Floats, Helper, IntCond, NanRule, Op, Rounding, Ty, Value};
 use std::ptr;
 
 helpers! {
@@ -26,21 +29,21 @@ helpers! {
     /// An [`Operation`] of one operand, by lane.
     UNARY "a64_exact_unary" (2) -> V128, State, unary_lanes;
     /// d + n × m of scalars: half, single, double.
-    FUSED_HALF_1 "a64_exact_fused_half_1" (3) -> V128, State, fused::<16, 1>;
+    FUSED_HALF_1 "a64_exact_fused_half_1" (3) -> V128, State, fused_by_lane::<16, 1>;
     /// As above.
-    FUSED_SINGLE_1 "a64_exact_fused_single_1" (3) -> V128, State, fused::<32, 1>;
+    FUSED_SINGLE_1 "a64_exact_fused_single_1" (3) -> V128, State, fused_by_lane::<32, 1>;
     /// As above.
-    FUSED_DOUBLE_1 "a64_exact_fused_double_1" (3) -> V128, State, fused::<64, 1>;
+    FUSED_DOUBLE_1 "a64_exact_fused_double_1" (3) -> V128, State, fused_by_lane::<64, 1>;
     /// d + n × m of lanes.
-    FUSED_HALF_4 "a64_exact_fused_half_4" (3) -> V128, State, fused::<16, 4>;
+    FUSED_HALF_4 "a64_exact_fused_half_4" (3) -> V128, State, fused_by_lane::<16, 4>;
     /// As above.
-    FUSED_HALF_8 "a64_exact_fused_half_8" (3) -> V128, State, fused::<16, 8>;
+    FUSED_HALF_8 "a64_exact_fused_half_8" (3) -> V128, State, fused_by_lane::<16, 8>;
     /// As above.
-    FUSED_SINGLE_2 "a64_exact_fused_single_2" (3) -> V128, State, fused::<32, 2>;
+    FUSED_SINGLE_2 "a64_exact_fused_single_2" (3) -> V128, State, fused_by_lane::<32, 2>;
     /// As above.
-    FUSED_SINGLE_4 "a64_exact_fused_single_4" (3) -> V128, State, fused::<32, 4>;
+    FUSED_SINGLE_4 "a64_exact_fused_single_4" (3) -> V128, State, fused_by_lane::<32, 4>;
     /// As above.
-    FUSED_DOUBLE_2 "a64_exact_fused_double_2" (3) -> V128, State, fused::<64, 2>;
+    FUSED_DOUBLE_2 "a64_exact_fused_double_2" (3) -> V128, State, fused_by_lane::<64, 2>;
     /// d + n × m of singles, n and m being the low halves: two lanes.
     FUSED_LONG_2 "a64_exact_fused_long_2" (3) -> V128, State, fused_long::<2>;
     /// As above, four lanes.
@@ -63,18 +66,34 @@ helpers! {
         raise(cpu, if saturates(a, b, shape as u64) { QC } else { 0 });
         0
     };
-    /// FPSR.
-    READ_STATUS "a64_exact_read_status" (0) -> I64, State, |cpu, _| u128::from(cpu.get(FPSR));
-    /// Makes its operand FPSR.
-    WRITE_STATUS "a64_exact_write_status" (1) -> I64, State, |cpu, [status, ..]| {
-        cpu.set(FPSR, status as u64);
-        0
+    /// What helpers have raised since the last call.
+    TAKE_FLAGS "a64_exact_take_flags" (0) -> I32, State, |cpu, _| {
+        let raised = cpu.get(RAISED);
+        cpu.set(RAISED, 0);
+        u128::from(raised)
     };
 }
 
-/// Whether FPCR and FPSR have to be followed in full.
+/// Whether FPCR has to be followed in full.
 pub(super) fn is_on(l: &Lift<'_>) -> bool {
+    l.b.region.floats != Floats::Plain
+}
+
+/// Whether FPSR has to be followed.
+pub(super) fn keeps_flags(l: &Lift<'_>) -> bool {
     l.b.region.floats == Floats::Exact
+}
+
+/// Calls a helper of this file and adds to FPSR what it raises.
+pub(super) fn call(l: &mut Lift<'_>, helper: &'static Helper, operands: &[Value]) -> Value {
+    let result = l.b.call(helper, operands);
+    if keeps_flags(l) {
+        let raised = l.b.call(&TAKE_FLAGS, &[]);
+        let status = l.b.get(Ty::I32, FPSR);
+        let status = l.b.or(Ty::I32, status, raised);
+        l.b.set(Ty::I32, FPSR, status);
+    }
+    result
 }
 
 /// The lanes that an instruction computes.
@@ -276,8 +295,8 @@ fn describe(shape: Shape, operation: Operation, how: u8, width: u32, fraction: u
 }
 
 fn raise(cpu: &mut CpuState, flags: u32) {
-    let status = cpu.get(FPSR) | u64::from(flags);
-    cpu.set(FPSR, status);
+    let raised = cpu.get(RAISED) | u64::from(flags);
+    cpu.set(RAISED, raised);
 }
 
 fn with<T>(cpu: &mut CpuState, f: impl FnOnce(&mut Environment) -> T) -> T {
@@ -361,7 +380,7 @@ fn unary(e: &mut Environment, f: Format, operation: Operation, how: u8, (bits, f
     }
 }
 
-fn fused<const BITS: u32, const LANES: u32>(cpu: &mut CpuState, operands: [u128; 3]) -> u128 {
+fn fused_by_lane<const BITS: u32, const LANES: u32>(cpu: &mut CpuState, operands: [u128; 3]) -> u128 {
     let shape = Shape { bits: BITS, lanes: LANES };
     let f = shape.format();
     with(cpu, |e| {
@@ -418,6 +437,11 @@ pub(super) fn whole(l: &mut Lift<'_>, n: usize) -> Value {
 
 /// Writes the lanes of `shape` to Vd; what is above becomes zero.
 pub(super) fn write(w: Word, l: &mut Lift<'_>, shape: Shape, value: Value) -> Lifted {
+    set_lanes(w, l, shape, value);
+    Ok(())
+}
+
+fn set_lanes(w: Word, l: &mut Lift<'_>, shape: Shape, value: Value) {
     let bits = shape.bits * shape.lanes;
     if bits == 128 {
         l.b.set(Ty::V128, V[w.rd()], value);
@@ -425,7 +449,6 @@ pub(super) fn write(w: Word, l: &mut Lift<'_>, shape: Shape, value: Value) -> Li
         let low = integer(l, bits, value);
         l.b.set(Ty::int(bits), V[w.rd()], low);
     }
-    Ok(())
 }
 
 /// The lowest bits of a vector as an integer.
@@ -437,20 +460,239 @@ pub(super) fn integer(l: &mut Lift<'_>, bits: u32, value: Value) -> Value {
 /// The lanes of `operation`, of two operands; `how` is the condition of a comparison.
 pub(super) fn two(l: &mut Lift<'_>, shape: Shape, operation: Operation, how: u8, n: Value, m: Value) -> Value {
     let description = l.b.c64(describe(shape, operation, how, shape.bits, 0));
-    l.b.call(&BINARY, &[n, m, description])
+    call(l, &BINARY, &[n, m, description])
+}
+
+/// The type in which the host's unit has the lanes; `None` for halves.
+fn native_type(shape: Shape) -> Option<Ty> {
+    match (shape.bits, shape.lanes) {
+        (32, 1) => Some(Ty::F32),
+        (32, _) => Some(Ty::F32X4),
+        (64, 1) => Some(Ty::F64),
+        (64, _) => Some(Ty::F64X2),
+        _ => None,
+    }
+}
+
+/// What keeps a lane from being an ordinary number: its sign aside, a place from the smallest normal number down, or
+/// from the largest up, which may stand for more. Zero is ordinary where it is exact.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Zeroes {
+    /// A sum's: exact.
+    Exact,
+    /// Others may be all that is left of a product.
+    Unclear,
+}
+
+fn are_ordinary(l: &mut Lift<'_>, shape: Shape, zeroes: Zeroes, value: Value) -> Value {
+    let f = shape.format();
+    let (smallest, largest) = (1 << f.fraction_bits(), f.infinity_bits() - 1);
+    if shape.lanes == 1 {
+        let ty = Ty::int(shape.bits);
+        let bits = l.b.bitcast(ty, value);
+        let magnitude = l.b.and_imm(ty, bits, f.sign() - 1);
+        let above = l.b.add_imm(ty, magnitude, (smallest + 1u64).wrapping_neg() & f.mask());
+        let ordinary = l.b.icmp_imm(ty, IntCond::Ult, above, largest - smallest - 1);
+        return if zeroes == Zeroes::Exact {
+            let zero = l.b.icmp_imm(ty, IntCond::Eq, magnitude, 0);
+            l.b.or(Ty::I8, ordinary, zero)
+        } else {
+            ordinary
+        };
+    }
+    let ty = Ty::int_vector(shape.bits);
+    let [magnitudes, smallest, largest] =
+        [f.sign() - 1, smallest, largest].map(|lane| super::simd::splat(&mut l.b, ty, lane));
+    let magnitude = l.b.and(Ty::V128, value, magnitudes);
+    let above = l.b.icmp(ty, IntCond::Slt, smallest, magnitude);
+    let below = l.b.icmp(ty, IntCond::Slt, magnitude, largest);
+    let mut ordinary = l.b.and(Ty::V128, above, below);
+    if zeroes == Zeroes::Exact {
+        let zero = super::simd::zero(&mut l.b);
+        let zero = l.b.icmp(ty, IntCond::Eq, magnitude, zero);
+        ordinary = l.b.or(Ty::V128, ordinary, zero);
+    }
+    all_lanes(l, shape, ty, ordinary)
+}
+
+/// Whether a mask of the lanes is set in all that count.
+fn all_lanes(l: &mut Lift<'_>, shape: Shape, ty: Ty, mask: Value) -> Value {
+    let all = (1 << shape.lanes) - 1;
+    let set = l.b.lane_mask(ty, mask);
+    let set = if shape.lanes == ty.lanes() { set } else { l.b.and_imm(Ty::I32, set, all) };
+    l.b.icmp_imm(Ty::I32, IntCond::Eq, set, all)
+}
+
+/// Whether FPCR.FZ is clear: 1 where it is.
+fn keeps_denormals(l: &mut Lift<'_>) -> Value {
+    let control = l.b.get(Ty::I32, FPCR);
+    let flushes = l.b.and_imm(Ty::I32, control, u64::from(FZ));
+    l.b.icmp_imm(Ty::I32, IntCond::Eq, flushes, 0)
+}
+
+/// `ordinary`, and where flags are kept also: that inexactness would not be news, and nothing is flushed.
+fn raises_nothing(l: &mut Lift<'_>, ordinary: Value) -> Value {
+    if !keeps_flags(l) {
+        return ordinary;
+    }
+    let status = l.b.get(Ty::I32, FPSR);
+    let inexact = l.b.and_imm(Ty::I32, status, u64::from(IXC));
+    let control = l.b.get(Ty::I32, FPCR);
+    let flushes = l.b.lshr_imm(Ty::I32, control, u64::from(FZ.ilog2() - IXC.ilog2()));
+    let free = l.b.and_not(Ty::I32, inexact, flushes);
+    let free = l.b.icmp_imm(Ty::I32, IntCond::Ne, free, 0);
+    l.b.and(Ty::I8, ordinary, free)
+}
+
+/// Goes one of two ways and on from both.
+pub(super) fn either<'a>(
+    l: &mut Lift<'a>,
+    cond: Value,
+    then: impl FnOnce(&mut Lift<'a>),
+    other: impl FnOnce(&mut Lift<'a>),
+) {
+    let [yes, no, join] = [(); 3].map(|()| l.b.new_block());
+    l.b.branch(cond, yes, no);
+    l.b.switch_to(yes);
+    then(l);
+    l.b.jump(join);
+    l.b.switch_to(no);
+    other(l);
+    l.b.jump(join);
+    l.b.switch_to(join);
+}
+
+/// Vd = `native`, of the host's unit, where that is an ordinary number, else `exact`.
+fn guarded<'a>(
+    w: Word,
+    l: &mut Lift<'a>,
+    shape: Shape,
+    (zeroes, native): (Zeroes, Value),
+    exact: impl FnOnce(&mut Lift<'a>) -> Value,
+) -> Lifted {
+    let ordinary = are_ordinary(l, shape, zeroes, native);
+    let fast = raises_nothing(l, ordinary);
+    let write_native = |l: &mut Lift<'a>| match (shape.lanes, shape.bits * shape.lanes) {
+        (1, _) | (_, 128) => l.b.set(l.b.region.ty(native), V[w.rd()], native),
+        _ => {
+            let low = l.b.low(Ty::V128, native);
+            l.b.set(Ty::I64, V[w.rd()], low);
+        }
+    };
+    let write_exact = |l: &mut Lift<'a>| {
+        let value = exact(l);
+        set_lanes(w, l, shape, value);
+    };
+    either(l, fast, write_native, write_exact);
+    Ok(())
+}
+
+/// The operation of the host's unit, and what a zero that it makes means.
+fn native_binary(operation: Operation) -> Option<(Op, Zeroes)> {
+    match operation {
+        Operation::Add => Some((Op::Fadd, Zeroes::Exact)),
+        Operation::Sub => Some((Op::Fsub, Zeroes::Exact)),
+        Operation::Mul => Some((Op::Fmul, Zeroes::Unclear)),
+        Operation::Div => Some((Op::Fdiv, Zeroes::Unclear)),
+        _ => None,
+    }
+}
+
+/// A vector's lowest lane where the lanes are one, else all of it.
+fn operand(l: &mut Lift<'_>, ty: Ty, value: Value) -> Value {
+    let vector = if ty.lane() == Ty::F64 { Ty::F64X2 } else { Ty::F32X4 };
+    if ty.is_vector() { value } else { l.b.extract_lane(vector, value, 0) }
+}
+
+/// Vd = operation(n, m).
+pub(super) fn binary_of(w: Word, l: &mut Lift<'_>, shape: Shape, operation: Operation, n: Value, m: Value) -> Lifted {
+    let slow = move |l: &mut Lift<'_>| two(l, shape, operation, 0, n, m);
+    let Some((ty, (op, zeroes))) = native_type(shape).zip(native_binary(operation)) else {
+        let value = slow(l);
+        return write(w, l, shape, value);
+    };
+    let [a, b] = [n, m].map(|value| operand(l, ty, value));
+    let native = l.b.float2(op, ty, NanRule::X86, a, b);
+    guarded(w, l, shape, (zeroes, native), slow)
 }
 
 /// Vd = operation(Vn, Vm).
 pub(super) fn sources(w: Word, l: &mut Lift<'_>, shape: Shape, operation: Operation) -> Lifted {
     let (n, m) = (whole(l, w.rn()), whole(l, w.rm()));
-    let result = two(l, shape, operation, 0, n, m);
-    write(w, l, shape, result)
+    binary_of(w, l, shape, operation, n, m)
+}
+
+/// FSQRT.
+pub(super) fn root(w: Word, l: &mut Lift<'_>, shape: Shape) -> Lifted {
+    let Some(ty) = native_type(shape) else { return source(w, l, shape, Operation::Sqrt) };
+    let n = whole(l, w.rn());
+    let a = operand(l, ty, n);
+    let native = l.b.fsqrt(ty, NanRule::X86, a);
+    let description = describe(shape, Operation::Sqrt, 0, shape.bits, 0);
+    guarded(w, l, shape, (Zeroes::Unclear, native), |l| one(l, description, n))
+}
+
+/// Vd = d + n × m.
+pub(super) fn fused(w: Word, l: &mut Lift<'_>, shape: Shape, [d, n, m]: [Value; 3]) -> Lifted {
+    let slow = move |l: &mut Lift<'_>| fused_value(l, shape, d, n, m);
+    let Some(ty) = native_type(shape) else {
+        let value = slow(l);
+        return write(w, l, shape, value);
+    };
+    let [c, a, b] = [d, n, m].map(|value| operand(l, ty, value));
+    let native = l.b.fmul_add(ty, NanRule::X86, a, b, c);
+    guarded(w, l, shape, (Zeroes::Unclear, native), slow)
+}
+
+/// Vd = a scalar in another format, single or double.
+pub(super) fn convert_scalar(w: Word, l: &mut Lift<'_>, (from, to): (Format, Format)) -> Lifted {
+    let n = whole(l, w.rn());
+    let shape = Shape::scalar(to.bits);
+    let slow = move |l: &mut Lift<'_>| convert(l, (from, to), 1, Narrowed::Rounded, n);
+    let native = match (from, to) {
+        (SINGLE, DOUBLE) => {
+            let a = operand(l, Ty::F32, n);
+            l.b.fpromote(Ty::F64, a)
+        }
+        (DOUBLE, SINGLE) => {
+            let a = operand(l, Ty::F64, n);
+            l.b.fdemote(Ty::F32, a)
+        }
+        _ => {
+            let value = slow(l);
+            return write(w, l, shape, value);
+        }
+    };
+    guarded(w, l, shape, (Zeroes::Unclear, native), slow)
+}
+
+/// Whether comparing scalars raises nothing, by the host's unit: 1 where no NaN is among them and nothing is flushed.
+pub(super) fn compares_quietly(l: &mut Lift<'_>, ty: Ty, a: Value, b: Value) -> Value {
+    let unordered = l.b.fcmp(ty, FloatCond::Un, a, b);
+    let one = l.b.iconst(Ty::I8, 1);
+    let ordered = l.b.xor(Ty::I8, unordered, one);
+    if !keeps_flags(l) {
+        return ordered;
+    }
+    let keeps = keeps_denormals(l);
+    l.b.and(Ty::I8, ordered, keeps)
+}
+
+/// Whether an integer that the host's unit made of the float `from`, saturating, is neither the smallest nor the
+/// largest, nor what a NaN gives.
+pub(super) fn fits(l: &mut Lift<'_>, (ty, sign, value): (Ty, Sign, Value), (float, from): (Ty, Value)) -> Value {
+    let smallest = if sign == Sign::Signed { 1u64 << (ty.bits() - 1) } else { 0 };
+    let up = l.b.add_imm(ty, value, (smallest + 1).wrapping_neg() & ty.mask() as u64);
+    let fits = l.b.icmp_imm(ty, IntCond::Ult, up, ty.mask() as u64 - 1);
+    let number = l.b.fcmp(float, FloatCond::Eq, from, from);
+    let fits = l.b.and(Ty::I8, fits, number);
+    raises_nothing(l, fits)
 }
 
 /// The lanes of `operation`, of one operand: `how` is a rounding, `width` and `fraction` an integer's.
 fn one(l: &mut Lift<'_>, description: u64, n: Value) -> Value {
     let description = l.b.c64(description);
-    l.b.call(&UNARY, &[n, description])
+    call(l, &UNARY, &[n, description])
 }
 
 /// Vd = operation(Vn).
@@ -524,15 +766,14 @@ pub(super) fn fused_value(l: &mut Lift<'_>, shape: Shape, d: Value, n: Value, m:
         (_, 1) => &FUSED_DOUBLE_1,
         _ => &FUSED_DOUBLE_2,
     };
-    l.b.call(helper, &[d, n, m])
+    call(l, helper, &[d, n, m])
 }
 
 /// Vd += n × m, or −n × m.
 pub(super) fn fused_lanes(w: Word, l: &mut Lift<'_>, shape: Shape, kind: Fused, n: Value, m: Value) -> Lifted {
     let n = if kind == Fused::Sub { negated(l, shape.bits, n) } else { n };
     let d = whole(l, w.rd());
-    let result = fused_value(l, shape, d, n, m);
-    write(w, l, shape, result)
+    fused(w, l, shape, [d, n, m])
 }
 
 /// Vd += n × m, or −n × m, where n and m are the low halves of lanes of singles.
@@ -540,7 +781,8 @@ pub(super) fn fused_long_lanes(w: Word, l: &mut Lift<'_>, kind: Fused, n: Value,
     let n = if kind == Fused::Sub { negated(l, 16, n) } else { n };
     let d = whole(l, w.rd());
     let full = w.is_set(30);
-    let result = l.b.call(if full { &FUSED_LONG_4 } else { &FUSED_LONG_2 }, &[d, n, m]);
+    let helper = if full { &FUSED_LONG_4 } else { &FUSED_LONG_2 };
+    let result = call(l, helper, &[d, n, m]);
     write(w, l, Shape { bits: 32, lanes: if full { 4 } else { 2 } }, result)
 }
 
@@ -573,7 +815,7 @@ pub(super) fn compare(w: Word, l: &mut Lift<'_>, n: Value, m: Value, takes_place
             l.b.or(Ty::I64, place, description)
         }
     };
-    l.b.call(&COMPARE, &[n, m, description])
+    call(l, &COMPARE, &[n, m, description])
 }
 
 /// How lanes are rounded to a narrower format.
@@ -590,7 +832,7 @@ pub(super) fn convert(l: &mut Lift<'_>, (from, to): (Format, Format), lanes: u64
     let code = |format: Format| (0..4).find(|&code| conversion_format(code) == format).expect("one of four");
     let odd = u64::from(how == Narrowed::ToOdd) << 4;
     let description = l.b.c64(code(from) | code(to) << 2 | odd | lanes << 8);
-    l.b.call(&CONVERT, &[n, description])
+    call(l, &CONVERT, &[n, description])
 }
 
 /// Raises QC where the lanes of `form` of `difference` are not all zero.
@@ -598,14 +840,14 @@ pub(super) fn saturated(l: &mut Lift<'_>, form: Form, ty: Ty, difference: Value)
     let shape = Shape::of(form, ty.lane().bits());
     let mask = l.b.wide_const(Ty::V128, shape.mask());
     let counted = l.b.and(Ty::V128, difference, mask);
-    l.b.call(&SATURATED, &[counted]);
+    call(l, &SATURATED, &[counted]);
 }
 
 /// Raises QC where the helper of this number saturates in the lanes of `form` (see [`saturates`]).
 pub(super) fn helper_saturates(l: &mut Lift<'_>, kind: u64, form: Form, ty: Ty, operands: [Value; 2]) {
     let shape = Shape::of(form, ty.lane().bits());
     let description = l.b.c64(shape.pack() | kind << 16);
-    l.b.call(&SATURATES, &[operands[0], operands[1], description]);
+    call(l, &SATURATES, &[operands[0], operands[1], description]);
 }
 
 /// The halves that FMLAL reads, at the bottom.

@@ -4,7 +4,7 @@
 //! instruction names its rounding. Halves are computed as doubles, which hold every result of theirs closely enough
 //! that the one rounding back is the right one.
 
-use super::exact::{self, Narrowed, Operation, Shape};
+use super::exact::{self, Operation, Shape};
 use super::flags::{holds, set, set_if};
 use super::half;
 use super::helpers;
@@ -151,7 +151,7 @@ fn negated(b: &mut Builder<'_>, ty: Ty, value: Value) -> Value {
 pub(super) fn fsqrt(w: Word, l: &mut Lift<'_>) -> Lifted {
     Format::of(w)?;
     if exact::is_on(l) {
-        return exact::source(w, l, Shape::of_scalar(w), Operation::Sqrt);
+        return exact::root(w, l, Shape::of_scalar(w));
     }
     unary(w, l, |b, ty, n| b.fsqrt(ty, NanRule::Arm, n))
 }
@@ -196,19 +196,14 @@ fn multiply_add_exactly(w: Word, l: &mut Lift<'_>, format: Format) -> Lifted {
     if w.is_set(21) {
         a = exact::negated(l, bits, a);
     }
-    let result = exact::fused_value(l, shape, a, n, m);
-    exact::write(w, l, shape, result)
+    exact::fused(w, l, shape, [a, n, m])
 }
 
 /// FCMP, FCMPE: with Rm, or with zero where bit 3 is set.
 pub(super) fn compare(w: Word, l: &mut Lift<'_>) -> Lifted {
     let format = Format::of(w)?;
     if exact::is_on(l) {
-        let n = exact::whole(l, w.rn());
-        let m = if w.is_set(3) { l.b.wide_const(Ty::V128, 0) } else { exact::whole(l, w.rm()) };
-        let bits = exact::compare(w, l, n, m, None);
-        let flags = l.b.flags_from_bits(bits);
-        set(l, flags);
+        compare_exactly(w, l, format);
         return Ok(());
     }
     let n = read(l, format, w.rn());
@@ -216,6 +211,28 @@ pub(super) fn compare(w: Word, l: &mut Lift<'_>) -> Lifted {
     let flags = l.b.flags_fcmp(format.ty(), n, m, RELATIONS);
     set(l, flags);
     Ok(())
+}
+
+fn compare_exactly(w: Word, l: &mut Lift<'_>, format: Format) {
+    let exactly = |l: &mut Lift<'_>| {
+        let n = exact::whole(l, w.rn());
+        let m = if w.is_set(3) { l.b.wide_const(Ty::V128, 0) } else { exact::whole(l, w.rm()) };
+        let bits = exact::compare(w, l, n, m, None);
+        let flags = l.b.flags_from_bits(bits);
+        set(l, flags);
+    };
+    if format == Format::Half {
+        return exactly(l);
+    }
+    let ty = format.ty();
+    let n = v(l, ty, w.rn());
+    let m = if w.is_set(3) { l.b.iconst(ty, 0) } else { v(l, ty, w.rm()) };
+    let natively = |l: &mut Lift<'_>| {
+        let flags = l.b.flags_fcmp(ty, n, m, RELATIONS);
+        set(l, flags);
+    };
+    let quiet = exact::compares_quietly(l, ty, n, m);
+    exact::either(l, quiet, natively, exactly);
 }
 
 /// FCCMP, FCCMPE.
@@ -316,9 +333,7 @@ pub(super) fn fcvt(w: Word, l: &mut Lift<'_>, to: Ty) -> Lifted {
 }
 
 fn convert_exactly(w: Word, l: &mut Lift<'_>, (from, to): (u32, u32)) -> Lifted {
-    let n = exact::whole(l, w.rn());
-    let result = exact::convert(l, (softfloat::Format::of(from), softfloat::Format::of(to)), 1, Narrowed::Rounded, n);
-    exact::write(w, l, Shape::scalar(to), result)
+    exact::convert_scalar(w, l, (softfloat::Format::of(from), softfloat::Format::of(to)))
 }
 
 /// FCVT from half precision.
@@ -360,11 +375,23 @@ pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Roundi
 
 /// A scalar as an integer with `fraction` bits behind the point in a general register.
 fn to_fixed_exactly(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding, fraction: u32) -> Lifted {
-    let to = w.sf();
-    let n = exact::whole(l, w.rn());
-    let result = exact::to_fixed(l, Shape::of_scalar(w), sign, rounding, (to.bits(), fraction), n);
-    let result = exact::integer(l, to.bits(), result);
-    set_reg(l, to, w.rd(), result);
+    let (to, format) = (w.sf(), Format::of(w)?);
+    let exactly = |l: &mut Lift<'_>| {
+        let n = exact::whole(l, w.rn());
+        let result = exact::to_fixed(l, Shape::of_scalar(w), sign, rounding, (to.bits(), fraction), n);
+        let result = exact::integer(l, to.bits(), result);
+        set_reg(l, to, w.rd(), result);
+    };
+    // Other roundings would have to know that a denormal is flushed first.
+    let flushing = !exact::keeps_flags(l) && rounding != Rounding::Zero;
+    if format == Format::Half || fraction != 0 || flushing {
+        exactly(l);
+        return Ok(());
+    }
+    let n = v(l, format.ty(), w.rn());
+    let native = round_to(l, to, sign, rounding, n);
+    let fits = exact::fits(l, (to, sign, native), (format.ty(), n));
+    exact::either(l, fits, |l| set_reg(l, to, w.rd(), native), exactly);
     Ok(())
 }
 
@@ -385,7 +412,8 @@ pub(super) fn round_to(l: &mut Lift<'_>, to: Ty, sign: Sign, rounding: Rounding,
 /// SCVTF, UCVTF from a general register.
 pub(super) fn from_integer(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
     let format = Format::of(w)?;
-    if exact::is_on(l) {
+    // A word is exact as a double.
+    if exact::is_on(l) && !(format == Format::Double && w.sf() == Ty::I32) {
         return from_fixed_exactly(w, l, sign, 0);
     }
     if format == Format::Half {
@@ -487,8 +515,11 @@ pub(super) fn round_within(w: Word, l: &mut Lift<'_>, rounding: Rounding, bits: 
 /// FJCVTZS: the low 32 bits of the truncated number; Z tells whether that is the number itself.
 pub(super) fn fjcvtzs(w: Word, l: &mut Lift<'_>) -> Lifted {
     let n = v(l, Ty::F64, w.rn());
-    let helper = if exact::is_on(l) { &exact::JAVASCRIPT } else { &helpers::JAVASCRIPT_CONVERT };
-    let both = l.b.call(helper, &[n]);
+    let both = if exact::is_on(l) {
+        exact::call(l, &exact::JAVASCRIPT, &[n])
+    } else {
+        l.b.call(&helpers::JAVASCRIPT_CONVERT, &[n])
+    };
     let result = l.b.trunc(Ty::I32, both);
     let exact = l.b.lshr_imm(Ty::I64, both, 32);
     let z = l.b.shl_imm(Ty::I64, exact, 2);

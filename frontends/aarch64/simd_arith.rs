@@ -176,7 +176,7 @@ pub(super) fn double_multiply_high(b: &mut Builder<'_>, ty: Ty, rounded: Rounded
 
 /// SQDMULH, SQRDMULH (vector).
 pub(super) fn sqdmulh(w: Word, l: &mut Lift<'_>, rounded: Rounded) -> Lifted {
-    if exact::is_on(l) {
+    if exact::keeps_flags(l) {
         let (form, ty) = integer(w, HS)?;
         let (n, m) = sources(w, l, ty);
         both_smallest_saturate(l, form, ty, n, m);
@@ -196,7 +196,7 @@ pub(super) fn both_smallest_saturate(l: &mut Lift<'_>, form: Form, ty: Ty, n: Va
 fn smallest_saturates(w: Word, l: &mut Lift<'_>) -> Lifted {
     let (form, ty) = integer(w, BHSD)?;
     let n = v(l, ty, w.rn());
-    if exact::is_on(l) {
+    if exact::keeps_flags(l) {
         both_smallest_saturate(l, form, ty, n, n);
     }
     Ok(())
@@ -212,7 +212,7 @@ pub(super) fn saturating<'a>(
     let (form, ty) = integer(w, BHSD)?;
     let (n, m) = sources(w, l, ty);
     let result = op(&mut l.b, ty, n, m);
-    if exact::is_on(l) {
+    if exact::keeps_flags(l) {
         let wrapped = wrapping(&mut l.b, ty, n, m);
         let difference = l.b.xor(Ty::V128, result, wrapped);
         exact::saturated(l, form, ty, difference);
@@ -223,7 +223,7 @@ pub(super) fn saturating<'a>(
 
 /// SQSHL, UQSHL, SQRSHL, UQRSHL (register).
 pub(super) fn saturating_shift(w: Word, l: &mut Lift<'_>, shift: &'static helpers::SaturatingShift) -> Lifted {
-    if exact::is_on(l) {
+    if exact::keeps_flags(l) {
         let (form, ty) = integer(w, BHSD)?;
         let (n, m) = sources(w, l, ty);
         exact::helper_saturates(l, shift.kind, form, ty, [n, m]);
@@ -256,7 +256,7 @@ pub(super) fn saturating_accumulate(w: Word, l: &mut Lift<'_>, helper: &'static 
     let (form, ty) = integer(w, BHSD)?;
     let n = v(l, ty, w.rn());
     let d = v(l, ty, w.rd());
-    if exact::is_on(l) {
+    if exact::keeps_flags(l) {
         exact::helper_saturates(l, helpers::accumulate_kind(helper), form, ty, [d, n]);
     }
     let bits = l.b.c64(u64::from(ty.lane().bits()));

@@ -194,9 +194,7 @@ fn exact_element(w: Word, l: &mut Lift<'_>) -> Result<[Value; 2], LiftError> {
 /// Vd = operation(Vn, element of Vm).
 fn binary_element_exactly(w: Word, l: &mut Lift<'_>, operation: Operation) -> Lifted {
     let [n, m] = exact_element(w, l)?;
-    let shape = Shape::of_vector(w);
-    let result = exact::two(l, shape, operation, 0, n, m);
-    exact::write(w, l, shape, result)
+    exact::binary_of(w, l, Shape::of_vector(w), operation, n, m)
 }
 
 /// FMLA, FMLS (by element).
@@ -292,7 +290,7 @@ pub(super) fn unary<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>,
 pub(super) fn fsqrt(w: Word, l: &mut Lift<'_>) -> Lifted {
     float_lanes(w)?;
     if exact::is_on(l) {
-        return exact::source(w, l, Shape::of_vector(w), Operation::Sqrt);
+        return exact::root(w, l, Shape::of_vector(w));
     }
     unary(w, l, |b, ty, n| b.fsqrt(ty, NanRule::Arm, n))
 }
@@ -456,9 +454,7 @@ pub(super) fn pairwise(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     let (form, ty) = float_lanes(w)?;
     let (even, odd) = neighbours_of_sources(w, l, form, ty);
     if exact::is_on(l) {
-        let shape = Shape::of_vector(w);
-        let result = exact::two(l, shape, Operation::of(op), 0, even, odd);
-        return exact::write(w, l, shape, result);
+        return exact::binary_of(w, l, Shape::of_vector(w), Operation::of(op), even, odd);
     }
     let result = l.b.float2(op, ty, NanRule::Arm, even, odd);
     write(w, l, form, ty, result);

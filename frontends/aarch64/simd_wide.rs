@@ -133,7 +133,7 @@ fn double_long(w: Word, l: &mut Lift<'_>, ty: Ty, accumulate: Accumulate, [n, m]
         Accumulate::Add => l.b.add_sat_s(wide, d, doubled),
         Accumulate::Sub => l.b.sub_sat_s(wide, d, doubled),
     };
-    if exact::is_on(l) {
+    if exact::keeps_flags(l) {
         let twice = l.b.add(wide, product, product);
         let wrapped = match accumulate {
             Accumulate::No => doubled,
@@ -226,7 +226,7 @@ pub(super) fn by_element<'a>(
 
 /// SQDMULH, SQRDMULH (by element).
 pub(super) fn sqdmulh_element(w: Word, l: &mut Lift<'_>, rounded: Rounded) -> Lifted {
-    if exact::is_on(l) {
+    if exact::keeps_flags(l) {
         let (form, ty) = integer(w, HS)?;
         let (n, m) = (v(l, ty, w.rn()), element(w, l, ty));
         both_smallest_saturate(l, form, ty, n, m);
@@ -246,7 +246,7 @@ fn round_double_helper(ty: Ty, accumulate: Accumulate) -> Result<&'static Helper
 }
 
 fn round_double_saturates(l: &mut Lift<'_>, form: Form, ty: Ty, accumulate: Accumulate, operands: [Value; 3]) {
-    if !exact::is_on(l) {
+    if !exact::keeps_flags(l) {
         return;
     }
     let helper = match (accumulate, ty) {
@@ -275,7 +275,7 @@ pub(super) fn sqrdmlah(w: Word, l: &mut Lift<'_>, accumulate: Accumulate) -> Lif
 pub(super) fn sqrdmlah_element(w: Word, l: &mut Lift<'_>, accumulate: Accumulate) -> Lifted {
     let (form, ty) = integer(w, HS)?;
     let helper = round_double_helper(ty, accumulate)?;
-    if exact::is_on(l) {
+    if exact::keeps_flags(l) {
         let operands = [v(l, ty, w.rd()), v(l, ty, w.rn()), element(w, l, ty)];
         round_double_saturates(l, form, ty, accumulate, operands);
     }

@@ -68,6 +68,16 @@ impl Format {
         1 << (self.bits - 1)
     }
 
+    /// Bits of the fraction.
+    pub(super) fn fraction_bits(self) -> u32 {
+        self.fraction
+    }
+
+    /// The bits of infinity.
+    pub(super) fn infinity_bits(self) -> u64 {
+        self.infinity()
+    }
+
     /// The exponent of the smallest normal number.
     fn smallest(self) -> i32 {
         2 - (1 << (self.bits - self.fraction - 2))

@@ -9,7 +9,7 @@ use super::operand::{Lifted, set_reg, x};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
 use philae_ir::state::NZCV;
-use philae_ir::state::aarch64::{FPCR, SPECIAL_FPCR, TPIDR};
+use philae_ir::state::aarch64::{FPCR, FPSR, SPECIAL_FPCR, TPIDR};
 use philae_ir::{Barrier, ExitReason, IntCond, Ty, Value};
 
 /// Bytes in a cache line, and in the block that DC ZVA clears.
@@ -136,7 +136,7 @@ pub(super) fn mrs(w: Word, l: &mut Lift<'_>) -> Lifted {
             l.b.shl_imm(Ty::I64, wide, 28)
         }
         FPCR_REGISTER => word_slot(l, FPCR),
-        FPSR_REGISTER if exact::is_on(l) => l.b.call(&exact::READ_STATUS, &[]),
+        FPSR_REGISTER if exact::keeps_flags(l) => word_slot(l, FPSR),
         // From the first look at them on, flags are kept.
         FPSR_REGISTER => {
             l.leave(ExitReason::ExactFloats, l.pc);
@@ -179,16 +179,13 @@ pub(super) fn msr(w: Word, l: &mut Lift<'_>) -> Lifted {
             if !exact::is_on(l) {
                 let special = l.b.and_imm(Ty::I64, value, SPECIAL_FPCR);
                 let special = l.b.icmp_imm(Ty::I64, IntCond::Ne, special, 0);
-                l.leave_if(special, ExitReason::ExactFloats, Value::NONE);
+                l.leave_if(special, ExitReason::FloatModes, Value::NONE);
             }
             set_word_slot(l, FPCR, FPCR_MASK, value);
             // What follows may round differently: the runtime has to see the new control word first.
             l.leave(ExitReason::Interrupted, l.next);
         }
-        FPSR_REGISTER if exact::is_on(l) => {
-            let status = l.b.and_imm(Ty::I64, value, FPSR_MASK);
-            l.b.call(&exact::WRITE_STATUS, &[status]);
-        }
+        FPSR_REGISTER if exact::keeps_flags(l) => set_word_slot(l, FPSR, FPSR_MASK, value),
         FPSR_REGISTER => l.leave(ExitReason::ExactFloats, l.pc),
         _ => return Err(LiftError::Undefined),
     }

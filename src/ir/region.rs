@@ -112,13 +112,15 @@ pub enum ExitReason {
     Interrupted = 11,
     /// A memory access at the pc failed; only backends make this one. The argument is the address.
     Fault = 12,
-    /// The instruction at the pc depends on what only [`Floats::Exact`] keeps, and has to be lifted so.
+    /// The instruction at the pc depends on floating-point flags and has to be lifted under [`Floats::Exact`].
     ExactFloats = 13,
+    /// The instruction at the pc chooses a mode that needs [`Floats::Modes`].
+    FloatModes = 14,
 }
 
 impl ExitReason {
     /// Every reason with the name that text uses for it, in the order of their numbers.
-    pub const NAMES: [(ExitReason, &'static str); 14] = [
+    pub const NAMES: [(ExitReason, &'static str); 15] = [
         (ExitReason::Jump, "jump"),
         (ExitReason::Call, "call"),
         (ExitReason::Return, "return"),
@@ -133,6 +135,7 @@ impl ExitReason {
         (ExitReason::Interrupted, "interrupted"),
         (ExitReason::Fault, "fault"),
         (ExitReason::ExactFloats, "exact_floats"),
+        (ExitReason::FloatModes, "float_modes"),
     ];
 
     /// The name in text.
@@ -249,11 +252,14 @@ pub struct Helper {
 }
 
 /// How much of the guest's floating-point environment lifted code keeps.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[repr(u8)]
 pub enum Floats {
     /// Rounding modes. Cumulative flags are not kept: nobody has looked at them yet.
     #[default]
     Plain,
+    /// Every mode; flags are not kept.
+    Modes,
     /// Every mode and every flag.
     Exact,
 }

@@ -140,6 +140,8 @@ pub mod aarch64 {
     pub const SPECIAL_FPCR: u64 = 0x0708_0000;
     /// FPSR, 32 bits.
     pub const FPSR: Slot = Slot(36);
+    /// Flags in the places of FPSR that helpers have raised and that are not in FPSR yet; instructions never name it.
+    pub const RAISED: Slot = Slot(39);
     /// Address of the exclusive monitor's reservation, valid while [`EXCLUSIVE_SIZE`] is not 0.
     pub const EXCLUSIVE_ADDRESS: Slot = Slot(37);
     /// Size in bytes of the reservation; 0 when the monitor is clear.

@@ -69,7 +69,7 @@ impl Runner {
                 }
                 ExitReason::Jump | ExitReason::Call | ExitReason::Return => continue,
                 ExitReason::StaleCode | ExitReason::Interrupted => continue,
-                ExitReason::ExactFloats => {
+                ExitReason::ExactFloats | ExitReason::FloatModes => {
                     floats = Floats::Exact;
                     continue;
                 }

@@ -225,6 +225,7 @@ impl Piece {
             "TBZ" | "TBNZ" => word = word & !(0x3fff << 5) | words_ahead(14) << 5,
             "MRS" | "MSR (register)" => word = word & !(0x7fff << 5) | (random.pick(&SYSTEM_REGISTERS) & 0x7fff) << 5,
             // The fields of ones are reserved.
+            "SMULH" | "UMULH" => word |= 0x1f << 10,
             "STLR" | "LDAR" | "STLLR" | "LDLAR" => word |= 0x1f << 16 | 0x1f << 10,
             _ if is_literal(&class) => word = word & !(0x7_ffff << 5) | (7 + random.below(3) as u32) << 5,
             // Unsigned offsets stay small.
