@@ -281,7 +281,7 @@ impl Thread {
                     if !delay.is_zero() {
                         std::thread::sleep(delay);
                     }
-                    if runtime.cache.insert_code(code, job).is_none() {
+                    if translate::publish(runtime, code, job).is_none() {
                         slot.set_heat(tier::first_heat(runtime.options.tier));
                     }
                     return;
