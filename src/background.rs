@@ -235,7 +235,7 @@ fn compile(runtime: &Runtime, compiler: &mut Compiler, mut job: Job) {
     let instructions = job.coverage.instructions;
     match translate::compile(runtime, compiler, &mut job) {
         Ok(code) => {
-            if runtime.cache.insert_code(code, job).is_none() {
+            if translate::publish(runtime, code, job).is_none() {
                 runtime.cache.set_heat(pc, tier::SOON);
             }
         }

@@ -1,8 +1,9 @@
 //! `--chaos SEED`: what other threads and chance do to a guest thread now and then, done often.
 //!
 //! In: a seed. Out: decisions that the loop of a guest thread asks for at its own safe points: to forget the code
-//! where it is, all compiled code, or everything; to be asked to leave at the next poll; to interpret what is
-//! compiled or compile what is cold; to wait between compiling and publishing. What must hold: no guest can tell.
+//! where it is, all compiled code, or everything; to be asked to leave at the next poll, alone or with all other
+//! threads wherever they are; to interpret what is compiled or compile what is cold; to wait between compiling and
+//! publishing; to put a system call off as if a signal had come first. What must hold: no guest can tell.
 //! A thread's decisions depend on the seed and on nothing else; the threads' order remains the host's.
 
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub enum Disturbance {
     Discard,
     /// The cache is full.
     Renew,
+    /// Every thread is asked to leave translated code.
+    Expel,
 }
 
 /// How a block is executed.
@@ -59,6 +62,7 @@ impl Chaos {
             0 => Disturbance::Renew,
             1..4 => Disturbance::Discard,
             4..64 => Disturbance::Forget,
+            64..256 => Disturbance::Expel,
             _ => Disturbance::Nothing,
         }
     }
@@ -75,6 +79,11 @@ impl Chaos {
             1..32 => Flip::Interpret,
             _ => Flip::Nothing,
         }
+    }
+
+    /// Whether the next system call is interrupted before it starts, and made again.
+    pub fn puts_off_call(&mut self) -> bool {
+        self.next().is_multiple_of(16)
     }
 
     /// How long new code waits before it is published.
@@ -96,7 +105,7 @@ mod tests {
         let all = decisions(1);
         assert_eq!(all, decisions(1));
         assert_ne!(all, decisions(2));
-        for wanted in [Disturbance::Forget, Disturbance::Discard, Disturbance::Renew] {
+        for wanted in [Disturbance::Forget, Disturbance::Discard, Disturbance::Renew, Disturbance::Expel] {
             assert!(all.iter().any(|(disturbance, ..)| *disturbance == wanted), "{wanted:?}");
         }
     }

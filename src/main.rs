@@ -18,6 +18,7 @@ mod lift_command;
 mod lift_text;
 mod loader;
 mod options;
+mod perf_map;
 mod run;
 mod runtime;
 mod spawn;

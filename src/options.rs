@@ -140,6 +140,8 @@ pub struct Options {
     pub dump: Dump,
     /// Whether counters are printed at the end.
     pub stats: bool,
+    /// Whether perf is told what translated code came from.
+    pub perf_map: bool,
     /// The guest program (a host path) and its arguments.
     pub command: Vec<OsString>,
 }
@@ -163,6 +165,7 @@ impl Default for Options {
             check: false,
             dump: Dump::default(),
             stats: false,
+            perf_map: false,
             command: Vec::new(),
         }
     }
@@ -215,6 +218,13 @@ static FLAGS: &[Flag] = &[
     flag("tb-size", Some("QEMU_TB_SIZE"), Value("MIB", cache_size), "the most MiB of host code that are kept"),
     flag("dump", Some("PHILAE_DUMP"), Value("ITEM,…[@PC]", dump), "print of each region: guest, ir, opt, clif, code"),
     flag("stats", Some("PHILAE_STATS"), Switch(|o| o.stats = true), "print counters at the end"),
+    flag(
+        "perf-map",
+        Some("PHILAE_PERF_MAP"),
+        Switch(|o| o.perf_map = true),
+        "for perf: write the guest's functions to /tmp/perf-PID.map, where the guest sees it, too",
+    ),
+    flag("perfmap", Some("QEMU_PERFMAP"), Switch(|o| o.perf_map = true), "the same"),
     flag("chaos", Some("PHILAE_CHAOS"), Value("SEED", chaos), "for tests: disturb the runtime at random"),
     flag(
         "check",
@@ -242,7 +252,6 @@ static FLAGS: &[Flag] = &[
     flag("seed", Some("QEMU_RAND_SEED"), NotYet(Some("SEED")), "seed for random numbers"),
     flag("trace", Some("QEMU_TRACE"), NotYet(Some("PATTERN")), "trace events"),
     flag("plugin", Some("QEMU_PLUGIN"), NotYet(Some("FILE")), "load a plugin"),
-    flag("perfmap", Some("QEMU_PERFMAP"), NotYet(None), "write a perf map"),
     flag("jitdump", Some("QEMU_JITDUMP"), NotYet(None), "write a jitdump file"),
 ];
 
@@ -475,6 +484,7 @@ impl Options {
             let at = self.dump.at.map(|at| format!("@{at:#x}")).unwrap_or_default();
             words.push(format!("-dump={}{at}", items.join(",")));
         }
+        words.extend(self.perf_map.then(|| "-perf-map".to_owned()));
         words.extend(self.stats.then(|| "-stats".to_owned()));
         words.extend(self.strace.then(|| "-strace".to_owned()));
         words

@@ -20,7 +20,7 @@ use philae_backends::{Exit, FloatControl, baseline, link};
 use philae_ir::state::aarch64;
 use philae_ir::{Arch, ExitReason, Floats};
 use philae_syscalls::signal::{self, Delivery, FaultContext, SigInfo};
-use philae_syscalls::{Then, arch as abi, strace, system_call, table, uaccess};
+use philae_syscalls::{Then, arch as abi, put_off_call, strace, system_call, table, uaccess};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -88,6 +88,7 @@ impl Thread {
             Disturbance::Forget => self.runtime.cache.invalidate(pc..pc.saturating_add(1)),
             Disturbance::Discard => self.runtime.cache.discard_code(),
             Disturbance::Renew => self.runtime.cache.renew(),
+            Disturbance::Expel => self.runtime.cache.expel(),
         }
     }
 
@@ -283,7 +284,7 @@ impl Thread {
                     if !delay.is_zero() {
                         std::thread::sleep(delay);
                     }
-                    if runtime.cache.insert_code(code, job).is_none() {
+                    if translate::publish(runtime, code, job).is_none() {
                         slot.set_heat(tier::first_heat(runtime.options.tier));
                     }
                     return;
@@ -436,7 +437,11 @@ impl Thread {
         let trace = self.runtime.options.strace.then(|| self.describe_call());
         self.check.iter().for_each(|check| check.begin_call());
         let from = self.clock.go(Place::Call);
-        let outcome = system_call(&mut self.task, &mut self.cpu);
+        let outcome = if self.chaos.as_mut().is_some_and(Chaos::puts_off_call) {
+            put_off_call(&mut self.task, &mut self.cpu)
+        } else {
+            system_call(&mut self.task, &mut self.cpu)
+        };
         self.clock.go(from);
         self.check.iter().for_each(|check| check.end_call());
         if let Some(call) = trace {

@@ -4,6 +4,7 @@ use crate::background::Background;
 use crate::cache::{Cache, Linking, Settings};
 use crate::check::Check;
 use crate::options::Options;
+use crate::perf_map::PerfMap;
 use crate::tier;
 use crate::trace::{Log, Stats};
 use philae_backends::baseline::spill_address;
@@ -30,6 +31,8 @@ pub struct Runtime {
     pub background: Background,
     /// Where traces go.
     pub log: Log,
+    /// What perf is told, if it is.
+    pub perf_map: Option<PerfMap>,
     /// The counters.
     pub stats: Stats,
     /// Philae's own program file, for execve; `None` where it could not be opened.
@@ -46,6 +49,7 @@ impl Runtime {
         let heat = tier::first_heat(options.tier);
         let linking = if options.check { Linking::Off } else { Linking::On };
         let settings = Settings { limit: options.cache_size, heat, spill: spill_address(arch), linking };
+        let perf_map = options.perf_map.then(PerfMap::new).transpose()?;
         Ok(Runtime {
             arch,
             check: options.check.then(Arc::default),
@@ -54,6 +58,7 @@ impl Runtime {
             compiler: Mutex::new(None),
             background: Background::new(),
             log,
+            perf_map,
             stats: Stats::default(),
             own_file,
             exact: AtomicBool::new(false),
@@ -66,6 +71,7 @@ impl Runtime {
     pub fn change_process(&self) {
         self.process.store(std::process::id(), Ordering::Relaxed);
         self.stats.clear();
+        self.perf_map.iter().for_each(PerfMap::change_process);
     }
 
     /// Prints the counters if they are asked for, and are the calling process's.

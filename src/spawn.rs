@@ -9,7 +9,7 @@
 //!    [`process::fork`] takes;
 //! 2. the compiler's (`Runtime::compiler`), held while a guest thread compiles a region for itself, or the background
 //!    compiler its first one;
-//! 3. the log's, standard error's among them ([`Log`](crate::trace::Log));
+//! 3. perf's map's ([`PerfMap`]), the log's, standard error's among them ([`Log`](crate::trace::Log));
 //! 4. the background compiler's queue's ([`Background`](crate::background::Background));
 //! 5. the code cache's (`Cache`);
 //! 6. those of the host's C library, the allocator's among them, which its fork takes; where the host's own clone has to
@@ -21,6 +21,7 @@
 use crate::check::Check;
 use crate::fault;
 use crate::host;
+use crate::perf_map::PerfMap;
 use crate::run::End;
 use crate::thread::{Counts, Thread};
 use crate::tier;
@@ -73,7 +74,8 @@ pub fn process(thread: &mut Thread, new: &NewProcess) {
     let _alone = check.as_deref().map(Check::alone);
     let hold = || {
         let compiler = runtime.compiler.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        (compiler, runtime.log.freeze(), runtime.background.freeze(), runtime.cache.freeze())
+        let perf_map = runtime.perf_map.as_ref().map(PerfMap::freeze);
+        (compiler, perf_map, runtime.log.freeze(), runtime.background.freeze(), runtime.cache.freeze())
     };
     if process::fork(&mut thread.task, &mut thread.cpu, new, hold) == Forked::Child {
         runtime.cache.keep_thread(&thread.cpu.ctl);

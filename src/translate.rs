@@ -1,7 +1,7 @@
 //! From a guest address to code: lift, verify, optimise, compile. The only glue between the stages, and the only
 //! place that dumps them.
 
-use crate::cache::{Added, SlotPointer, Source};
+use crate::cache::{Added, Maker, SlotPointer, Source};
 use crate::check::Reference;
 use crate::options::DumpItem;
 use crate::runtime::Runtime;
@@ -87,14 +87,18 @@ pub fn unit(runtime: &Runtime, workshop: &mut Workshop, lifted: &Lifted) -> Resu
     let start = runtime.options.stats.then(Instant::now);
     let Workshop { region, baseline, .. } = workshop;
     let reference = runtime.options.check.then(|| Arc::new(Reference::new(region, Exactness::Exact)));
-    let mut listing = None;
+    let (mut listing, mut length) = (None, 0);
     let bytes = (&lifted.source.range, lifted.generation);
     let added = runtime.cache.add_unit(region.pc, bytes, reference, |own, links| {
         let code = baseline.compile(region, Exactness::Exact, links, own.as_ptr())?;
         let dumped = runtime.options.dump.wants(DumpItem::Code, region.pc);
+        length = code.bytes.len();
         listing = dumped.then(|| disassemble::listing(crate::host::ARCH, 0, &code.bytes));
         Ok(code)
     });
+    if let (Some(map), Ok(Added::Code(slot))) = (&runtime.perf_map, &added) {
+        map.note(slot.code().unwrap_or(0), length, region.pc, Maker::Baseline);
+    }
     if let Some(listing) = listing {
         dump(runtime, DumpItem::Code, region.pc, || listing);
     }
@@ -116,6 +120,16 @@ pub struct Job {
     /// With `--check`: what its code has to do.
     pub reference: Option<Arc<Reference>>,
     region: Region,
+}
+
+/// Publishes the code of a region; `None` if what it came from has changed, or there is no room.
+pub fn publish(runtime: &Runtime, code: Code, job: Job) -> Option<SlotPointer> {
+    let (pc, length) = (job.pc, code.bytes.len() - code.entry);
+    let slot = runtime.cache.insert_code(code, job)?;
+    if let (Some(map), Some(start)) = (&runtime.perf_map, slot.code()) {
+        map.note(start, length, pc, Maker::Cranelift);
+    }
+    Some(slot)
 }
 
 /// Lifts the region that is worth compiling at `pc`, of `limit` instructions at most.

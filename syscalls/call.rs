@@ -133,6 +133,16 @@ pub fn system_call(task: &mut Task, cpu: &mut CpuState) -> Outcome {
     outcome
 }
 
+/// Does not make the system call that the guest's registers describe yet, as when a signal has come before it:
+/// [`signal::deliver`] has it made again.
+pub fn put_off_call(task: &mut Task, cpu: &mut CpuState) -> Outcome {
+    let (number, args) = arch::call_registers(task.arch, cpu);
+    task.restart = Some(SavedCall { why: Restart::NotStarted, number, first_arg: args[0] });
+    let interrupted = Errno::EINTR.as_result();
+    arch::set_result(task.arch, cpu, interrupted);
+    Outcome::then(interrupted, Then::Restart)
+}
+
 /// Performs system call `number` of the guest's table. The result register is not written; everything else is
 /// as in [`system_call`].
 pub fn dispatch(task: &mut Task, cpu: &mut CpuState, number: u64, args: [u64; 6]) -> Outcome {

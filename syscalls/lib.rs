@@ -60,7 +60,7 @@ pub mod vfork;
 mod vma;
 
 pub use args::Fd;
-pub use call::{Outcome, Then, dispatch, system_call};
+pub use call::{Outcome, Then, dispatch, put_off_call, system_call};
 pub use errno::Errno;
 pub use exec::{ExecRequest, ExecTarget};
 pub use mm::Mm;

@@ -445,6 +445,11 @@ impl Cache {
         self.publish_changes(inner);
     }
 
+    /// Asks every thread to leave translated code, for no reason.
+    pub fn expel(&self) {
+        self.lock().followers.expel();
+    }
+
     fn publish_changes(&self, inner: &Inner) {
         self.changes.store(inner.changes.count(), Ordering::SeqCst);
         inner.followers.expel();

@@ -4,7 +4,8 @@
 //! so. The guest is the committed hello where it suffices, otherwise `startup`, which prints what it was given.
 
 use crate::support::{Failures, GUESTS, Outcome, philae, root, run, skip};
-use std::process::Command;
+use std::fs;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -162,6 +163,22 @@ fn traces() {
         assert_eq!((outcome.end.as_str(), outcome.stdout.as_str()), ("exit 0", "Hello from aarch64\n"), "{options:?}");
         assert!(outcome.stderr.lines().count() > 3, "{options:?}: {}", outcome.stderr);
     }
+}
+
+/// `--perf-map` names the guest's functions, in the file of the process that runs them.
+#[test]
+fn perf_map() {
+    let program = root("target/guest/aarch64/jumps.static");
+    if !program.exists() {
+        return skip("--perf-map", "jumps.static was not built");
+    }
+    let mut child = philae(["--perf-map"]).arg(program).stdout(Stdio::null()).spawn().expect("philae");
+    let file = format!("/tmp/perf-{}.map", child.id());
+    child.wait().expect("it ends");
+    let lines = fs::read_to_string(&file).expect("the map");
+    fs::remove_file(&file).expect("the map is there");
+    let mut names = lines.lines().filter_map(|line| line.splitn(3, ' ').nth(2));
+    assert!(names.any(|name| name == "main [baseline]"), "{lines}");
 }
 
 /// `--lift` takes one instruction through the whole path.
