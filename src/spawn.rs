@@ -45,6 +45,7 @@ pub fn thread(parent: &mut Thread, mut new: NewThread) {
     // The new host thread inherits the mask: no signal reaches it before it can note one.
     let mask = kernel::set_mask(!0);
     let started = std::thread::Builder::new().stack_size(HOST_STACK).spawn(move || {
+        let _end = EndOnPanic;
         let tid = process::start_thread(&mut new);
         let _ = sender.send(tid);
         let end = run_thread(Thread::new(runtime, new.task, new.cpu));
@@ -58,6 +59,17 @@ pub fn thread(parent: &mut Thread, mut new: NewThread) {
     };
     kernel::set_mask(mask);
     abi::set_result(parent.task.arch, &mut parent.cpu, result);
+}
+
+/// A bug that ends a guest thread ends the process: the other threads would wait for it forever.
+struct EndOnPanic;
+
+impl Drop for EndOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            signal::die(libc::SIGABRT);
+        }
+    }
 }
 
 /// Starts a guest process; both come back, each with its result. A child that shares this process's memory has come

@@ -138,7 +138,8 @@ static void interruptions(void) {
     char byte;
     if (pipe(ends)) exit(2);
     install(SIGALRM, counting, 0);
-    struct itimerval timer = {.it_value = {0, 30000}}, none = {{0}};
+    // Again and again: the first may come before the call that it is to interrupt.
+    struct itimerval timer = {.it_value = {0, 30000}, .it_interval = {0, 30000}}, none = {{0}};
     setitimer(ITIMER_REAL, &timer, 0);
     long got = read(ends[0], &byte, 1);
     printf("read %ld %s\n", got, strerror(errno));
@@ -157,10 +158,10 @@ static void interruptions(void) {
     setitimer(ITIMER_REAL, &none, 0);
     printf("restarted %ld %c %d\n", got, byte, count > 1);
     while (waitpid(child, 0, 0) == -1 && errno == EINTR) {}
-    timer.it_interval.tv_usec = 0;
     setitimer(ITIMER_REAL, &timer, 0);
     struct timespec rest, second = {1, 0};
     int slept = nanosleep(&second, &rest);
+    setitimer(ITIMER_REAL, &none, 0);
     printf("nanosleep %d %s rest %d\n", slept, strerror(errno), rest.tv_sec == 0 && rest.tv_nsec > 0);
     timer.it_value.tv_usec = 10000;
     timer.it_interval.tv_usec = 1000;

@@ -60,6 +60,7 @@ fn check() {
         "repaired_faults",
     ];
     programs(&quick, &["--check", "--tier", "cranelift"]);
+    programs(&["integers", "floats", "strings", "jumps", "signals", "jit", "flags"], &["--check", "--tier", "baseline"]);
 }
 
 /// The same while the code is thrown away now and then.
@@ -128,7 +129,7 @@ fn forks_without_a_hang() {
 #[test]
 fn faults_without_end() {
     if soak() {
-        for tier in ["interp", "cranelift", "auto"] {
+        for tier in ["interp", "baseline", "cranelift", "auto"] {
             compare("repaired_faults.static", &["100000"], &["--tier", tier], LONG, |_| None);
         }
     }
