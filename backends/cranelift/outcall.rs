@@ -7,6 +7,7 @@
 use super::clif_type;
 use super::lower::{Lower, Signatures};
 use crate::callouts;
+use crate::faster::faster;
 use cranelift_codegen::ir::types::{I64, I128};
 use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, Signature, Value as Clif};
 use cranelift_codegen::isa::CallConv;
@@ -37,7 +38,7 @@ pub(super) fn signatures(b: &mut FunctionBuilder<'_>) -> Signatures {
 impl Lower<'_, '_> {
     /// [`philae_ir::Op::Call`].
     pub(super) fn call_helper(&mut self, inst: &Inst) -> Clif {
-        let helper: &'static Helper = self.region.helpers[inst.imm as usize];
+        let helper = faster(self.region.helpers[inst.imm as usize]);
         let operands = usize::from(helper.operands);
         let thunk = match operands {
             0 => call0 as *const () as u64,
