@@ -1,10 +1,9 @@
 //! What translated code calls: operands in `ctl.scratch`, the result in its first entry; every register is kept.
 
-use crate::faster::carry_less_product;
 use crate::stored_flags::settle;
 use philae_ir::eval::eval_op;
 use philae_ir::ops::OPS;
-use philae_ir::{CpuState, Helper, Op, Ty};
+use philae_ir::{CpuState, Helper, Ty};
 
 #[cfg(target_arch = "x86_64")]
 #[path = "callouts_x86_64.rs"]
@@ -23,11 +22,7 @@ unsafe extern "sysv64" fn evaluate_scratch(state: *mut CpuState, packed: u64) {
     for ((arg, words), &takes) in args.iter_mut().zip(*scratch).zip(row.takes) {
         *arg = (u128::from(words[0]) | u128::from(words[1]) << 64) & takes.ty(ty).unwrap_or(from).mask();
     }
-    let evaluate = || eval_op(row.op, ty, from, aux, u128::from(packed >> 32), args);
-    let result = match row.op {
-        Op::ClmulLow => carry_less_product(args[0] as u64, args[1] as u64).unwrap_or_else(evaluate),
-        _ => evaluate(),
-    };
+    let result = eval_op(row.op, ty, from, aux, u128::from(packed >> 32), args);
     scratch[0] = [result as u64, (result >> 64) as u64];
 }
 
