@@ -8,6 +8,9 @@ mod callouts;
 pub mod compiled;
 pub mod cranelift;
 #[cfg(target_arch = "x86_64")]
+#[path = "faster_x86_64.rs"]
+mod faster;
+#[cfg(target_arch = "x86_64")]
 #[path = "float_control_x86_64.rs"]
 mod float_control;
 pub mod interp;

@@ -5,8 +5,9 @@ use super::assembler::{Gpr, Mem, Rm, Width, Xmm};
 use super::lower::{Cleanness, Lower, regs};
 use super::registers::{Context, STATE, is_word};
 use crate::compiled::CompileError;
+use crate::faster::faster;
 use philae_ir::ops::ImmKind;
-use philae_ir::{CpuState, Helper, HelperEffect, Inst, Ty, Value};
+use philae_ir::{CpuState, HelperEffect, Inst, Ty, Value};
 use std::mem::{offset_of, size_of};
 
 const EVALUATE: usize = 2;
@@ -100,7 +101,7 @@ impl Lower<'_> {
 
     /// [`philae_ir::Op::Call`].
     pub(super) fn call_helper(&mut self, value: Value, inst: &Inst) {
-        let helper: &'static Helper = self.region.helpers[inst.imm as usize];
+        let helper = faster(self.region.helpers[inst.imm as usize]);
         for (index, operand) in inst.operands().enumerate() {
             self.pass_extended(index, operand);
         }

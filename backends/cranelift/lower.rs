@@ -477,6 +477,7 @@ impl<'a, 'b> Lower<'a, 'b> {
             Op::Const => Some(self.constant(inst.ty, u128::from(inst.imm))),
             Op::WideConst => Some(self.constant(inst.ty, self.region.consts[inst.imm as usize])),
             Op::FlagsTest | Op::FlagsToBits => Some(self.flags_result(inst)),
+            Op::ClmulLow => self.carry_less_product(inst),
             _ if inst.ty.is_vector() => self.vector(inst),
             _ => self.scalar(inst),
         }

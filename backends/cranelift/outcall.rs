@@ -7,12 +7,13 @@
 use super::clif_type;
 use super::lower::{Lower, Signatures};
 use crate::callouts;
+use crate::faster;
 use cranelift_codegen::ir::types::{I64, I128};
 use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, Signature, Value as Clif};
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
 use philae_ir::ops::ImmKind;
-use philae_ir::{CpuState, Helper, Inst};
+use philae_ir::{CpuState, Helper, Inst, Ty};
 use std::mem::offset_of;
 
 const SCRATCH: i32 = offset_of!(CpuState, ctl.scratch) as i32;
@@ -38,6 +39,9 @@ impl Lower<'_, '_> {
     /// [`philae_ir::Op::Call`].
     pub(super) fn call_helper(&mut self, inst: &Inst) -> Clif {
         let helper: &'static Helper = self.region.helpers[inst.imm as usize];
+        if let Some(stub) = faster::stub(helper) {
+            return self.call_stub(inst, helper.result, stub);
+        }
         let operands = usize::from(helper.operands);
         let thunk = match operands {
             0 => call0 as *const () as u64,
@@ -59,14 +63,32 @@ impl Lower<'_, '_> {
         if ty.bits() == 128 { self.concat(ty, lo, hi) } else { self.low_part(lo, ty) }
     }
 
+    /// Puts an instruction's operands into the scratch space, in their own types.
+    fn pass_operands(&mut self, inst: &Inst) {
+        for (index, operand) in inst.operands().enumerate() {
+            let value = self.value(operand);
+            self.b.ins().store(MemFlagsData::trusted(), value, self.state, SCRATCH + 16 * index as i32);
+        }
+    }
+
+    /// Calls a stub that takes vectors out of the scratch space, leaves its result there and keeps every register.
+    fn call_stub(&mut self, inst: &Inst, result: Ty, stub: u64) -> Clif {
+        self.pass_operands(inst);
+        let stub = self.address(stub);
+        self.b.ins().call_indirect(self.signatures.settle, stub, &[self.state]);
+        self.b.ins().load(clif_type(result), MemFlagsData::trusted(), self.state, SCRATCH)
+    }
+
+    /// [`philae_ir::Op::ClmulLow`], if the processor makes it.
+    pub(super) fn carry_less_product(&mut self, inst: &Inst) -> Option<Clif> {
+        faster::carry_less_stub().map(|stub| self.call_stub(inst, Ty::V128, stub))
+    }
+
     /// Any pure operation that does not take or make flags, by the evaluator.
     pub(super) fn evaluate(&mut self, inst: &Inst) -> Clif {
         let state = self.state;
         let flags = MemFlagsData::trusted();
-        for (index, operand) in inst.operands().enumerate() {
-            let value = self.value(operand);
-            self.b.ins().store(flags, value, state, SCRATCH + 16 * index as i32);
-        }
+        self.pass_operands(inst);
         let from = inst.operands().next().map_or(inst.ty, |operand| self.region.ty(operand));
         let description = u32::from_le_bytes([inst.op as u8, inst.ty as u8, from as u8, inst.aux]);
         let imm = u32::try_from(inst.imm).expect("an operation with a wide constant has a rule");
