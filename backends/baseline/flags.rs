@@ -2,9 +2,9 @@
 
 use super::analysis::is_lazy;
 use super::assembler::{Alu, Cc, Gpr, Rm, Shift, Width};
-use super::lower::{Cleanness, Cold, Lower, move_prefix, regs, width};
+use super::lower::{Cold, Lower, move_prefix, regs, width};
 use super::outcall::{SETTLE, scratch, stub};
-use super::registers::{Context, Register, is_word, slot_mem};
+use super::registers::{Cleanness, Context, Register, is_word, slot_mem};
 use crate::stored_flags::{self, Described};
 use philae_ir::state::NZCV;
 use philae_ir::{Carry, Cond, Inst, IntCond, Op, Ty, Value};

@@ -2,8 +2,8 @@
 //! where the result is one.
 
 use super::assembler::{Cc, Encoding, Map, Rm, Width, Xmm};
-use super::lower::{Cleanness, Cold, Lower, regs};
-use super::registers::{Context, SCRATCH, is_word};
+use super::lower::{Cold, Lower, regs};
+use super::registers::{Cleanness, Context, SCRATCH, is_word};
 use philae_ir::{FloatCond, Inst, NanRule, Op, Rounding, Ty, Value};
 
 /// The prefix that selects scalar or packed, single or double.

@@ -1,8 +1,8 @@
 //! Integers of up to 64 bits, and the seams between them and vectors.
 
 use super::assembler::{Alu, Cc, Gpr, Mem, Rm, Shift, Wide, Width, Xmm};
-use super::lower::{Cleanness, Lower, regs, width};
-use super::registers::{Context, Register, is_word};
+use super::lower::{Lower, regs, width};
+use super::registers::{Cleanness, Context, Register, is_word};
 use philae_ir::{Inst, Op, Ty, Value};
 
 impl Lower<'_> {
@@ -104,7 +104,7 @@ impl Lower<'_> {
             self.asm.mov(Width::Q, target, from);
             return self.define(value, target, Cleanness::Clean);
         }
-        let clean = self.registers.is_clean(operand);
+        let clean = self.registers.cleanness(operand);
         regs!(self.share(value, Register::Gpr(from), clean));
     }
 
@@ -324,8 +324,8 @@ impl Lower<'_> {
             return self.define_xmm(value, to);
         }
         let from = self.gpr(operand);
-        if self.registers.is_clean(operand) {
-            return regs!(self.share(value, Register::Gpr(from), true));
+        if self.registers.cleanness(operand) == Cleanness::Clean {
+            return regs!(self.share(value, Register::Gpr(from), Cleanness::Clean));
         }
         let to = self.result(value);
         self.zero_extend(from_ty, to, from);
@@ -351,7 +351,7 @@ impl Lower<'_> {
         let operand = inst.args[0];
         if is_word(self.ty(operand)) {
             let from = self.gpr(operand);
-            return regs!(self.share(value, Register::Gpr(from), false));
+            return regs!(self.share(value, Register::Gpr(from), Cleanness::Dirty));
         }
         let from = self.xmm(operand);
         let to = self.result(value);
@@ -363,12 +363,12 @@ impl Lower<'_> {
         let operand = inst.args[0];
         match (is_word(self.ty(operand)), is_word(inst.ty)) {
             (true, true) => {
-                let (from, clean) = (self.gpr(operand), self.registers.is_clean(operand));
+                let (from, clean) = (self.gpr(operand), self.registers.cleanness(operand));
                 regs!(self.share(value, Register::Gpr(from), clean));
             }
             (false, false) => {
                 let from = self.xmm(operand);
-                regs!(self.share(value, Register::Xmm(from), true));
+                regs!(self.share(value, Register::Xmm(from), Cleanness::Clean));
             }
             (true, false) => {
                 let from = self.gpr(operand);

@@ -3,7 +3,7 @@
 use super::Features;
 use super::analysis::{Analysis, is_lazy};
 use super::assembler::{Assembler, Gpr, Mem, Rm, Width, Xmm};
-use super::registers::{Context, Register, Registers, SCRATCH, is_word, slot_mem};
+use super::registers::{Cleanness, Context, Register, Registers, SCRATCH, is_word, slot_mem};
 use crate::compiled::{CompileError, FaultSite, Relocation};
 use crate::link::{LinkSite, LinkSlot};
 use philae_ir::{BlockId, ExitReason, Inst, Op, Region, Slot, Terminator, Ty, Value};
@@ -207,11 +207,11 @@ impl Lower<'_> {
     }
 
     pub(super) fn define(&mut self, value: Value, gpr: Gpr, clean: Cleanness) {
-        regs!(self.define(value, Register::Gpr(gpr), clean == Cleanness::Clean));
+        regs!(self.define(value, Register::Gpr(gpr), clean));
     }
 
     pub(super) fn define_xmm(&mut self, value: Value, xmm: Xmm) {
-        regs!(self.define(value, Register::Xmm(xmm), true));
+        regs!(self.define(value, Register::Xmm(xmm), Cleanness::Clean));
     }
 
     /// A register to make `value` in: the pinned one that it is written to next, or any.
@@ -237,20 +237,20 @@ impl Lower<'_> {
         if is_word(ty) {
             let wide = self.region.arch.is_wide(slot);
             let known = if wide { None } else { self.registers.known_word(slot) };
-            let clean = ty == Ty::I64;
+            let clean = if ty == Ty::I64 { Cleanness::Clean } else { Cleanness::Dirty };
             if let Some(register) = known {
                 return regs!(self.share(value, register, clean));
             }
             let to = self.result(value);
             self.asm.load(Width::Q, to, slot_mem(slot));
-            self.define(value, to, if clean { Cleanness::Clean } else { Cleanness::Dirty });
+            self.define(value, to, clean);
             if !wide && !super::pins::is_pinned(to) {
                 self.registers.note_slot(slot, Register::Gpr(to), 64);
             }
             return;
         }
         if let Some(register) = self.registers.known_vector(slot, ty.bits()) {
-            return regs!(self.share(value, register, true));
+            return regs!(self.share(value, register, Cleanness::Clean));
         }
         // No more than the value: a wider load would wait for narrower stores before it to reach the cache.
         let to = regs!(self.take_any_xmm());
@@ -319,7 +319,7 @@ impl Lower<'_> {
     /// Writes a slot that lives in a host register.
     fn set_pinned(&mut self, ty: Ty, pinned: Gpr, value: Value) {
         let here = self.registers.register(value) == Some(Register::Gpr(pinned));
-        if here && (ty == Ty::I64 || self.registers.is_clean(value)) {
+        if here && (ty == Ty::I64 || (self.registers.cleanness(value) == Cleanness::Clean)) {
             return;
         }
         if let Some(bits) = self.constant(value) {
@@ -351,7 +351,7 @@ impl Lower<'_> {
             return self.asm.store_imm(whole, slot_mem(slot), imm);
         }
         let mut from = self.gpr(value);
-        let extended = ty == Ty::I64 || self.registers.is_clean(value);
+        let extended = ty == Ty::I64 || (self.registers.cleanness(value) == Cleanness::Clean);
         if !extended && whole == Width::Q {
             let to = regs!(self.take_any());
             self.zero_extend(ty, to, from);
@@ -385,7 +385,7 @@ impl Lower<'_> {
             }
             _ => {
                 let mut from = self.gpr(value);
-                if matches!(ty, Ty::I8 | Ty::I16) && !self.registers.is_clean(value) {
+                if matches!(ty, Ty::I8 | Ty::I16) && !(self.registers.cleanness(value) == Cleanness::Clean) {
                     let to = regs!(self.take_any());
                     self.zero_extend(ty, to, from);
                     from = to;
@@ -411,13 +411,6 @@ impl Lower<'_> {
         let field = self.asm.position() - 4;
         self.literal(field, bits);
     }
-}
-
-/// Whether the bits above a value's type, up to 64, are zero.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Cleanness {
-    Clean,
-    Dirty,
 }
 
 /// The width of operations on an integer type of up to 64 bits.

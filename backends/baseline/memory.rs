@@ -1,8 +1,8 @@
 //! Guest memory: plain and atomic accesses, fences. Guest addresses are host addresses.
 
 use super::assembler::{Alu, Cc, Gpr, Mem, Rm, Width};
-use super::lower::{Cleanness, Lower, move_prefix, regs, width};
-use super::registers::{Context, is_word};
+use super::lower::{Lower, move_prefix, regs, width};
+use super::registers::{Cleanness, Context, is_word};
 use crate::compiled::{CompileError, FaultSite};
 use philae_ir::{Barrier, Inst, Op, Ordering, RmwOp, Ty, Value};
 

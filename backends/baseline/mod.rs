@@ -1,4 +1,4 @@
-//! The baseline compiler: a [`Region`] comes in, machine code for this host goes out, in one pass.
+//! The baseline compiler: a [`Region`] comes in, machine code for an x86-64 host goes out, in one pass.
 //!
 //! It is for code that has hardly run yet: it costs little, and the guest's state is exact at every fault. Slots are
 //! written where the region writes them, to memory or to the host register that they are pinned to ([`pins`]);

@@ -2,8 +2,8 @@
 //! every register; operands and result travel in `ctl.scratch`.
 
 use super::assembler::{Gpr, Mem, Rm, Width, Xmm};
-use super::lower::{Cleanness, Lower, regs};
-use super::registers::{Context, STATE, is_word};
+use super::lower::{Lower, regs};
+use super::registers::{Cleanness, Context, STATE, is_word};
 use crate::compiled::CompileError;
 use crate::faster::faster;
 use philae_ir::ops::ImmKind;

@@ -65,12 +65,18 @@ struct Place {
     register: Option<Register>,
     block: u32,
     home: u8,
-    /// Bits above its type are zero, up to 64.
-    clean: bool,
+    clean: Cleanness,
 }
 
 impl Place {
-    const NOWHERE: Place = Place { register: None, block: u32::MAX, home: NONE, clean: false };
+    const NOWHERE: Place = Place { register: None, block: u32::MAX, home: NONE, clean: Cleanness::Dirty };
+}
+
+/// Whether the bits above a value's type, up to 64, are zero.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Cleanness {
+    Clean,
+    Dirty,
 }
 
 /// The allocation of one unit as it goes; kept from one to the next for its memory.
@@ -176,7 +182,7 @@ impl Registers {
     }
 
     /// Whether the bits above the value's type are zero.
-    pub(super) fn is_clean(&self, value: Value) -> bool {
+    pub(super) fn cleanness(&self, value: Value) -> Cleanness {
         self.places[value.index()].clean
     }
 
@@ -240,7 +246,7 @@ impl Registers {
     }
 
     /// The value has just been made in this register, which held nothing that is still wanted.
-    pub(super) fn define(&mut self, cx: &mut Context<'_>, value: Value, register: Register, clean: bool) {
+    pub(super) fn define(&mut self, cx: &mut Context<'_>, value: Value, register: Register, clean: Cleanness) {
         let slot = match register {
             Register::Gpr(gpr) if pins::is_pinned(gpr) => self.gprs[gpr.index()].slot,
             _ => NO_SLOT,
@@ -252,7 +258,7 @@ impl Registers {
     }
 
     /// The value is what another one's register holds already.
-    pub(super) fn share(&mut self, cx: &mut Context<'_>, value: Value, register: Register, clean: bool) {
+    pub(super) fn share(&mut self, cx: &mut Context<'_>, value: Value, register: Register, clean: Cleanness) {
         self.attach(cx, value, register);
         self.places[value.index()].clean = clean;
         self.keep_for_other_blocks(cx, value, register);
@@ -478,7 +484,7 @@ impl Registers {
         let inst = &cx.region.insts[value.index()];
         if inst.op == Op::Const {
             cx.asm.mov_imm(gpr, inst.imm & inst.ty.mask() as u64);
-            self.places[value.index()].clean = true;
+            self.places[value.index()].clean = Cleanness::Clean;
         } else {
             let home = self.known_home(cx, value);
             cx.asm.load(Width::Q, gpr, home_mem(home));

@@ -1,8 +1,8 @@
 //! Vectors of 128 bits: what SSE does in a few instructions. The rest is the evaluator's.
 
 use super::assembler::{Encoding, Map, Rm, Width, Xmm};
-use super::lower::{Cleanness, Lower, regs};
-use super::registers::{Context, SCRATCH, is_word};
+use super::lower::{Lower, regs};
+use super::registers::{Cleanness, Context, SCRATCH, is_word};
 use philae_ir::{Inst, IntCond, Op, Ty, Value};
 
 /// An instruction `op to, from` with prefix 66.

@@ -60,7 +60,10 @@ fn check() {
         "repaired_faults",
     ];
     programs(&quick, &["--check", "--tier", "cranelift"]);
-    programs(&["integers", "floats", "strings", "jumps", "signals", "jit", "flags"], &["--check", "--tier", "baseline"]);
+    programs(
+        &["integers", "floats", "strings", "jumps", "signals", "jit", "flags"],
+        &["--check", "--tier", "baseline"],
+    );
 }
 
 /// The same while the code is thrown away now and then.
