@@ -110,7 +110,10 @@ impl Thread {
         if flip == Flip::Interpret {
             return self.interpret_afresh(pc);
         }
-        if let Some(slot) = self.remembered_slot(pc)
+        // What an exit was not linked to is unknown more often than not, and whoever translates it sees whether it is.
+        let unknown = self.through_link;
+        if !unknown
+            && let Some(slot) = self.remembered_slot(pc)
             && slot.code().is_some()
         {
             return self.execute_code(slot, flip);
@@ -119,8 +122,7 @@ impl Thread {
             return self.execute_block(pc, flip);
         }
         self.counts.misses += 1;
-        // What an exit was not linked to is unknown more often than not, and whoever translates it sees whether it is.
-        let known = if self.through_link { None } else { self.runtime.cache.find(pc) };
+        let known = if unknown { None } else { self.runtime.cache.find(pc) };
         match known.or_else(|| self.translate(pc, Changes::Compared)) {
             Some(Found::Code(slot)) => self.execute_code(slot, flip),
             Some(Found::Block(entry)) => {

@@ -64,6 +64,7 @@ const PROGRAMS: &[Program] = &[
     Program { name: "forks", variants: STATIC, arguments: PLAIN },
     Program { name: "codegen", variants: STATIC, arguments: PLAIN },
     Program { name: "namespaces", variants: STATIC, arguments: PLAIN },
+    Program { name: "execfault", variants: STATIC, arguments: PLAIN },
     Program { name: "limits", variants: STATIC, arguments: PLAIN },
     Program { name: "seccomp", variants: STATIC, arguments: PLAIN },
     Program { name: "exec", variants: STATIC, arguments: PLAIN },

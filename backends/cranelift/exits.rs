@@ -1,13 +1,13 @@
 //! The ways out of a region: through a link slot, through the slot in the jump cache, or back to the host.
 
 use super::lower::Lower;
-use crate::link::{JUMP_CACHE_ENTRIES, JumpCacheEntry, LinkSite, LinkSlot, leave_address};
+use crate::link::{JUMP_CACHE_DOWN, JUMP_CACHE_MASK, JUMP_CACHE_UP, JumpCacheEntry, LinkSite, LinkSlot, leave_address};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value as Clif};
 use philae_ir::state::PC;
 use philae_ir::{CpuState, ExitReason, Pc, Value};
-use std::mem::{offset_of, size_of};
+use std::mem::offset_of;
 
 const EXIT_REASON: i32 = offset_of!(CpuState, ctl.exit_reason) as i32;
 const EXIT_ARGUMENT: i32 = offset_of!(CpuState, ctl.exit_argument) as i32;
@@ -58,13 +58,12 @@ impl Lower<'_, '_> {
 
     /// Looks `pc` up in the jump cache; see [`crate::link::jump_cache_index`] for the place.
     fn looked_up_exit(&mut self, reason: ExitReason, pc: Clif) {
-        const { assert!(size_of::<JumpCacheEntry>() == 16) };
         let state = self.state;
         let cache = self.b.ins().load(I64, MemFlagsData::trusted(), state, JUMP_CACHE);
-        let (up, down) = (self.iconst(I64, 2), self.iconst(I64, 10));
+        let (up, down) = (self.iconst(I64, u64::from(JUMP_CACHE_UP)), self.iconst(I64, u64::from(JUMP_CACHE_DOWN)));
         let (low, high) = (self.b.ins().ishl(pc, up), self.b.ins().ushr(pc, down));
         let mixed = self.b.ins().bxor(low, high);
-        let mask = self.iconst(I64, (JUMP_CACHE_ENTRIES as u64 - 1) << 4);
+        let mask = self.iconst(I64, u64::from(JUMP_CACHE_MASK));
         let offset = self.b.ins().band(mixed, mask);
         let entry = self.b.ins().iadd(cache, offset);
         let cached = self.b.ins().load(I64, MemFlagsData::trusted(), entry, 0);

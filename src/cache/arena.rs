@@ -157,6 +157,7 @@ impl Arena {
             return Err(io::Error::last_os_error());
         }
         let base = NonNull::new(base.cast()).expect("mmap does not map address 0 by itself");
+        EMPTY_JUMP_CACHE.prepare();
         Ok(Arena { base, size, current: Half::new(0..first), other: Half::new(first..size), retired: 0, turns: 0 })
     }
 

@@ -2,6 +2,7 @@
 
 use super::arena::SlotPointer;
 use philae_backends::link::{JUMP_CACHE_ENTRIES, JumpCacheEntry, jump_cache_index};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A thread's own: a direct-mapped table from guest addresses to their link slots. Its memory is touched where it is
 /// used, so that a short life pays for little of it.
@@ -40,24 +41,25 @@ impl JumpCache {
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        self.0.fill([0; 2]);
-        self.0[0] = FIRST;
+        *self = JumpCache::new();
     }
 }
 
-/// A table in which nothing is found.
+/// A table in which nothing is found, in memory that takes no room in the file.
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub struct EmptyJumpCache([[u64; 2]; JUMP_CACHE_ENTRIES]);
+pub struct EmptyJumpCache([[AtomicU64; 2]; JUMP_CACHE_ENTRIES]);
 
 /// The one that a thread which is to leave translated code is pointed to.
-pub static EMPTY_JUMP_CACHE: EmptyJumpCache = {
-    let mut entries = [[0; 2]; JUMP_CACHE_ENTRIES];
-    entries[0] = FIRST;
-    EmptyJumpCache(entries)
-};
+pub static EMPTY_JUMP_CACHE: EmptyJumpCache =
+    EmptyJumpCache([const { [const { AtomicU64::new(0) }; 2] }; JUMP_CACHE_ENTRIES]);
 
 impl EmptyJumpCache {
+    /// Makes it one in which nothing is found at 0 either; whoever makes a cache does so.
+    pub fn prepare(&self) {
+        self.0[0][0].store(FIRST[0], Ordering::Relaxed);
+    }
+
     /// Where it is, for translated code.
     pub fn address(&self) -> u64 {
         self.0.as_ptr() as u64
@@ -70,8 +72,9 @@ mod tests {
 
     #[test]
     fn nothing_is_found_in_an_empty_table() {
-        for (index, entry) in EMPTY_JUMP_CACHE.0.iter().enumerate() {
-            assert_ne!(jump_cache_index(entry[0]), index);
+        EMPTY_JUMP_CACHE.prepare();
+        for (index, [pc, _]) in EMPTY_JUMP_CACHE.0.iter().enumerate() {
+            assert_ne!(jump_cache_index(pc.load(Ordering::Relaxed)), index);
         }
     }
 }
