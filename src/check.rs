@@ -273,7 +273,7 @@ impl<'a> Rehearsal<'a> {
         for (slot, ty, name) in guest_slots(thread) {
             let _ = writeln!(text, "  {name} {:#x}", value(&self.before, slot, ty));
         }
-        let _ = write!(text, "as it was lifted:\n{region}");
+        let _ = write!(text, "--dump opt,code@{:#x} shows what became of it; as it was lifted:\n{region}", region.pc);
         text
     }
 }

@@ -48,8 +48,7 @@ const PROGRAMS: &[Program] = &[
     Program { name: "fatal", variants: STATIC, arguments: FATAL_WAYS },
     Program { name: "faults", variants: STATIC, arguments: PLAIN },
     Program { name: "repaired_faults", variants: STATIC, arguments: &[&["2000"]] },
-    // The bound is generous: other tests run on the same processors.
-    Program { name: "latency", variants: STATIC, arguments: &[&["20", "100000"]] },
+    Program { name: "latency", variants: STATIC, arguments: &[&["20"]] },
     Program { name: "files", variants: &["static", "dynamic"], arguments: PLAIN },
     Program { name: "memory", variants: &["static", "pie"], arguments: PLAIN },
     Program { name: "times", variants: STATIC, arguments: PLAIN },
