@@ -9,6 +9,7 @@ use crate::loader::describe;
 use crate::options::Options;
 use crate::start::Launch;
 use crate::thread::Thread;
+use philae_syscalls::signal::Successor;
 use philae_syscalls::task::Inheritance;
 use philae_syscalls::{Errno, ExecRequest, ExecTarget, arch as abi, signal};
 use std::ffi::{CString, OsString};
@@ -158,10 +159,14 @@ pub fn replace(thread: &mut Thread, request: ExecRequest) {
     thread.report_counts();
     thread.runtime.print_stats();
     let foreign = |arch| arch == thread.task.arch || arch != host::ARCH || request.inheritance.has_filters();
-    signal::prepare_exec(&thread.task);
-    let error = match request.target {
-        ExecTarget::Guest(arch) if foreign(arch) => replace_by_guest(thread, &request),
-        ExecTarget::Guest(_) | ExecTarget::Host => replace_by_native(&request),
+    let successor = match request.target {
+        ExecTarget::Guest(arch) if foreign(arch) => Successor::Philae,
+        ExecTarget::Guest(_) | ExecTarget::Host => Successor::Native,
+    };
+    signal::prepare_exec(&mut thread.task, successor);
+    let error = match successor {
+        Successor::Philae => replace_by_guest(thread, &request),
+        Successor::Native => replace_by_native(&request),
     };
     signal::abandon_exec(&thread.task);
     abi::set_result(thread.task.arch, &mut thread.cpu, error.as_result());

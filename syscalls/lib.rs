@@ -23,7 +23,7 @@
 //! 7. [`Then::Thread`]: a host thread with all signals blocked calls [`process::start_thread`], gives the id to the
 //!    parent's result register, attaches, runs; at its end detaches and calls [`process::exit_thread`].
 //! 8. [`Then::Fork`]: [`vfork::child`] and [`vfork::run`] if [`NewProcess::shares_memory`], else [`process::fork`].
-//! 9. [`Then::Exec`]: [`signal::prepare_exec`], the host's execve, and [`signal::abandon_exec`] if that came back.
+//! 9. [`Then::Exec`]: [`signal::prepare_exec`], which leaves everything blocked on the host, the host's execve, and [`signal::abandon_exec`] if that came back.
 //!
 //! What must hold: no guest state in statics (one per-thread pointer for the host's signal handler excepted);
 //! every host call made for the guest goes through one interruptible stub ([`host`]); at most one of them blocks.

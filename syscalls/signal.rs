@@ -638,13 +638,35 @@ pub(crate) fn pass_on_pending(task: &mut Task) {
     }
 }
 
-/// Gives the calling thread exactly the guest's mask and the host exactly the guest's ignored signals, as the
-/// program that replaces this one inherits them.
-pub fn prepare_exec(task: &Task) {
+/// Who takes over the process at execve.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Successor {
+    /// Another Philae, which is told the guest's mask ([`Inheritance`](crate::task::Inheritance)).
+    Philae,
+    /// A program that the host runs.
+    Native,
+}
+
+/// Gives the host exactly the guest's ignored signals, as the program that replaces this one inherits them. What was
+/// noted and not yet delivered goes back to the kernel, which keeps it for the next program; nothing is noted any more
+/// if another Philae is to follow, as the calling thread then blocks everything. A native program must find the
+/// guest's mask.
+pub fn prepare_exec(task: &mut Task, successor: Successor) {
+    host::set_mask(!0);
     for signal in ignored_faults(task) {
         let _ = host::sigaction(signal, Some(KernelSigaction { handler: SIG_IGN, ..KernelSigaction::default() }));
     }
-    host::set_mask(task.signals.mask);
+    let thread = [u64::from(host::getpid()), u64::from(task.tid)];
+    let noted = std::iter::from_fn(|| task.signals.inbox.take());
+    for info in noted.chain(task.signals.held.drain(..)) {
+        let args = [thread[0], thread[1], info.signal() as u64, ptr::from_ref(&info) as u64, 0, 0];
+        // SAFETY: the siginfo is the kernel's own.
+        let _ = unsafe { host::raw(libc::SYS_rt_tgsigqueueinfo, args) };
+    }
+    task.signals.inbox.pending.store(0, Ordering::Release);
+    if successor == Successor::Native {
+        host::set_mask(task.signals.mask);
+    }
 }
 
 fn ignored_faults(task: &Task) -> impl Iterator<Item = i32> {

@@ -84,6 +84,8 @@ impl Task {
     /// [`ExecRequest::inheritance`]: crate::ExecRequest::inheritance
     pub fn inherit(&mut self, inheritance: &Inheritance) {
         self.seccomp = Seccomp::decode(&inheritance.filters);
+        // The host's mask opens when the thread is attached.
+        self.signals.mask = inheritance.mask.unwrap_or(self.signals.mask);
     }
 
     /// Has the last system call ended in [`Then::Restart`](crate::Then::Restart), and [`deliver`] not seen to it?
@@ -222,6 +224,8 @@ pub struct ProcessInfo {
 /// What survives execve and the host's process does not keep.
 #[derive(Clone, Debug, Default)]
 pub struct Inheritance {
+    /// The signal mask, if there was a program before.
+    mask: Option<u64>,
     limits: Vec<u64>,
     filters: Vec<u64>,
 }
@@ -229,7 +233,11 @@ pub struct Inheritance {
 impl Inheritance {
     /// What `task` leaves.
     pub(crate) fn of(task: &Task) -> Inheritance {
-        Inheritance { limits: task.process.limits.encode(), filters: task.seccomp.encode() }
+        Inheritance {
+            mask: Some(task.signals.mask),
+            limits: task.process.limits.encode(),
+            filters: task.seccomp.encode(),
+        }
     }
 
     /// Are there filters, which only Philae applies?
@@ -239,18 +247,16 @@ impl Inheritance {
 
     /// As bytes, for the journey.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let count = [self.limits.len() as u64];
-        count.iter().chain(&self.limits).chain(&self.filters).flat_map(|word| word.to_le_bytes()).collect()
+        let head = [self.mask.unwrap_or(0), self.limits.len() as u64];
+        head.iter().chain(&self.limits).chain(&self.filters).flat_map(|word| word.to_le_bytes()).collect()
     }
 
     /// What [`Inheritance::to_bytes`] has written; nothing if it is something else.
     pub fn from_bytes(bytes: &[u8]) -> Inheritance {
         let words: Vec<u64> = bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
-        let split = words.split_first().and_then(|(count, rest)| rest.split_at_checked(*count as usize));
-        split.map_or_else(Inheritance::default, |(limits, filters)| Inheritance {
-            limits: limits.to_vec(),
-            filters: filters.to_vec(),
-        })
+        let Some((&[mask, count], rest)) = words.split_first_chunk() else { return Inheritance::default() };
+        let Some((limits, filters)) = rest.split_at_checked(count as usize) else { return Inheritance::default() };
+        Inheritance { mask: Some(mask), limits: limits.to_vec(), filters: filters.to_vec() }
     }
 
     /// The limits among it.

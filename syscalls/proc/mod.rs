@@ -56,6 +56,7 @@ pub(crate) enum OwnFile {
     Cmdline,
     Environ,
     Exe,
+    Limits,
     Maps,
     Smaps,
     SmapsRollup,
@@ -64,11 +65,12 @@ pub(crate) enum OwnFile {
     Status,
 }
 
-const OWN_FILES: [(&[u8], OwnFile); 10] = [
+const OWN_FILES: [(&[u8], OwnFile); 11] = [
     (b"auxv", OwnFile::Auxv),
     (b"cmdline", OwnFile::Cmdline),
     (b"environ", OwnFile::Environ),
     (b"exe", OwnFile::Exe),
+    (b"limits", OwnFile::Limits),
     (b"maps", OwnFile::Maps),
     (b"smaps", OwnFile::Smaps),
     (b"smaps_rollup", OwnFile::SmapsRollup),
@@ -159,6 +161,7 @@ fn own_text(task: &Task, scope: Scope, file: OwnFile) -> Option<Vec<u8>> {
         OwnFile::Auxv => Some(info.auxv.clone()),
         OwnFile::Cmdline => Some(guest_bytes(&info.layout.arguments)),
         OwnFile::Environ => Some(guest_bytes(&info.layout.environment)),
+        OwnFile::Limits => status::limits(task),
         OwnFile::Maps => Some(task.mm.maps_text().into_bytes()),
         OwnFile::Smaps => memory::smaps(&task.mm),
         OwnFile::SmapsRollup => memory::smaps_rollup(&task.mm),

@@ -1,4 +1,4 @@
-//! `/proc/self/stat`, `status` and `statm`: the host's lines, with the guest's threads, signals and memory in them.
+//! `/proc/self/stat`, `status`, `statm` and `limits`: the host's lines, with the guest's threads, signals and memory in them.
 //!
 //! In: the host's file and the guest's state. Out: the text. What the host's process has in common with the guest's
 //! (ids, times, limits, what is resident) stays as the host says.
@@ -140,6 +140,34 @@ pub(super) fn status(task: &Task, scope: Scope) -> Option<Vec<u8>> {
             _ => None,
         };
         let _ = writeln!(text, "{key}:\t{}", new.as_deref().unwrap_or(value));
+    }
+    Some(text.into_bytes())
+}
+
+/// The limits that are not the host's take their lines' places.
+pub(super) fn limits(task: &Task) -> Option<Vec<u8>> {
+    const LINES: [(&str, u32); 3] = [
+        ("Max address space", libc::RLIMIT_AS),
+        ("Max data size", libc::RLIMIT_DATA),
+        ("Max stack size", libc::RLIMIT_STACK),
+    ];
+    let host = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let mut text = String::new();
+    for line in host.lines() {
+        let known = LINES.iter().find(|(name, _)| line.starts_with(name));
+        match known.and_then(|(name, resource)| Some((name, task.process.limits.own(*resource)?))) {
+            Some((name, limit)) => {
+                let [soft, hard] = limit.map(|value| match value {
+                    u64::MAX => "unlimited".to_owned(),
+                    value => value.to_string(),
+                });
+                let _ = writeln!(text, "{name:<25} {soft:<20} {hard:<20} {:<10}", "bytes");
+            }
+            None => {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
     }
     Some(text.into_bytes())
 }

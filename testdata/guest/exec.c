@@ -172,7 +172,39 @@ static void clones(void) {
            (int)raw_clone(CLONE_FS | CLONE_NEWNS | SIGCHLD));
 }
 
+static int told;
+
+static void tell(int signal) { (void)signal, write(told, "h", 1); }
+
+// A signal that comes while a program is being replaced is handled before, or ends the one that comes after.
+static void signalled(void) {
+    int lost = 0;
+    char *argv[] = {"name", "sleep", 0};
+    signal(SIGTERM, tell);
+    for (int i = 0; i < 60; i++) {
+        int ends[2], status = 0, handled = 0, gone = 0;
+        char byte;
+        pipe2(ends, O_NONBLOCK);
+        told = ends[1];
+        pid_t child = fork();
+        if (!child) execve(program, argv, none), _exit(1);
+        for (volatile int spin = 0; spin < i * 20000; spin++) {}
+        kill(child, SIGTERM);
+        for (int wait = 0; wait < 5000 && !handled && !gone; wait++) {
+            gone = waitpid(child, &status, WNOHANG) == child;
+            handled = read(ends[0], &byte, 1) == 1;
+            usleep(1000);
+        }
+        if (!gone) kill(child, SIGKILL), waitpid(child, 0, 0);
+        lost += !handled && !(gone && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+        close(ends[0]), close(ends[1]);
+    }
+    signal(SIGTERM, SIG_DFL);
+    printf("lost signals %d\n", lost);
+}
+
 int main(int argc, char **argv) {
+    if (argc > 1 && !strcmp(argv[1], "sleep")) return sleep(20);
     if (argc > 2 && !strcmp(argv[1], "status")) return atoi(argv[2]);
     if (argc > 2 && !strcmp(argv[1], "chain")) {
         // Programs that become each other, each in a child.
@@ -200,6 +232,7 @@ int main(int argc, char **argv) {
     room(1 << 20);
     room(256 << 10);
     clones();
+    signalled();
     snprintf(command, sizeof command, "%s", dir);
     chdir("/");
     char *names[] = {"busy", "text", "nobody", "loop", "badscript", "p", "script0", "script1", "script2", "script3", "script4", "script5", "script6"};
