@@ -199,18 +199,40 @@ impl Lower<'_, '_> {
 
     /// To an integral value; NaNs are quieted and kept.
     fn round(&mut self, a: Clif, rounding: Rounding) -> Option<Clif> {
-        if !self.features.rounding {
-            return None;
-        }
         Some(match rounding {
-            // Cranelift has no rounding by the host's mode; the evaluator runs under it.
-            Rounding::Current => return None,
+            Rounding::Current => self.round_current(a),
+            _ if !self.features.rounding => return None,
             Rounding::Nearest => self.b.ins().nearest(a),
             Rounding::Floor => self.b.ins().floor(a),
             Rounding::Ceil => self.b.ins().ceil(a),
             Rounding::Zero => self.b.ins().trunc(a),
             Rounding::Away => self.round_away(a),
         })
+    }
+
+    /// To an integral value as the host rounds now. From this size on every value is integral; below it, a sum of this
+    /// size is rounded to an integral value.
+    fn round_current(&mut self, a: Clif) -> Clif {
+        let ty = self.type_of(a);
+        let (lane, integral, sign) = match ty.lane_type() {
+            F32 => (Ty::F32, (1.0 / f32::EPSILON).to_bits().into(), 1u128 << 31),
+            _ => (Ty::F64, (1.0 / f64::EPSILON).to_bits().into(), 1u128 << 63),
+        };
+        let [integral, sign] = [integral, sign].map(|bits| self.splat_constant(lane, ty, bits));
+        let sign = self.b.ins().band(a, sign);
+        let large = self.b.ins().bor(integral, sign);
+        let sum = self.b.ins().fadd(a, large);
+        let rounded = self.b.ins().fsub(sum, large);
+        let magnitude = self.b.ins().fabs(rounded);
+        let rounded = self.b.ins().bor(magnitude, sign);
+        let size = self.b.ins().fabs(a);
+        let is_integral = self.b.ins().fcmp(FloatCC::GreaterThanOrEqual, size, integral);
+        if ty.is_vector() {
+            let mask = self.cast(is_integral, ty);
+            self.b.ins().bitselect(mask, a, rounded)
+        } else {
+            self.b.ins().select(is_integral, a, rounded)
+        }
     }
 
     /// To the nearest integral value, halves away from zero: the integral part, and one more if what was cut off is a

@@ -9,9 +9,9 @@ use crate::sandbox::{CODE, SIZE, Sandbox};
 use crate::state::{Random, guest_slots, random_memory, random_state};
 use philae_backends::Exit;
 use philae_backends::cranelift::{Exactness, Recovery};
-use philae_frontends::{Shape, lift_region};
+use philae_frontends::{Shape, lift_into};
 use philae_ir::verify::verify;
-use philae_ir::{Arch, CpuState, ExitReason, Region, opt};
+use philae_ir::{Arch, CpuState, ExitReason, Floats, Region, opt};
 use std::cell::RefCell;
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
@@ -33,13 +33,14 @@ thread_local! {
 struct Case<'a> {
     arch: Arch,
     shape: Shape<'a>,
+    floats: Floats,
     recovery: Recovery,
     seed: u64,
     code: &'a [u8],
 }
 
 impl<'a> Case<'a> {
-    /// Bit 0 is the guest, bits 1 and 2 the shape, bit 3 what faults in loops do.
+    /// Bit 0 is the guest, bits 1 and 2 the shape, bit 3 what faults in loops do, bits 4 and 5 how floats are lifted.
     fn new(data: &'a [u8]) -> Option<Case<'a>> {
         let (head, code) = data.split_at_checked(HEAD)?;
         let shape = match head[0] >> 1 & 3 {
@@ -50,6 +51,7 @@ impl<'a> Case<'a> {
         Some(Case {
             arch: [Arch::Aarch64, Arch::X86_64][usize::from(head[0] & 1)],
             shape,
+            floats: [Floats::Plain, Floats::Plain, Floats::Modes, Floats::Exact][usize::from(head[0] >> 4 & 3)],
             recovery: [Recovery::Never, Recovery::InLoops][usize::from(head[0] >> 3 & 1)],
             seed: u64::from_le_bytes(head[1..].try_into().expect("eight bytes")),
             code: &code[..code.len().min(LONGEST)],
@@ -63,7 +65,10 @@ impl<'a> Case<'a> {
             buffer[..length].copy_from_slice(&rest[..length]);
             length
         };
-        lift_region(self.arch, CODE, self.shape, &mut fetch).0
+        let mut region = Region::new(self.arch, CODE);
+        region.floats = self.floats;
+        lift_into(&mut region, self.shape, &mut fetch);
+        region
     }
 }
 
