@@ -18,8 +18,7 @@ const POLL: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.poll) as i32);
 /// Which stub of [`philae_ir::state::Control::stubs`].
 const LOAD: usize = 0;
 const LEAVE: usize = 1;
-const HOT: usize = 6;
-const INTERRUPTED: usize = 7;
+const LEAVE_FOR: usize = 6;
 
 impl Lower<'_> {
     /// The memory entry, the register entry, and the count.
@@ -54,8 +53,7 @@ impl Lower<'_> {
             Pc::Dynamic(pc) if reason.is_jump() => self.looked_up_exit(reason, pc),
             Pc::Const(pc) if reason == ExitReason::Interrupted => {
                 let slot = (self.links)(LinkSite { pc, reason: ExitReason::Jump });
-                self.load_slot(slot as u64);
-                self.asm.jmp_mem(stub(INTERRUPTED));
+                self.leave_for(slot as u64, reason);
             }
             Pc::Const(pc) => {
                 self.store_argument(argument);
@@ -88,6 +86,13 @@ impl Lower<'_> {
         let slot = (self.links)(site);
         self.load_slot(slot as u64);
         self.jump_through_slot();
+    }
+
+    /// Leaves for the host, to go on at the pc of a slot.
+    fn leave_for(&mut self, slot: u64, reason: ExitReason) {
+        self.load_slot(slot);
+        self.asm.mov_imm(Gpr::RAX, reason as u64);
+        self.asm.jmp_mem(stub(LEAVE_FOR));
     }
 
     /// The address of a slot in RSI.
@@ -133,8 +138,7 @@ impl Lower<'_> {
             match self.tables.cold[index] {
                 Cold::Hot { from, own } => {
                     self.asm.patch_here(from);
-                    self.load_slot(own);
-                    self.asm.jmp_mem(stub(HOT));
+                    self.leave_for(own, ExitReason::Jump);
                 }
                 Cold::Missed { from, reason } => {
                     self.asm.patch_here(from);

@@ -37,8 +37,7 @@ impl Lower<'_> {
             _ if !matches!(inst.ty, Ty::I32 | Ty::I64) => return false,
             Op::UmulHigh => return self.multiply_high(value, inst, Wide::Mul),
             Op::SmulHigh => return self.multiply_high(value, inst, Wide::Imul),
-            Op::Udiv | Op::Urem => self.divide_unsigned(value, inst),
-            Op::Sdiv | Op::Srem => self.divide_signed(value, inst),
+            Op::Udiv | Op::Urem | Op::Sdiv | Op::Srem => self.divide(value, inst),
             Op::Clz if self.features.lzcnt => self.count(value, inst, 0xbd),
             Op::Ctz if self.features.bmi1 => self.count(value, inst, 0xbc),
             Op::Popcnt if self.features.popcnt => self.count(value, inst, 0xb8),
@@ -215,7 +214,7 @@ impl Lower<'_> {
     }
 
     /// Quotient or remainder; a divisor of 0 gives 0 or the dividend.
-    fn divide_unsigned(&mut self, value: Value, inst: &Inst) {
+    fn divide(&mut self, value: Value, inst: &Inst) {
         regs!(self.take(Gpr::RAX));
         regs!(self.take(Gpr::RDX));
         let (a, b) = (self.gpr(inst.args[0]), self.gpr(inst.args[1]));
@@ -225,36 +224,29 @@ impl Lower<'_> {
         self.asm.test(width, b, b);
         let zero = self.asm.jcc(Cc::E);
         self.asm.mov(width, Gpr::RAX, a);
-        self.asm.mov_imm(Gpr::RDX, 0);
-        self.asm.wide(width, Wide::Div, b);
+        match inst.op {
+            Op::Udiv | Op::Urem => {
+                self.asm.mov_imm(Gpr::RDX, 0);
+                self.asm.wide(width, Wide::Div, b);
+            }
+            _ => self.divide_signed(width, b),
+        }
         self.asm.patch_here(zero);
-        let result = if inst.op == Op::Udiv { Gpr::RAX } else { Gpr::RDX };
+        let result = if matches!(inst.op, Op::Udiv | Op::Sdiv) { Gpr::RAX } else { Gpr::RDX };
         self.define(value, result, Cleanness::Clean);
     }
 
-    /// As [`Self::divide_unsigned`]; a divisor of −1, for which MIN would trap, negates or leaves 0.
-    fn divide_signed(&mut self, value: Value, inst: &Inst) {
-        regs!(self.take(Gpr::RAX));
-        regs!(self.take(Gpr::RDX));
-        let (a, b) = (self.gpr(inst.args[0]), self.gpr(inst.args[1]));
-        let width = width(inst.ty);
-        self.asm.mov(width, Gpr::RDX, a);
-        self.asm.mov_imm(Gpr::RAX, 0);
-        self.asm.test(width, b, b);
-        let zero = self.asm.jcc(Cc::E);
-        self.asm.mov(width, Gpr::RAX, a);
+    /// RAX by `b`; a divisor of −1, for which MIN would trap, negates and leaves 0.
+    fn divide_signed(&mut self, width: Width, b: Gpr) {
         self.asm.alu_imm(width, Alu::Cmp, Rm::Gpr(b), -1);
         let other = self.asm.jcc(Cc::Ne);
         self.asm.neg(width, Gpr::RAX);
         self.asm.mov_imm(Gpr::RDX, 0);
-        let negated = self.asm.jmp();
+        let done = self.asm.jmp();
         self.asm.patch_here(other);
         self.asm.sign_into_rdx(width);
         self.asm.wide(width, Wide::Idiv, b);
-        self.asm.patch_here(negated);
-        self.asm.patch_here(zero);
-        let result = if inst.op == Op::Sdiv { Gpr::RAX } else { Gpr::RDX };
-        self.define(value, result, Cleanness::Clean);
+        self.asm.patch_here(done);
     }
 
     fn count(&mut self, value: Value, inst: &Inst, opcode: u8) {

@@ -7,7 +7,7 @@
 use crate::callouts;
 use crate::link::LinkSlot;
 use philae_ir::state::{PC, STUBS, WORDS, aarch64, x86_64};
-use philae_ir::{Arch, CpuState, ExitReason, Helper, Slot};
+use philae_ir::{Arch, CpuState, Helper, Slot};
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
@@ -75,9 +75,9 @@ pub fn store_pinned(arch: Arch, cpu: &mut CpuState) {
 
 /// The stubs of a guest, as [`philae_ir::state::Control::stubs`] holds them.
 pub(super) fn stubs(arch: Arch) -> [u64; STUBS] {
-    let Stubs { load, leave, state_helper, hot, interrupted, .. } = Stubs::of(arch);
+    let Stubs { load, leave, state_helper, leave_for, .. } = Stubs::of(arch);
     let helper = callouts::helper as *const () as u64;
-    [load, leave, callouts::evaluator_address(), callouts::settler_address(), helper, state_helper, hot, interrupted]
+    [load, leave, callouts::evaluator_address(), callouts::settler_address(), helper, state_helper, leave_for]
 }
 
 /// Where a link slot's `register_target` leads as long as there is no register entry: to its `target`.
@@ -96,10 +96,8 @@ struct Stubs {
     spill: u64,
     /// Calls a helper that sees the guest's registers.
     state_helper: u64,
-    /// Leaves for the pc of the link slot in RSI, with reason `Jump`.
-    hot: u64,
-    /// The same with reason `Interrupted`.
-    interrupted: u64,
+    /// Leaves for the pc of the link slot in RSI; EAX is the reason.
+    leave_for: u64,
 }
 
 impl Stubs {
@@ -169,29 +167,13 @@ macro_rules! stubs {
             }
 
             #[unsafe(naked)]
-            unsafe extern "sysv64" fn hot(state: *mut CpuState, link: *const LinkSlot) {
+            unsafe extern "sysv64" fn leave_for(state: *mut CpuState, link: *const LinkSlot) {
                 naked_asm!(
-                    "mov dword ptr [rdi + {reason}], {jump}",
+                    "mov [rdi + {reason}], eax",
                     "mov rax, [rsi + {link_pc}]",
                     "mov [rdi + {pc}], rax",
                     "jmp {leave}",
                     reason = const EXIT_REASON,
-                    jump = const ExitReason::Jump as u32,
-                    link_pc = const LINK_PC,
-                    pc = const CpuState::offset(PC),
-                    leave = sym leave,
-                )
-            }
-
-            #[unsafe(naked)]
-            unsafe extern "sysv64" fn interrupted(state: *mut CpuState, link: *const LinkSlot) {
-                naked_asm!(
-                    "mov dword ptr [rdi + {reason}], {interrupted}",
-                    "mov rax, [rsi + {link_pc}]",
-                    "mov [rdi + {pc}], rax",
-                    "jmp {leave}",
-                    reason = const EXIT_REASON,
-                    interrupted = const ExitReason::Interrupted as u32,
                     link_pc = const LINK_PC,
                     pc = const CpuState::offset(PC),
                     leave = sym leave,
@@ -230,8 +212,7 @@ macro_rules! stubs {
                 leave: leave as *const () as u64,
                 spill: spill as *const () as u64,
                 state_helper: state_helper as *const () as u64,
-                hot: hot as *const () as u64,
-                interrupted: interrupted as *const () as u64,
+                leave_for: leave_for as *const () as u64,
             }
         }
     };

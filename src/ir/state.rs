@@ -92,7 +92,7 @@ pub struct SlotInfo {
 }
 
 /// Stubs of the baseline compiler's code.
-pub const STUBS: usize = 8;
+pub const STUBS: usize = 7;
 /// Words in [`CpuState`].
 pub const WORDS: usize = 176;
 /// The guest's program counter, whatever the guest.
