@@ -41,6 +41,8 @@ use wire::{Machine, Oracle, Start};
 const ENGINES: [Engine; 5] = [Engine::Interpreter, Engine::Optimised, Engine::Baseline, Engine::Exact, Engine::Relaxed];
 /// States for each piece of the soak.
 const STATES: usize = 16;
+/// Instances after which the soak says how far it is.
+const PROGRESS: u64 = 1_000_000;
 /// Differences of one class that are shown.
 const SHOWN: usize = 3;
 /// Draws for a piece before its class counts as one that has none.
@@ -287,6 +289,9 @@ fn soak() {
         let ends = oracle.ask(&code_of(&batch), &starts);
         compare(&mut engines, &chosen, &batch, &ends, &mut report);
         done += starts.len() as u64;
+        if done % PROGRESS < starts.len() as u64 {
+            println!("{done} instances, {:.0} s", start.elapsed().as_secs_f64());
+        }
     }
     let seconds = start.elapsed().as_secs_f64();
     println!(
