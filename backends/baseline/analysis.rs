@@ -324,7 +324,8 @@ impl Analysis {
     /// Operands live on until what is computed from them when it is looked at has been looked at.
     fn use_pure(&mut self, inst: &Inst, value: Value, position: u32) {
         let (lazy, known) = (is_lazy(inst), &self.uses[value.index()]);
-        let (until, eager) = (if lazy { known.last } else { position }, known.eager);
+        // What other blocks use is computed here, whatever its own place among the uses.
+        let (until, eager) = (if lazy { known.last.max(position) } else { position }, known.eager);
         if leans_on_first(inst.op) {
             self.lean(inst.args[0], until);
             inst.operands().skip(1).for_each(|operand| self.take(operand, until));
