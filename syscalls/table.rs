@@ -215,7 +215,7 @@ const ROWS: &[Row] = rows! {
     "accept"                    43  202 "dxx"    pass "";
     "sendto"                    44  206 "dxuxxu" convert net::sendto "AF_UNIX paths under the sysroot";
     "recvfrom"                  45  207 "dxuxxx" pass "";
-    "sendmsg"                   46  211 "dxx"    pass "";
+    "sendmsg"                   46  211 "dxx"    convert net::sendmsg "AF_UNIX paths under the sysroot";
     "recvmsg"                   47  212 "dxx"    pass "";
     "shutdown"                  48  210 "dd"     pass "";
     "bind"                      49  200 "dxu"    convert net::bind "AF_UNIX paths under the sysroot";
@@ -476,7 +476,7 @@ const ROWS: &[Row] = rows! {
     "open_by_handle_at"        304  265 "dxx"    convert fs::open_by_handle_at "flag bits";
     "clock_adjtime"            305  266 "dx"     pass "";
     "syncfs"                   306  267 "d"      pass "";
-    "sendmmsg"                 307  269 "dxux"   pass "";
+    "sendmmsg"                 307  269 "dxux"   convert net::sendmmsg "AF_UNIX paths under the sysroot";
     "setns"                    308  268 "dx"     pass "";
     "getcpu"                   309  168 "xxx"    pass "";
     "process_vm_readv"         310  270 "dxuxux" pass "";

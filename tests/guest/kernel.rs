@@ -2,10 +2,11 @@
 //!
 //! In: guest programs that wait. What must hold: the host's `/proc` names the guest's command, not Philae's.
 
-use crate::guest_path;
-use crate::support::{GUESTS, philae, skip};
+use crate::support::{GUESTS, philae, run, skip};
+use crate::{LIMIT, Scratch, guest_path};
 use std::fs;
 use std::io::Read;
+use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
 
 /// `ps` shows the guest's name and arguments.
@@ -29,5 +30,27 @@ fn the_host_sees_the_guests_command() {
         assert_eq!(comm, b"proc.static\n", "{guest}");
         assert_eq!(String::from_utf8_lossy(&words), "guest's name\0waits\x001\x000\0", "{guest}");
         assert!(String::from_utf8_lossy(&environment).contains("PHILAE_SHOWN=1\0"), "{guest}");
+    }
+}
+
+/// A socket's path is looked for under the sysroot, whatever call names it.
+#[test]
+fn sockets_lie_in_the_sysroot() {
+    for guest in GUESTS {
+        let path = guest_path(guest, "datagrams.static");
+        let Some(place) = Scratch::new(&format!("sockets-{guest}")).filter(|_| path.exists()) else {
+            skip(&format!("sockets of {guest} programs"), "datagrams.static was not built");
+            continue;
+        };
+        let socket = UnixDatagram::bind(place.path("socket")).expect("a socket");
+        socket.set_read_timeout(Some(LIMIT)).expect("a limit");
+        let outcome = run(philae(["-L"]).arg(&place.0).arg(&path).arg("/socket"), "", LIMIT);
+        let wanted = "sendto 2\nsendmsg 10\nsendmmsg 2 10 10\nconnect 0 write 9\n";
+        assert_eq!((outcome.stdout.as_str(), outcome.end.as_str()), (wanted, "exit 0"), "{guest}: {}", outcome.stderr);
+        for text in ["to", "by message", "by message", "by message", "connected"] {
+            let mut bytes = [0; 100];
+            let size = socket.recv(&mut bytes).expect("a message");
+            assert_eq!(String::from_utf8_lossy(&bytes[..size]), text, "{guest}");
+        }
     }
 }
