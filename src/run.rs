@@ -351,6 +351,12 @@ impl Thread {
                 self.runtime.forget(line..line + 64);
             }
             ExitReason::ExactFloats => self.require_floats(Floats::Exact),
+            ExitReason::FloatStatus => {
+                let status = self.float_status();
+                if let Some(&slot) = aarch64::X.get(exit.argument as usize) {
+                    self.cpu.set(slot, status);
+                }
+            }
             ExitReason::FloatModes => self.require_floats(Floats::Modes),
             ExitReason::Fault => self.memory_fault(exit.argument),
             ExitReason::FetchFault => {
@@ -388,11 +394,17 @@ impl Thread {
     /// units.
     fn require_floats(&mut self, floats: Floats) {
         if self.runtime.require_floats(floats) < Floats::Exact && floats == Floats::Exact {
-            let raised = self.cpu.get(aarch64::RAISED) | u64::from(FloatControl::take_flags());
-            let status = self.cpu.get(aarch64::FPSR) | raised;
-            self.cpu.set(aarch64::FPSR, status);
-            self.cpu.set(aarch64::RAISED, 0);
+            self.float_status();
         }
+    }
+
+    /// FPSR with what has been raised since it was last asked for.
+    fn float_status(&mut self) -> u64 {
+        let raised = self.cpu.get(aarch64::RAISED) | u64::from(FloatControl::take_flags());
+        let status = self.cpu.get(aarch64::FPSR) | raised;
+        self.cpu.set(aarch64::FPSR, status);
+        self.cpu.set(aarch64::RAISED, 0);
+        status
     }
 
     /// Passes a fault of the guest's own on, as the host saw it.

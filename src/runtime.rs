@@ -98,13 +98,13 @@ impl Runtime {
         if self.exact.load(Ordering::Acquire) { Exactness::Exact } else { Exactness::Relaxed }
     }
 
-    /// How floating point is lifted: in full once the guest has looked at its flags or chosen an unusual mode.
+    /// How floating point is lifted: in full once the guest has written its flags or chosen an unusual mode.
     pub fn floats(&self) -> Floats {
         let now = self.floats.load(Ordering::Acquire);
         [Floats::Plain, Floats::Modes, Floats::Exact][usize::from(now)]
     }
 
-    /// The guest looks at floating-point flags or chooses an unusual mode: what was lifted with less goes. Gives what
+    /// The guest writes its floating-point flags or chooses an unusual mode: what was lifted with less goes. Gives what
     /// was kept until now.
     pub fn require_floats(&self, floats: Floats) -> Floats {
         let before = self.floats();

@@ -137,9 +137,11 @@ pub(super) fn mrs(w: Word, l: &mut Lift<'_>) -> Lifted {
         }
         FPCR_REGISTER => word_slot(l, FPCR),
         FPSR_REGISTER if exact::keeps_flags(l) => word_slot(l, FPSR),
-        // From the first look at them on, flags are kept.
+        // Flags are kept from the first write on; until then, to read them is to save them or to ask what has been
+        // raised since the program began, and the host's units know.
         FPSR_REGISTER => {
-            l.leave(ExitReason::ExactFloats, l.pc);
+            let register = l.b.c64(w.rt() as u64);
+            l.leave_with(ExitReason::FloatStatus, l.next, register);
             return Ok(());
         }
         CTR_EL0 => l.b.c64(CTR),

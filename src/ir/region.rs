@@ -112,15 +112,18 @@ pub enum ExitReason {
     Interrupted = 11,
     /// A memory access at the pc failed; only backends make this one. The argument is the address.
     Fault = 12,
-    /// The instruction at the pc depends on floating-point flags and has to be lifted under [`Floats::Exact`].
+    /// The instruction at the pc writes floating-point flags and has to be lifted under [`Floats::Exact`].
     ExactFloats = 13,
     /// The instruction at the pc chooses a mode that needs [`Floats::Modes`].
     FloatModes = 14,
+    /// The guest reads its floating-point flags into the general register that the argument numbers, where they are
+    /// not kept; the pc is that of the next instruction.
+    FloatStatus = 15,
 }
 
 impl ExitReason {
     /// Every reason with the name that text uses for it, in the order of their numbers.
-    pub const NAMES: [(ExitReason, &'static str); 15] = [
+    pub const NAMES: [(ExitReason, &'static str); 16] = [
         (ExitReason::Jump, "jump"),
         (ExitReason::Call, "call"),
         (ExitReason::Return, "return"),
@@ -136,6 +139,7 @@ impl ExitReason {
         (ExitReason::Fault, "fault"),
         (ExitReason::ExactFloats, "exact_floats"),
         (ExitReason::FloatModes, "float_modes"),
+        (ExitReason::FloatStatus, "float_status"),
     ];
 
     /// The name in text.
@@ -255,7 +259,7 @@ pub struct Helper {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 #[repr(u8)]
 pub enum Floats {
-    /// Rounding modes. Cumulative flags are not kept: nobody has looked at them yet.
+    /// Rounding modes. Cumulative flags are not kept: the guest has never written them, to ask later what came since.
     #[default]
     Plain,
     /// Every mode; flags are not kept.

@@ -69,6 +69,16 @@ impl Runner {
                 }
                 ExitReason::Jump | ExitReason::Call | ExitReason::Return => continue,
                 ExitReason::StaleCode | ExitReason::Interrupted => continue,
+                ExitReason::FloatStatus => {
+                    let status = cpu.get(aarch64::FPSR);
+                    if let Some(&slot) = aarch64::X.get(exit.argument as usize) {
+                        cpu.set(slot, status);
+                    }
+                    if inside {
+                        continue;
+                    }
+                    None
+                }
                 ExitReason::ExactFloats | ExitReason::FloatModes => {
                     floats = Floats::Exact;
                     continue;

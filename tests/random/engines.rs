@@ -135,7 +135,7 @@ impl Engines {
             ExitReason::Undefined => libc::SIGILL as u64,
             ExitReason::Misaligned => libc::SIGBUS as u64,
             ExitReason::Jump | ExitReason::Call | ExitReason::Interrupted => 0,
-            ExitReason::ExactFloats | ExitReason::FloatModes => return Ok(None),
+            ExitReason::ExactFloats | ExitReason::FloatModes | ExitReason::FloatStatus => return Ok(None),
             reason => return Err(format!("left with {} at {:#x}", reason.name(), cpu.pc())),
         };
         if end.fault == 0 {
