@@ -78,6 +78,9 @@ pub fn process(thread: &mut Thread, new: &NewProcess) {
     if new.shares_memory() {
         return borrower(thread, new);
     }
+    if new.runs_beside() {
+        return companion(thread, new);
+    }
     let runtime = thread.runtime.clone();
     if !new.is_plain() {
         runtime.background.stop();
@@ -117,6 +120,31 @@ fn borrower(parent: &mut Thread, new: &NewProcess) {
     // The child has used this thread's thread-local data, and may have left without a word.
     fault::attach_thread(parent);
     parent.runtime.cache.remove_thread(&child.cpu.ctl);
+}
+
+/// Starts a child that runs in this process's memory beside it. A host thread waits for its end in this one's place
+/// and lends it its thread-local data.
+fn companion(parent: &mut Thread, new: &NewProcess) {
+    let (task, cpu) = vfork::child(&parent.task, &parent.cpu, new);
+    let (runtime, request) = (parent.runtime.clone(), new.clone());
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let mask = kernel::set_mask(!0);
+    let started = std::thread::Builder::new().stack_size(HOST_STACK).spawn(move || {
+        let mut child = Thread::new(runtime.clone(), task, cpu);
+        child.check = None;
+        let borrowed = &mut *child;
+        let refused = vfork::beside(&request, || {
+            let _ = sender.send(Ok(vfork::enter_child(&mut borrowed.task, &request)));
+            run_to_end(borrowed).finish()
+        });
+        if let Err(error) = refused {
+            let _ = sender.send(Err(error));
+        }
+        runtime.cache.remove_thread(&child.cpu.ctl);
+    });
+    let result = started.ok().and_then(|_| receiver.recv().ok()).unwrap_or(Err(Errno::EAGAIN));
+    kernel::set_mask(mask);
+    vfork::report(&mut parent.task, &mut parent.cpu, new, result);
 }
 
 /// What is left to do when a guest thread has ended.

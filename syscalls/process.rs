@@ -68,7 +68,7 @@ pub struct NewThread {
 }
 
 /// A process to be started by [`fork`], or by [`vfork::run`](crate::vfork::run).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct NewProcess {
     pub(crate) args: CloneArgs,
 }
@@ -80,6 +80,12 @@ impl NewProcess {
         self.args.flags & (VM | VFORK) == VM | VFORK
             && self.args.set_tid_size == 0
             && self.args.flags & INTO_CGROUP == 0
+    }
+
+    /// Does the child run in its parent's memory while the parent goes on?
+    /// [`vfork::beside`](crate::vfork::beside) does that.
+    pub fn runs_beside(&self) -> bool {
+        self.args.flags & (VM | VFORK) == VM
     }
 
     /// Is it what the C library's fork does? [`fork`] asks the kernel itself for anything else.
@@ -195,8 +201,8 @@ fn start(call: &mut Call<'_>, args: CloneArgs) -> Result<Outcome, Errno> {
     if has(THREAD) {
         return thread(call, &args);
     }
-    if has(VM) && !has(VFORK) {
-        // Two processes in one address space need what a thread needs and a copy of everything else.
+    if has(VM) && !has(VFORK) && (args.set_tid_size != 0 || has(INTO_CGROUP)) {
+        // Only clone3 can do that, and the host's is not asked for a process beside this one.
         return Err(Errno::ENOSYS);
     }
     Ok(Outcome::then(0, Then::Fork(Box::new(NewProcess { args }))))
@@ -495,5 +501,8 @@ pub(crate) fn exit_group(_: &mut Call<'_>, status: i32) -> Result<Outcome, Errno
 
 pub(crate) fn set_tid_address(call: &mut Call<'_>, address: u64) -> Reply {
     call.task.clear_child_tid = address;
+    if call.task.memory == Memory::Parents {
+        return call.pass();
+    }
     Ok(u64::from(call.task.tid))
 }

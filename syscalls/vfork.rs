@@ -12,7 +12,7 @@ use crate::args::Fd;
 use crate::errno::Errno;
 use crate::host;
 use crate::process::{self, CloneArgs, NewProcess};
-use crate::signal;
+use crate::signal::{self, AltStack};
 use crate::task::{Memory, Task};
 use philae_ir::CpuState;
 use std::arch::global_asm;
@@ -63,7 +63,8 @@ pub fn child(parent: &Task, cpu: &CpuState, new: &NewProcess) -> (Task, CpuState
     let task = Task {
         arch: parent.arch,
         tid: 0,
-        signals: parent.signals.child(parent.signals.alt_stack),
+        // Beside its parent, it cannot share the alternate stack.
+        signals: parent.signals.child(if new.runs_beside() { AltStack::default() } else { parent.signals.alt_stack }),
         clear_child_tid: if shares(libc::CLONE_CHILD_CLEARTID) { args.child_tid } else { 0 },
         robust_list: 0,
         mm: parent.mm.clone(),
@@ -80,8 +81,29 @@ pub fn child(parent: &Task, cpu: &CpuState, new: &NewProcess) -> (Task, CpuState
 }
 
 /// What the child does first, before [`signal::attach_thread`]: takes its id and writes it where the flags say.
-pub fn enter_child(task: &mut Task, new: &NewProcess) {
+/// Returns the id.
+pub fn enter_child(task: &mut Task, new: &NewProcess) -> u32 {
     process::take_child_id(task, &new.args);
+    if task.clear_child_tid != 0 {
+        // The memory outlives the child: the kernel writes there when the child has left it, however that ends.
+        // SAFETY: the address is the guest's.
+        let _ = unsafe { host::raw(libc::SYS_set_tid_address, [task.clear_child_tid, 0, 0, 0, 0, 0]) };
+    }
+    task.tid
+}
+
+/// The same for a child whose parent goes on: called on a host thread of its own, which waits instead, all its
+/// signals blocked, and whose thread-local data the child uses. An error if there is no child.
+pub fn beside(new: &NewProcess, child: impl FnOnce()) -> Result<(), Errno> {
+    start(&new.args, child).map(|_| ())
+}
+
+/// The parent's last step when it knows the id of a child beside it, or why there is none: sets the result register.
+pub fn report(task: &mut Task, cpu: &mut CpuState, new: &NewProcess, result: Result<u32, Errno>) {
+    if let Ok(pid) = result {
+        process::write_parent_tid(&new.args, pid);
+    }
+    arch::set_result(task.arch, cpu, result.map_or_else(Errno::as_result, u64::from));
 }
 
 /// Starts `child` in a process that shares this one's memory and comes back when that process has executed a
@@ -94,11 +116,7 @@ pub fn run(task: &mut Task, cpu: &mut CpuState, new: &NewProcess, child: impl Fn
     let result = start(&new.args, child);
     signal::restore_attachment(attachment);
     host::set_mask(mask);
-    if let Ok(pid) = result {
-        process::write_parent_tid(&new.args, pid);
-    }
-    let value = result.map_or_else(Errno::as_result, u64::from);
-    arch::set_result(task.arch, cpu, value);
+    report(task, cpu, new, result);
 }
 
 extern "C" fn enter<F: FnOnce()>(child: *mut libc::c_void) -> ! {

@@ -172,6 +172,38 @@ static void clones(void) {
            (int)raw_clone(CLONE_FS | CLONE_NEWNS | SIGCHLD));
 }
 
+static volatile int shared, left;
+
+static int beside(void *path) {
+    for (int i = 0; i < 1000; i++) shared++;
+    if (path) execl(path, "name", "status", "6", (char *)0);
+    while (shared != -1) usleep(1000);
+    return 8;
+}
+
+// A process in the same memory, beside its parent.
+static void companions(void) {
+    char *stack = mmap(0, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int identity = 0;
+    left = 1;
+    pid_t child = clone(beside, stack + (1 << 20), CLONE_VM | CLONE_FILES | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD, 0,
+                        &identity, 0, &left);
+    for (int wait = 0; shared < 1000 && wait < 10000; wait++) usleep(1000);
+    printf("beside %d identity %d memory %d\n", child > 0 && child != getpid(), identity == child, shared);
+    shared = -1;
+    printf("ended %d", ended(child));
+    printf(" left %d\n", left);
+    shared = 0;
+    child = clone(beside, stack + (1 << 20), CLONE_VM | SIGCHLD, program);
+    printf("executed %d", ended(child));
+    printf(" memory %d\n", shared);
+    child = clone(beside, stack + (1 << 20), CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD, 0, 0, 0, &left);
+    left = 1;
+    kill(child, SIGKILL);
+    printf("killed %d", ended(child));
+    printf(" left %d\n", left);
+}
+
 static int told;
 
 static void tell(int signal) { (void)signal, write(told, "h", 1); }
@@ -232,6 +264,7 @@ int main(int argc, char **argv) {
     room(1 << 20);
     room(256 << 10);
     clones();
+    companions();
     signalled();
     snprintf(command, sizeof command, "%s", dir);
     chdir("/");
