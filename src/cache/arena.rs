@@ -107,6 +107,9 @@ struct Half {
     units: Units,
 }
 
+/// Less code than this is kept whether it is in use or not.
+const MANY: usize = 16 << 20;
+
 /// How much memory the kernel is asked for at a time: page by page, as it is touched, costs three times as much.
 const STEP: usize = 64 << 10;
 
@@ -256,6 +259,12 @@ impl Arena {
     /// How often the halves have changed places.
     pub fn turns(&self) -> u64 {
         self.turns
+    }
+
+    /// Whether so much of the half that is being filled is code of the past, `live` translations being in use, that
+    /// translating those again costs less than keeping it all.
+    pub fn is_mostly_dead(&self, live: usize) -> bool {
+        self.code_bytes() >= MANY && self.current.units.count() / 4 > live
     }
 
     /// Bytes of code in the half that is being filled.

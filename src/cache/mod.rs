@@ -7,7 +7,7 @@
 //!
 //! A region that is forgotten is unlinked, and every thread is asked to leave translated code at its next poll or
 //! indirect branch and to follow ([`followers`]); its bytes stay as they are. The arena has two halves. When one is
-//! full, everything is forgotten and the other half is filled, as soon as every thread has followed since that one
+//! full, or holds much code of which little is in use, everything is forgotten and the other half is filled, as soon as every thread has followed since that one
 //! went out of use; until then what would be compiled is interpreted. Fault tables live as long as the bytes.
 //!
 //! The place of the cache's lock among the others is at the head of `spawn.rs`; nothing but the baseline compiler is
@@ -308,6 +308,9 @@ impl Cache {
         compile: impl FnOnce(SlotPointer, Links<'_>) -> Result<&'a mut Code, CompileError>,
     ) -> Result<Added, CompileError> {
         let mut inner = self.lock();
+        if inner.arena.is_mostly_dead(inner.blocks) {
+            self.start_anew(&mut inner);
+        }
         if !inner.history.spares(std::slice::from_ref(range), generation) {
             return Ok(Added::Outdated);
         }
