@@ -2,14 +2,22 @@
 
 use crate::stored_flags::settle;
 use philae_ir::eval::eval_op;
-use philae_ir::ops::OPS;
-use philae_ir::{CpuState, Helper, Ty};
+use philae_ir::ops::{ImmKind, OPS};
+use philae_ir::{CpuState, Helper, Inst, Ty};
 
 #[cfg(target_arch = "x86_64")]
 #[path = "callouts_x86_64.rs"]
 mod host;
 
 pub(crate) use host::{evaluator_address, helper, settler_address};
+
+/// What the evaluator's stub is told of an operation whose first operand is of type `from`: see [`evaluate_scratch`].
+pub(crate) fn packed(inst: &Inst, from: Ty) -> u64 {
+    assert!(inst.op.info().imm != ImmKind::Const, "{:?} has a rule", inst.op);
+    let imm = u32::try_from(inst.imm).expect("an operation with a wide constant has a rule");
+    let description = u32::from_le_bytes([inst.op as u8, inst.ty as u8, from as u8, inst.aux]);
+    u64::from(description) | u64::from(imm) << 32
+}
 
 /// What the evaluator's stub calls: `packed` is operation, type, type of operand 0 and aux, a byte each, and the
 /// immediate. Operands are stored in their own types, so what is above them in the scratch space means nothing.

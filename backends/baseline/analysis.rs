@@ -113,8 +113,7 @@ impl Analysis {
             let pc = self.follow_block(region, number);
             // The entry uses its own values only.
             if number != 0 {
-                let operands = block.insts.iter().flat_map(|&value| region.insts[value.index()].operands());
-                operands.chain(block.end.operands()).for_each(|operand| self.cross(number, operand, &mut order));
+                self.cross_block(region, number, &mut order);
             }
             if pc.is_none() {
                 order = Order::Mixed;
@@ -147,8 +146,21 @@ impl Analysis {
                 flags = Value::NONE;
             }
         }
-        let last = block.insts.iter().rev().map(|&value| region.inst(value)).find(|inst| inst.op == Op::Insn);
+        self.pc_at_end(region, number)
+    }
+
+    /// The guest instruction that is under way where a block ends.
+    fn pc_at_end(&self, region: &Region, number: usize) -> Option<u64> {
+        let mut backward = region.blocks[number].insts.iter().rev().map(|&value| region.inst(value));
+        let last = backward.find(|inst| inst.op == Op::Insn);
         last.map_or(self.pcs[number], |inst| Some(inst.imm))
+    }
+
+    /// Notes which values of other blocks a block uses.
+    fn cross_block(&mut self, region: &Region, number: usize, order: &mut Order) {
+        let block = &region.blocks[number];
+        let operands = block.insts.iter().flat_map(|&value| region.insts[value.index()].operands());
+        operands.chain(block.end.operands()).for_each(|operand| self.cross(number, operand, order));
     }
 
     fn cross(&mut self, block: usize, operand: Value, order: &mut Order) {
@@ -167,12 +179,7 @@ impl Analysis {
     /// Values that other blocks use, where the block that makes one may stand behind.
     fn find_crossing(&mut self, region: &Region) {
         let mut order = Order::Mixed;
-        for (number, block) in region.blocks.iter().enumerate() {
-            for operand in block.insts.iter().flat_map(|&value| region.insts[value.index()].operands()) {
-                self.cross(number, operand, &mut order);
-            }
-            block.end.operands().for_each(|operand| self.cross(number, operand, &mut order));
-        }
+        (0..region.blocks.len()).for_each(|number| self.cross_block(region, number, &mut order));
     }
 
     /// Along the edges: passes leave a block without a marker where all that precede it agree.
@@ -180,10 +187,8 @@ impl Analysis {
         self.pcs.iter_mut().skip(1).for_each(|pc| *pc = None);
         self.open.push(BlockId::ENTRY);
         while let Some(id) = self.open.pop() {
-            let block = region.block(id);
-            let last = block.insts.iter().rev().map(|&value| region.inst(value)).find(|inst| inst.op == Op::Insn);
-            let pc = last.map_or(self.pcs[id.index()], |inst| Some(inst.imm));
-            for to in block.end.successors() {
+            let pc = self.pc_at_end(region, id.index());
+            for to in region.block(id).end.successors() {
                 if self.pcs[to.index()].is_none() {
                     self.pcs[to.index()] = pc;
                     self.open.push(to);

@@ -2,7 +2,7 @@
 
 use super::assembler::{Alu, Cc, Gpr, Mem, Rm, Shift, Width};
 use super::lower::{Cold, Lower, regs};
-use super::outcall::stub;
+use super::pins::Stub;
 use super::registers::{Context, STATE, slot_mem};
 use crate::compiled::Relocation;
 use crate::link::{JUMP_CACHE_DOWN, JUMP_CACHE_MASK, JUMP_CACHE_UP, LinkSite, LinkSlot};
@@ -15,17 +15,12 @@ const EXIT_ARGUMENT: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.exit_argument
 const JUMP_CACHE: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.jump_cache) as i32);
 const POLL: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.poll) as i32);
 
-/// Which stub of [`philae_ir::state::Control::stubs`].
-const LOAD: usize = 0;
-const LEAVE: usize = 1;
-const LEAVE_FOR: usize = 6;
-
 impl Lower<'_> {
     /// The memory entry, the register entry, and the count.
     pub(super) fn entries(&mut self, own: *const LinkSlot) {
         // `call [rdi + disp32]`, whatever the displacement: the entries are at a fixed distance.
         self.asm.bytes.extend_from_slice(&[0xff, 0x97]);
-        let Mem::At(_, displacement) = stub(LOAD) else { unreachable!("stubs are in the state") };
+        let Mem::At(_, displacement) = Stub::Load.mem() else { unreachable!("stubs are in the state") };
         self.asm.bytes.extend_from_slice(&displacement.to_le_bytes());
         debug_assert_eq!(self.asm.position(), super::REGISTER_ENTRY);
         self.asm.alu_imm(Width::D, Alu::Sub, Rm::Mem(Mem::Rip), 1);
@@ -92,7 +87,7 @@ impl Lower<'_> {
     fn leave_for(&mut self, slot: u64, reason: ExitReason) {
         self.load_slot(slot);
         self.asm.mov_imm(Gpr::RAX, reason as u64);
-        self.asm.jmp_mem(stub(LEAVE_FOR));
+        self.asm.jmp_mem(Stub::LeaveFor.mem());
     }
 
     /// The address of a slot in RSI.
@@ -129,7 +124,7 @@ impl Lower<'_> {
     fn reported_exit(&mut self, reason: ExitReason) {
         self.asm.store(Width::Q, slot_mem(PC), Gpr::RAX);
         self.asm.store_imm(Width::D, EXIT_REASON, reason as i32);
-        self.asm.jmp_mem(stub(LEAVE));
+        self.asm.jmp_mem(Stub::Leave.mem());
     }
 
     /// What comes behind all blocks.

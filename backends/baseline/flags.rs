@@ -3,7 +3,8 @@
 use super::analysis::is_lazy;
 use super::assembler::{Alu, Cc, Gpr, Rm, Shift, Width};
 use super::lower::{Cold, Lower, move_prefix, regs, width};
-use super::outcall::{SETTLE, scratch, stub};
+use super::outcall::scratch;
+use super::pins::Stub;
 use super::registers::{Cleanness, Context, Register, is_word, slot_mem};
 use crate::stored_flags::{self, Described};
 use philae_ir::state::NZCV;
@@ -355,7 +356,7 @@ impl Lower<'_> {
     /// [`Cold::Settle`].
     pub(super) fn settle_flags(&mut self, from: usize, back: usize, to: Gpr) {
         self.asm.patch_here(from);
-        self.asm.call_mem(stub(SETTLE));
+        self.asm.call_mem(Stub::Settle.mem());
         self.asm.load(Width::D, to, slot_mem(NZCV));
         self.jump_back(back);
     }

@@ -3,23 +3,14 @@
 
 use super::assembler::{Gpr, Mem, Rm, Width, Xmm};
 use super::lower::{Lower, regs};
+use super::pins::Stub;
 use super::registers::{Cleanness, Context, STATE, is_word};
+use crate::callouts;
 use crate::compiled::CompileError;
 use crate::faster::faster;
 use philae_ir::ops::ImmKind;
 use philae_ir::{CpuState, HelperEffect, Inst, Ty, Value};
-use std::mem::{offset_of, size_of};
-
-const EVALUATE: usize = 2;
-/// Settles the flags in memory.
-pub(super) const SETTLE: usize = 3;
-const HELPER: usize = 4;
-const STATE_HELPER: usize = 5;
-
-/// Where the address of a stub is.
-pub(super) fn stub(number: usize) -> Mem {
-    Mem::At(STATE, (offset_of!(CpuState, ctl.stubs) + number * size_of::<u64>()) as i32)
-}
+use std::mem::offset_of;
 
 /// Word `word` of entry `index` of the scratch space.
 pub(super) fn scratch(index: usize, word: usize) -> Mem {
@@ -35,6 +26,8 @@ impl Lower<'_> {
         for (index, operand) in inst.operands().enumerate() {
             self.pass(index, operand);
         }
+        self.registers.unlock();
+        regs!(self.take(Gpr::RSI));
         self.call_evaluator(inst);
         self.fetch_result(value, inst.result().expect("a pure operation makes a value"));
         Ok(())
@@ -60,14 +53,11 @@ impl Lower<'_> {
         self.asm.sse(0, 0x11, from, Rm::Mem(scratch(index, 0)));
     }
 
-    /// The evaluator, operands in the scratch space.
+    /// The evaluator, operands in the scratch space; RSI is lost.
     fn call_evaluator(&mut self, inst: &Inst) {
         let from = inst.operands().next().map_or(inst.ty, |operand| self.ty(operand));
-        let description = u32::from_le_bytes([inst.op as u8, inst.ty as u8, from as u8, inst.aux]);
-        self.registers.unlock();
-        regs!(self.take(Gpr::RSI));
-        self.asm.mov_imm(Gpr::RSI, u64::from(description) | inst.imm << 32);
-        self.asm.call_mem(stub(EVALUATE));
+        self.asm.mov_imm(Gpr::RSI, callouts::packed(inst, from));
+        self.asm.call_mem(Stub::Evaluate.mem());
     }
 
     fn fetch_result(&mut self, value: Value, ty: Ty) {
@@ -89,12 +79,9 @@ impl Lower<'_> {
         for (index, from) in operands.into_iter().take(inst.operands().count()).enumerate() {
             self.pass_xmm(index, from);
         }
-        let from = inst.operands().next().map_or(inst.ty, |operand| self.ty(operand));
-        let description = u32::from_le_bytes([inst.op as u8, inst.ty as u8, from as u8, inst.aux]);
         // RSI may hold a value: it waits on the host's stack, which is what the stub's alignment needs another word for.
         self.asm.bytes.extend_from_slice(&[0x56, 0x56]);
-        self.asm.mov_imm(Gpr::RSI, u64::from(description) | inst.imm << 32);
-        self.asm.call_mem(stub(EVALUATE));
+        self.call_evaluator(inst);
         self.asm.bytes.extend_from_slice(&[0x5e, 0x5e]);
         self.asm.sse(0, 0x10, to, Rm::Mem(scratch(0, 0)));
     }
@@ -105,18 +92,18 @@ impl Lower<'_> {
         for (index, operand) in inst.operands().enumerate() {
             self.pass_extended(index, operand);
         }
-        let number = match helper.effect {
-            HelperEffect::Pure => HELPER,
+        let stub = match helper.effect {
+            HelperEffect::Pure => Stub::Helper,
             HelperEffect::State => {
                 self.release_pinned();
                 self.registers.forget_slots();
-                STATE_HELPER
+                Stub::StateHelper
             }
         };
         self.registers.unlock();
         regs!(self.take(Gpr::RSI));
         self.asm.mov_imm(Gpr::RSI, std::ptr::from_ref(helper) as u64);
-        self.asm.call_mem(stub(number));
+        self.asm.call_mem(stub.mem());
         if self.analysis.of(value).last != 0 {
             self.fetch_result(value, helper.result);
         }

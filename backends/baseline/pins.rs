@@ -9,9 +9,10 @@ use crate::link::LinkSlot;
 use philae_ir::state::{PC, STUBS, WORDS, aarch64, x86_64};
 use philae_ir::{Arch, CpuState, Helper, Slot};
 use std::arch::naked_asm;
-use std::mem::offset_of;
+use std::mem::{offset_of, size_of};
 
-use super::assembler::Gpr;
+use super::assembler::{Gpr, Mem};
+use super::registers::STATE;
 
 /// The number of the first pinned host register.
 pub(super) const FIRST: usize = 8;
@@ -73,11 +74,40 @@ pub fn store_pinned(arch: Arch, cpu: &mut CpuState) {
     }
 }
 
+/// The stubs that units call and jump to, by their places in [`philae_ir::state::Control::stubs`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stub {
+    Load,
+    Leave,
+    LeaveFor,
+    Evaluate,
+    Settle,
+    Helper,
+    StateHelper,
+}
+
+impl Stub {
+    const ALL: [Stub; STUBS] =
+        [Stub::Load, Stub::Leave, Stub::LeaveFor, Stub::Evaluate, Stub::Settle, Stub::Helper, Stub::StateHelper];
+
+    /// Where its address is.
+    pub(super) fn mem(self) -> Mem {
+        Mem::At(STATE, (offset_of!(CpuState, ctl.stubs) + self as usize * size_of::<u64>()) as i32)
+    }
+}
+
 /// The stubs of a guest, as [`philae_ir::state::Control::stubs`] holds them.
 pub(super) fn stubs(arch: Arch) -> [u64; STUBS] {
-    let Stubs { load, leave, state_helper, leave_for, .. } = Stubs::of(arch);
-    let helper = callouts::helper as *const () as u64;
-    [load, leave, callouts::evaluator_address(), callouts::settler_address(), helper, state_helper, leave_for]
+    let own = Stubs::of(arch);
+    Stub::ALL.map(|stub| match stub {
+        Stub::Load => own.load,
+        Stub::Leave => own.leave,
+        Stub::LeaveFor => own.leave_for,
+        Stub::Evaluate => callouts::evaluator_address(),
+        Stub::Settle => callouts::settler_address(),
+        Stub::Helper => callouts::helper as *const () as u64,
+        Stub::StateHelper => own.state_helper,
+    })
 }
 
 /// Where a link slot's `register_target` leads as long as there is no register entry: to its `target`.

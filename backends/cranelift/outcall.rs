@@ -12,7 +12,6 @@ use cranelift_codegen::ir::types::{I64, I128};
 use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, Signature, Value as Clif};
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
-use philae_ir::ops::ImmKind;
 use philae_ir::{CpuState, Helper, Inst, Ty};
 use std::mem::offset_of;
 
@@ -90,10 +89,7 @@ impl Lower<'_, '_> {
         let flags = MemFlagsData::trusted();
         self.pass_operands(inst);
         let from = inst.operands().next().map_or(inst.ty, |operand| self.region.ty(operand));
-        let description = u32::from_le_bytes([inst.op as u8, inst.ty as u8, from as u8, inst.aux]);
-        let imm = u32::try_from(inst.imm).expect("an operation with a wide constant has a rule");
-        assert!(inst.op.info().imm != ImmKind::Const, "{:?} has a rule", inst.op);
-        let packed = self.iconst(I64, u64::from(description) | u64::from(imm) << 32);
+        let packed = self.iconst(I64, callouts::packed(inst, from));
         let stub = self.address(callouts::evaluator_address());
         self.b.ins().call_indirect(self.signatures.evaluator, stub, &[state, packed]);
         let result = inst.result().expect("a pure operation makes a value");
