@@ -321,26 +321,21 @@ impl Environment {
 
     /// FPAdd.
     pub(super) fn add(&mut self, f: Format, a: u64, b: u64) -> u64 {
-        let (x, y) = (self.unpack(f, a), self.unpack(f, b));
-        if let Some(nan) = self.process_nans(f, &[(x, a), (y, b)]) {
-            return nan;
-        }
-        match (x.kind, y.kind) {
-            (Kind::Infinity, Kind::Infinity) if x.sign != y.sign => self.invalid(f),
-            (Kind::Infinity, _) => f.signed(x.sign, f.infinity()),
-            (_, Kind::Infinity) => f.signed(y.sign, f.infinity()),
-            (Kind::Zero, Kind::Zero) if x.sign == y.sign => f.signed(x.sign, 0),
-            _ => self.add_numbers(f, x, y),
-        }
+        self.sum(f, a, b, |sign| sign)
     }
 
     /// FPSub.
     pub(super) fn sub(&mut self, f: Format, a: u64, b: u64) -> u64 {
+        self.sum(f, a, b, |sign| !sign)
+    }
+
+    /// The sum of a and b, whose sign counts as `sign_of_b` says, unless one is a NaN.
+    fn sum(&mut self, f: Format, a: u64, b: u64, sign_of_b: impl Fn(bool) -> bool) -> u64 {
         let (x, mut y) = (self.unpack(f, a), self.unpack(f, b));
         if let Some(nan) = self.process_nans(f, &[(x, a), (y, b)]) {
             return nan;
         }
-        y.sign = !y.sign;
+        y.sign = sign_of_b(y.sign);
         match (x.kind, y.kind) {
             (Kind::Infinity, Kind::Infinity) if x.sign != y.sign => self.invalid(f),
             (Kind::Infinity, _) => f.signed(x.sign, f.infinity()),
