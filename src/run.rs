@@ -16,6 +16,7 @@ use crate::translate::Changes;
 use crate::{disassemble, exec, spawn, tier, translate};
 use philae_backends::compiled::CompileError;
 use philae_backends::cranelift::{Compiler, Recovery};
+use philae_backends::interp::Steps;
 use philae_backends::{Exit, FloatControl, baseline, link};
 use philae_ir::state::aarch64;
 use philae_ir::{Arch, ExitReason, Floats};
@@ -49,6 +50,14 @@ pub enum End {
     Process(i32),
     /// The whole process, by this signal.
     Signal(i32),
+}
+
+/// A block for the interpreter.
+enum Cold {
+    /// The one at this address of the thread's table.
+    Known(u64),
+    /// One that is not kept.
+    Afresh(Steps),
 }
 
 impl Thread {
@@ -174,16 +183,7 @@ impl Thread {
             self.runtime.forget(pc..pc.saturating_add(1));
             return Exit { reason: ExitReason::Interrupted, argument: 0 };
         }
-        self.counts.interpreted += 1;
-        self.through_link = false;
-        let _alone = self.check.as_deref().map(Check::alone);
-        let control = FloatControl::of(self.task.arch, &self.cpu);
-        control.set();
-        let from = self.clock.go(Place::Interpreter);
-        let exit = self.interpreter.run_steps(&entry.steps, &mut self.cpu);
-        self.clock.go(from);
-        control.reset();
-        exit
+        self.run_steps(Cold::Known(pc))
     }
 
     /// Interprets what the guest has at `pc` now, without keeping it.
@@ -192,13 +192,22 @@ impl Thread {
         translate::block(&self.runtime, &self.task.mm, pc, &mut self.workshop, Changes::Compared);
         let steps = self.workshop.steps();
         self.clock.go(from);
+        self.run_steps(Cold::Afresh(steps))
+    }
+
+    /// Interprets a block.
+    fn run_steps(&mut self, block: Cold) -> Exit {
+        let steps = match &block {
+            Cold::Known(pc) => &self.table.get(*pc).expect("it has been found").steps,
+            Cold::Afresh(steps) => steps,
+        };
         self.counts.interpreted += 1;
         self.through_link = false;
         let _alone = self.check.as_deref().map(Check::alone);
         let control = FloatControl::of(self.task.arch, &self.cpu);
         control.set();
         let from = self.clock.go(Place::Interpreter);
-        let exit = self.interpreter.run_steps(&steps, &mut self.cpu);
+        let exit = self.interpreter.run_steps(steps, &mut self.cpu);
         self.clock.go(from);
         control.reset();
         exit

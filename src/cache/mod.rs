@@ -7,8 +7,9 @@
 //!
 //! A region that is forgotten is unlinked, and every thread is asked to leave translated code at its next poll or
 //! indirect branch and to follow ([`followers`]); its bytes stay as they are. The arena has two halves. When one is
-//! full, or holds much code of which little is in use, everything is forgotten and the other half is filled, as soon as every thread has followed since that one
-//! went out of use; until then what would be compiled is interpreted. Fault tables live as long as the bytes.
+//! full, or holds much code of which little is in use, everything is forgotten and the other half is filled, as soon as
+//! every thread has followed since that one went out of use; until then what would be compiled is interpreted. Fault
+//! tables live as long as the bytes.
 //!
 //! The place of the cache's lock among the others is at the head of `spawn.rs`; nothing but the baseline compiler is
 //! called while it is held.
@@ -298,8 +299,8 @@ impl Cache {
     }
 
     /// Compiles a block, which comes from these guest bytes, read under a generation, with `compile`, and links every
-    /// exit to its code; `reference` is what it is compared with. `compile`
-    /// gets the block's own link slot and what gives those of its exits; it is called with the lock held.
+    /// exit to its code; `reference` is what it is compared with. `compile` gets the block's own link slot
+    /// and what gives those of its exits; it is called with the lock held.
     pub fn add_unit<'a>(
         &self,
         pc: u64,
