@@ -178,13 +178,14 @@ date -u -d @1000000000 '+%Y-%m-%d %H:%M:%S'
 cal 2 2024 | tr -s ' '
 
 section jobs
+# ash names the signal only if the child is still alive when it starts to wait.
 sleep 5 &
 kill $!
-wait $!
+wait $! 2>/dev/null
 echo "killed $?"
 sleep 5 &
 kill -9 $!
-wait $!
+wait $! 2>/dev/null
 echo "killed hard $?"
 (exit 7) &
 wait $!
