@@ -47,6 +47,8 @@ pub(crate) struct Outcome {
 pub(crate) fn run(command: &mut Command, input: &str, limit: Duration) -> Outcome {
     let slow = ["PHILAE_CHECK", "PHILAE_CHAOS"].iter().any(|name| std::env::var_os(name).is_some());
     let limit = if slow { limit * 20 } else { limit };
+    // SAFETY: signal() may be called between fork and exec.
+    unsafe { command.pre_exec(default_signals) };
     let mut child = command
         .process_group(0)
         .stdin(Stdio::piped())
@@ -82,6 +84,17 @@ pub(crate) fn run(command: &mut Command, input: &str, limit: Duration) -> Outcom
     }
     writer.join().expect("writer");
     Outcome { stdout: stdout.join().expect("reader"), stderr: stderr.join().expect("reader"), end }
+}
+
+/// Undoes what a shell's `&` and nohup ignore for all that they start: the programs use these signals.
+fn default_signals() -> std::io::Result<()> {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+        // SAFETY: the default disposition is valid for each.
+        if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
+            return Err(std::io::Error::last_os_error());
+        }
+    }
+    Ok(())
 }
 
 fn reader(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
