@@ -18,6 +18,7 @@ pub use overlay::Overlay;
 use crate::Exit;
 use memory::Failed;
 use philae_ir::eval::{eval_inst, eval_rmw, sign_extend};
+use philae_ir::state::aarch64;
 use philae_ir::{
     Arch, Barrier, BlockId, CpuState, Effect, ExitReason, Helper, Inst, IntCond, Op, Ordering, Pc, Region, RmwOp,
     Terminator, Ty, Value,
@@ -256,8 +257,8 @@ impl<M: Memory> Frame<'_, M> {
                 }
                 Op::AtomicRmw => self.read_modify_write(inst)?,
                 Op::AtomicCas => {
-                    let [address, expected, new] = self.operands(inst);
-                    self.memory.compare_and_swap(inst.ty, address as u64, expected, new)?
+                    let [_, expected, new] = self.operands(inst);
+                    self.memory.compare_and_swap(inst.ty, self.address(inst), expected, new)?
                 }
                 _ => eval_inst(&self.steps.insts, &self.steps.consts, inst, self.operands(inst)),
             };
@@ -314,16 +315,20 @@ impl<M: Memory> Frame<'_, M> {
     }
 
     fn read_modify_write(&mut self, inst: &Inst) -> Result<u128, Failed> {
-        let [address, operand, _] = self.operands(inst);
-        read_modify_write(self.memory, inst.ty, RmwOp::from_aux(inst.aux), address as u64, operand)
+        let (address, operand) = (self.address(inst), self.get(inst.args[1]));
+        read_modify_write(self.memory, inst.ty, RmwOp::from_aux(inst.aux), address, operand)
     }
 
-    /// Operand 0 plus the offset; atomic accesses have none.
+    /// Operand 0 plus the offset, as far as the guest looks at it; atomic accesses have no offset.
     fn address(&self, inst: &Inst) -> u64 {
         let base = self.get(inst.args[0]) as u64;
-        match inst.op {
+        let address = match inst.op {
             Op::Load | Op::LoadZext | Op::LoadSext | Op::Store => base.wrapping_add(inst.imm),
             _ => base,
+        };
+        match self.steps.arch {
+            Arch::Aarch64 => aarch64::untagged(address),
+            Arch::X86_64 => address,
         }
     }
 }

@@ -3,17 +3,25 @@
 //! A fault in translated code or in the interpreter's accesses makes execution return with a Fault exit; a fault
 //! in a copy to or from the guest makes that copy fail; everything else that is not a fault is noted for delivery
 //! and makes translated code leave. What remains is a bug of Philae's, and ends it with what is known.
+//!
+//! The host faults where an address of an aarch64 guest has a tag (Arm ARM D8.8), which the guest's processor ignores.
+//! The access is then made where the address points without it, by a copy of the instruction with another operand, and
+//! the runtime is told, so that the code to come removes tags. Interpreted accesses have none.
 
 use crate::cache::{self, EMPTY_JUMP_CACHE};
-use crate::host::Context;
+use crate::host::{self, Access, Context};
 use crate::thread::Thread;
 use philae_backends::cranelift::{self, Continuation};
 use philae_backends::interp;
+use philae_ir::Arch;
+use philae_ir::state::aarch64;
 use philae_syscalls::signal::{self, FaultContext, SigInfo};
 use std::cell::Cell;
 use std::io::Write;
 use std::sync::atomic::Ordering;
 
+/// `si_code` of an access to what is not mapped.
+pub const SEGV_MAPERR: i32 = 1;
 /// `si_code` of an access that the mapping does not allow.
 pub const SEGV_ACCERR: i32 = 2;
 
@@ -28,8 +36,20 @@ pub struct HostFault {
     pub host_pc: u64,
 }
 
+/// An access that is made at another address.
+#[derive(Clone, Copy)]
+struct Moved {
+    /// Where it belongs.
+    pc: u64,
+    /// The register that holds the other address, and what it held before.
+    register: u8,
+    held: u64,
+}
+
 thread_local! {
     // `const` and without destructors: safe to use in the handler.
+    static MOVED: Cell<Option<Moved>> = const { Cell::new(None) };
+    static MOVED_CODE: Cell<u64> = const { Cell::new(0) };
     static THREAD: Cell<*const Thread> = const { Cell::new(std::ptr::null()) };
     static FAULT: Cell<Option<HostFault>> = const { Cell::new(None) };
 }
@@ -41,6 +61,7 @@ pub fn attach_thread(thread: &Thread) {
 
 /// The calling host thread runs no guest thread any more.
 pub fn detach_thread() {
+    host::unmap_moved_code(MOVED_CODE.replace(0));
     THREAD.set(std::ptr::null());
 }
 
@@ -81,15 +102,28 @@ pub extern "C" fn handler(number: i32, info: *mut libc::siginfo_t, context: *mut
     }
 }
 
-fn fault(number: i32, info: SigInfo, context: &mut Context<'_>) {
+fn fault(number: i32, mut info: SigInfo, context: &mut Context<'_>) {
+    put_back(context);
     let pc = context.pc();
+    let mut said = context.fault();
+    if context.is_without_address()
+        && let Some(access) = tagged_access(pc)
+    {
+        let address = access.address(|register| context.register(register));
+        if make_untagged(&access, address, context) {
+            return;
+        }
+        let error = 4 | u64::from(access.is_write()) << 1;
+        said = FaultContext { address, trap: 14, error };
+        info = SigInfo::fault(libc::SIGSEGV, SEGV_MAPERR, aarch64::untagged(address));
+    }
     let access = cache::contains(pc) || interp::recovery(pc).is_some() || philae_syscalls::recovery(pc).is_some();
     let refused_write = number == libc::SIGSEGV && info.code() == SEGV_ACCERR && context.is_write();
     if access && refused_write && writes_code(info.address()) {
         return;
     }
     if cache::contains(pc) {
-        FAULT.set(Some(HostFault { info, context: context.fault(), host_pc: pc }));
+        FAULT.set(Some(HostFault { info, context: said, host_pc: pc }));
         // SAFETY: the pc is that of an access in compiled code, which stays as it was compiled.
         match unsafe { cranelift::fault_continuation(pc) } {
             Continuation::Recover(recovery) => context.set_pc(recovery),
@@ -99,13 +133,51 @@ fn fault(number: i32, info: SigInfo, context: &mut Context<'_>) {
             }
         }
     } else if let Some(recovery) = interp::recovery(pc) {
-        FAULT.set(Some(HostFault { info, context: context.fault(), host_pc: 0 }));
+        FAULT.set(Some(HostFault { info, context: said, host_pc: 0 }));
         context.set_result(info.address());
         context.set_pc(recovery);
     } else if let Some(recovery) = philae_syscalls::recovery(pc) {
         context.set_pc(recovery);
     } else {
         bug(number, info, pc);
+    }
+}
+
+/// The access of an aarch64 guest at `pc`, if there is one.
+fn tagged_access(pc: u64) -> Option<Access> {
+    let ours = cache::contains(pc) || interp::recovery(pc).is_some();
+    if !ours || current()?.task.arch != Arch::Aarch64 {
+        return None;
+    }
+    // SAFETY: an instruction that was just executed is followed by more code, in the code cache and in the interpreter.
+    Access::decode(unsafe { &*(pc as *const _) })
+}
+
+/// Goes on with the access made at `address` without its tag; false if it has none.
+fn make_untagged(access: &Access, address: u64, context: &mut Context<'_>) -> bool {
+    let (target, pc) = (aarch64::untagged(address), context.pc());
+    let Some(thread) = current() else { return false };
+    if target == address || !cache::contains(pc) {
+        return false;
+    }
+    let register = access.spare_register();
+    let held = context.register(register);
+    let Some(code) = host::put_moved_code(MOVED_CODE.get(), &access.moved(pc, held)) else { return false };
+    MOVED_CODE.set(code);
+    MOVED.set(Some(Moved { pc, register, held }));
+    context.set_register(register, target);
+    context.set_pc(code);
+    thread.runtime.note_tag();
+    thread.cpu.ctl.poll.store(1, Ordering::Release);
+    thread.cpu.ctl.jump_cache.store(EMPTY_JUMP_CACHE.address(), Ordering::Release);
+    true
+}
+
+/// If an access faults that was moved: makes it the one at its own place.
+fn put_back(context: &mut Context<'_>) {
+    if let Some(moved) = MOVED.get().filter(|_| context.pc() == MOVED_CODE.get()) {
+        context.set_register(moved.register, moved.held);
+        context.set_pc(moved.pc);
     }
 }
 

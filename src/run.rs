@@ -7,7 +7,7 @@ use crate::background::Admission;
 use crate::cache::{Added, Found, Maker, SlotPointer};
 use crate::chaos::{Chaos, Disturbance, Flip};
 use crate::check::{self, Check};
-use crate::fault::{self, HostFault, SEGV_ACCERR};
+use crate::fault::{self, HostFault, SEGV_ACCERR, SEGV_MAPERR};
 use crate::options::Tier;
 use crate::runtime::Runtime;
 use crate::thread::Thread;
@@ -30,7 +30,6 @@ const ILL_ILLOPC: i32 = 1;
 const FPE_INTDIV: i32 = 1;
 const TRAP_BRKPT: i32 = 1;
 const BUS_ADRALN: i32 = 1;
-const SEGV_MAPERR: i32 = 1;
 const SI_KERNEL: i32 = 0x80;
 
 /// Notes that the region at `pc` stays without code.
@@ -77,6 +76,7 @@ impl Thread {
     /// Takes back the request to leave translated code, and delivers what is pending.
     fn settle(&mut self) -> Option<End> {
         self.disturb();
+        self.runtime.follow_tags();
         self.synchronise();
         while std::mem::take(&mut self.restarts) || signal::pending(&self.task) {
             match signal::deliver(&mut self.task, &mut self.cpu) {
@@ -356,7 +356,7 @@ impl Thread {
             ExitReason::Jump | ExitReason::Call | ExitReason::Return | ExitReason::Interrupted => {}
             ExitReason::Syscall => return self.system_call(),
             ExitReason::StaleCode => {
-                let line = exit.argument & !63;
+                let line = aarch64::untagged(exit.argument) & !63;
                 self.runtime.forget(line..line + 64);
             }
             ExitReason::ExactFloats => self.require_floats(Floats::Exact),
@@ -368,6 +368,10 @@ impl Thread {
             }
             ExitReason::FloatModes => self.require_floats(Floats::Modes),
             ExitReason::Fault => self.memory_fault(exit.argument),
+            // Branches, too, ignore the top byte: the pc never has one (Arm ARM, AArch64.BranchAddr).
+            ExitReason::FetchFault if self.task.arch == Arch::Aarch64 && aarch64::untagged(pc) != pc => {
+                self.cpu.set_pc(aarch64::untagged(pc));
+            }
             ExitReason::FetchFault => {
                 let mapped = self.task.mm.find(exit.argument).is_some();
                 let code = if mapped { SEGV_ACCERR } else { SEGV_MAPERR };
@@ -377,7 +381,8 @@ impl Thread {
                 self.force(libc::SIGSEGV, code, exit.argument, fault);
             }
             ExitReason::Misaligned => {
-                self.force(libc::SIGBUS, BUS_ADRALN, exit.argument, FaultContext::default());
+                let address = aarch64::untagged(exit.argument);
+                self.force(libc::SIGBUS, BUS_ADRALN, address, FaultContext::default());
             }
             ExitReason::Undefined => {
                 self.report_undefined(pc);

@@ -9,11 +9,16 @@ use crate::tier;
 use crate::trace::{Log, Stats};
 use philae_backends::baseline::spill_address;
 use philae_backends::cranelift::{Compiler, Exactness};
-use philae_ir::{Arch, Floats};
+use philae_ir::{Arch, Floats, Tags};
 use std::fs::File;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+
+/// What [`Runtime`] knows of tags: none was used; one was; code takes them away.
+const NO_TAGS: u8 = 0;
+const TAG_SEEN: u8 = 1;
+const TAGS_REMOVED: u8 = 2;
 
 /// The translator's side of a guest process.
 pub struct Runtime {
@@ -39,6 +44,7 @@ pub struct Runtime {
     pub own_file: Option<File>,
     exact: AtomicBool,
     floats: AtomicU8,
+    tags: AtomicU8,
     /// The process whose memory it is in; a child of vfork runs in its parent's.
     process: AtomicU32,
 }
@@ -63,6 +69,7 @@ impl Runtime {
             own_file,
             exact: AtomicBool::new(false),
             floats: AtomicU8::new(Floats::Plain as u8),
+            tags: AtomicU8::new(NO_TAGS),
             process: AtomicU32::new(std::process::id()),
         })
     }
@@ -112,6 +119,24 @@ impl Runtime {
             self.cache.invalidate(0..u64::MAX);
         }
         before
+    }
+
+    /// How addresses are lifted: with their tags removed once the guest has used one.
+    pub fn tags(&self) -> Tags {
+        if self.tags.load(Ordering::Acquire) == TAGS_REMOVED { Tags::Removed } else { Tags::Fault }
+    }
+
+    /// The guest has accessed memory through an address with a tag. Async-signal-safe.
+    pub fn note_tag(&self) {
+        self.tags.fetch_max(TAG_SEEN, Ordering::AcqRel);
+    }
+
+    /// If that has happened since: what was lifted for addresses without tags goes.
+    pub fn follow_tags(&self) {
+        let seen = self.tags.load(Ordering::Relaxed) == TAG_SEEN;
+        if seen && self.tags.swap(TAGS_REMOVED, Ordering::AcqRel) == TAG_SEEN {
+            self.cache.invalidate(0..u64::MAX);
+        }
     }
 
     /// Guest memory changes: what was translated from this range goes.

@@ -54,7 +54,7 @@ pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, workshop: &mut Workshop, chang
     let generation = runtime.cache.generation();
     let Workshop { region, bytes, .. } = workshop;
     region.reset(pc);
-    region.floats = runtime.floats();
+    (region.floats, region.tags) = (runtime.floats(), runtime.tags());
     bytes.clear();
     let mut reader = Reader::new(mm, changes);
     let mut fetch = |at: u64, buffer: &mut [u8]| {
@@ -140,7 +140,7 @@ pub fn region(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Job {
     let mut reader = Reader::new(mm, Changes::Caught);
     let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
     let mut region = Region::new(runtime.arch, pc);
-    region.floats = runtime.floats();
+    (region.floats, region.tags) = (runtime.floats(), runtime.tags());
     let coverage = lift(runtime, mm, &mut region, Shape::Graph { limit, wanted: &wanted }, &mut fetch);
     runtime.stats.lift_nanos.add(start.elapsed().as_nanos() as u64);
     Job { pc, coverage, generation, is_cut: is_cut(&region), reference: None, region }

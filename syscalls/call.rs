@@ -8,8 +8,9 @@ use crate::errno::Errno;
 use crate::exec::ExecRequest;
 use crate::process::{NewProcess, NewThread};
 use crate::table::{self, How, Row};
+use crate::tags::{self, Tags};
 use crate::task::Task;
-use crate::{arch, host, path, seccomp, signal};
+use crate::{arch, host, path, seccomp, signal, uaccess};
 use philae_ir::CpuState;
 
 /// What a handler gives back: the value, or the error that the guest sees.
@@ -164,8 +165,11 @@ fn run(task: &mut Task, cpu: &mut CpuState, number: u64, args: [u64; 6]) -> Resu
         return Ok(outcome);
     }
     let row = table::find(task.arch, number).ok_or(Errno::ENOSYS)?;
+    let args = tags::remove(task.arch, task.tags, row, args);
+    uaccess::set_tags(task.tags);
     let mut call = Call { task, cpu, row, args };
     match row.how {
+        How::Pass if call.task.tags == Tags::Accepted => tags::pass(&call).map(Outcome::value),
         How::Pass => call.pass().map(Outcome::value),
         How::Paths(paths) => path::pass(&call, paths).map(Outcome::value),
         How::Call(handler) => handler(&mut call),

@@ -5,7 +5,7 @@
 use crate::call::{Call, Reply};
 use crate::errno::Errno;
 use crate::uaccess::{self, GuestPtr};
-use crate::{host, proc, seccomp};
+use crate::{host, proc, seccomp, tags};
 use philae_ir::Arch;
 use philae_ir::state::x86_64::{FS_BASE, GS_BASE};
 
@@ -74,6 +74,7 @@ pub(crate) fn arch_prctl(call: &mut Call<'_>, option: i32, address: u64) -> Repl
 // Options of linux/prctl.h that the C library of this build does not name.
 const PR_GET_TSC: i32 = 25;
 const PR_GET_TID_ADDRESS: i32 = 40;
+const PR_SET_TAGGED_ADDR_CTRL: i32 = 55;
 const PR_GET_TAGGED_ADDR_CTRL: i32 = 56;
 const PR_SET_IO_FLUSHER: i32 = 57;
 const PR_GET_IO_FLUSHER: i32 = 58;
@@ -141,9 +142,10 @@ pub(crate) fn prctl(call: &mut Call<'_>, option: i32, second: u64, third: u64, f
         libc::PR_GET_SECCOMP => Ok(call.task.seccomp.mode()),
         libc::PR_SET_SECCOMP => seccomp::set_by_prctl(call, second, third),
         libc::PR_SET_MM => set_mm(call, second, third, fourth, fifth),
-        // Nothing is denied, nothing is tagged, and the time stamp can be read.
+        // Nothing is denied, and the time stamp can be read.
         PR_GET_MDWE if second == 0 && rest_is_zero => Ok(0),
-        PR_GET_TAGGED_ADDR_CTRL if call.task.arch == Arch::Aarch64 && second == 0 && rest_is_zero => Ok(0),
+        PR_SET_TAGGED_ADDR_CTRL if call.task.arch == Arch::Aarch64 && rest_is_zero => tags::set(call, second),
+        PR_GET_TAGGED_ADDR_CTRL if call.task.arch == Arch::Aarch64 && second == 0 && rest_is_zero => tags::get(call),
         PR_GET_TSC if call.task.arch == Arch::X86_64 => GuestPtr::new(second).write(&libc::PR_TSC_ENABLE).map(|()| 0),
         _ if PASSED_PRCTLS.contains(&option) => call.pass(),
         _ => Err(Errno::EINVAL),

@@ -52,6 +52,7 @@ mod sigcall;
 pub mod signal;
 pub mod strace;
 pub mod table;
+mod tags;
 pub mod task;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 use crate::args::Fd;
 use crate::call::{Call, Reply};
 use crate::path;
+use crate::tags::{self, Tags};
 use crate::uaccess::{self, GuestPtr};
 use std::ffi::CString;
 
@@ -40,13 +41,14 @@ const MESSAGES: usize = 8;
 const MOST_MESSAGES: u32 = 1024;
 
 pub(crate) fn sendmsg(call: &mut Call<'_>, socket: Fd, message: GuestPtr<[u64; MESSAGE]>, flags: u32) -> Reply {
-    if call.task.fs.sysroot.is_none() {
+    if is_plain(call) {
         return call.pass();
     }
     let mut message = message.read()?;
+    let parts = tags::remove_from_message(call.task.tags, &mut message)?;
     let name = rename(call, &mut message);
     let reply = call.pass_with([socket.word(), message.as_ptr() as u64, u64::from(flags), 0, 0, 0]);
-    drop(name);
+    drop((name, parts));
     reply
 }
 
@@ -57,19 +59,27 @@ pub(crate) fn sendmmsg(
     count: u32,
     flags: u32,
 ) -> Reply {
-    if call.task.fs.sysroot.is_none() {
+    if is_plain(call) {
         return call.pass();
     }
     let mut all = messages.read_array(count.min(MOST_MESSAGES) as usize)?;
+    let tags = call.task.tags;
+    let parts: Result<Vec<_>, _> = all.iter_mut().map(|message| tags::remove_from_message(tags, message)).collect();
+    let parts = parts?;
     let names: Vec<_> = all.iter_mut().map(|message| rename(call, message)).collect();
     let args = [socket.word(), all.as_ptr() as u64, all.len() as u64, u64::from(flags), 0, 0];
     let sent = call.pass_with(args)?;
-    drop(names);
+    drop((names, parts));
     for (index, message) in all.iter().enumerate().take(sent as usize) {
         let length = messages.at(index).address + 8 * MESSAGE as u64;
         GuestPtr::new(length).write(&(message[MESSAGE] as u32))?;
     }
     Ok(sent)
+}
+
+/// Whether messages can go to the host as they are.
+fn is_plain(call: &Call<'_>) -> bool {
+    call.task.fs.sysroot.is_none() && call.task.tags == Tags::Refused
 }
 
 /// Puts the address that the host knows into a message's header; what it points to is the result.

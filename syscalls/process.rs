@@ -246,6 +246,7 @@ fn thread(call: &Call<'_>, args: &CloneArgs) -> Result<Outcome, Errno> {
         vfork_done: None,
         restart: None,
         seccomp: parent.seccomp.clone(),
+        tags: parent.tags,
     };
     let new = NewThread { task, cpu, flags: args.flags, parent_tid: args.parent_tid, child_tid: args.child_tid };
     Ok(Outcome::then(0, Then::Thread(Box::new(new))))

@@ -10,6 +10,7 @@ use crate::mm::Mm;
 use crate::path::Sysroot;
 use crate::seccomp::{Seccomp, Shared};
 use crate::signal::{Sighand, TaskSignals};
+use crate::tags::Tags;
 use philae_ir::Arch;
 use std::ffi::{CString, OsStr};
 use std::fmt;
@@ -47,6 +48,8 @@ pub struct Task {
     pub(crate) vfork_done: Option<i32>,
     pub(crate) restart: Option<SavedCall>,
     pub(crate) seccomp: Seccomp,
+    /// Whether its system calls accept tags in pointers.
+    pub(crate) tags: Tags,
 }
 
 impl Task {
@@ -76,6 +79,7 @@ impl Task {
             vfork_done: None,
             restart: None,
             seccomp: Seccomp::default(),
+            tags: Tags::default(),
         }
     }
 

@@ -5,7 +5,10 @@
 //! counter and continues where it says.
 
 use crate::errno::Errno;
+use crate::tags::Tags;
+use philae_ir::state::aarch64::untagged;
 use std::arch::global_asm;
+use std::cell::Cell;
 use std::ffi::CString;
 use std::fmt;
 use std::marker::PhantomData;
@@ -54,10 +57,27 @@ pub fn recovery(pc: u64) -> Option<u64> {
     table.iter().find(|(access, _)| *access as *const () as u64 == pc).map(|(_, fixup)| *fixup as *const () as u64)
 }
 
+thread_local! {
+    static TAGS: Cell<Tags> = const { Cell::new(Tags::Refused) };
+}
+
+/// From now on, the calling thread's accesses ignore tags in addresses, or do not.
+pub(crate) fn set_tags(tags: Tags) {
+    TAGS.set(tags);
+}
+
+/// What the kernel accesses for this address.
+fn place(address: u64) -> u64 {
+    match TAGS.get() {
+        Tags::Refused => address,
+        Tags::Accepted => untagged(address),
+    }
+}
+
 /// Copies guest memory at `address` into `to`; EFAULT if any of it cannot be read.
 pub fn read_bytes(address: u64, to: &mut [u8]) -> Result<(), Errno> {
     // SAFETY: `to` is writable for its length; a fault on the guest's side ends the copy.
-    match unsafe { philae_copy(to.as_mut_ptr() as u64, address, to.len()) } {
+    match unsafe { philae_copy(to.as_mut_ptr() as u64, place(address), to.len()) } {
         0 => Ok(()),
         _ => Err(Errno::EFAULT),
     }
@@ -66,7 +86,7 @@ pub fn read_bytes(address: u64, to: &mut [u8]) -> Result<(), Errno> {
 /// Copies `from` into guest memory at `address`; EFAULT if any of it cannot be written.
 pub fn write_bytes(address: u64, from: &[u8]) -> Result<(), Errno> {
     // SAFETY: `from` is readable for its length; the guest owns what it points the call at.
-    match unsafe { philae_copy(address, from.as_ptr() as u64, from.len()) } {
+    match unsafe { philae_copy(place(address), from.as_ptr() as u64, from.len()) } {
         0 => Ok(()),
         _ => Err(Errno::EFAULT),
     }
@@ -78,7 +98,7 @@ pub fn compare_exchange(address: u64, expected: u32, new: u32) -> Result<u32, Er
         return Err(Errno::EINVAL);
     }
     // SAFETY: a fault is caught; the word is the guest's.
-    match unsafe { philae_exchange(address, expected, new) } {
+    match unsafe { philae_exchange(place(address), expected, new) } {
         u64::MAX => Err(Errno::EFAULT),
         seen => Ok(seen as u32),
     }

@@ -76,6 +76,7 @@ pub fn child(parent: &Task, cpu: &CpuState, new: &NewProcess) -> (Task, CpuState
         vfork_done: None,
         restart: None,
         seccomp: parent.seccomp.clone(),
+        tags: parent.tags,
     };
     (task, registers)
 }

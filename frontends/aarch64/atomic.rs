@@ -33,6 +33,12 @@ fn check(l: &mut Lift<'_>, address: Value, bytes: u32) -> Value {
     address
 }
 
+/// As [`aligned`], without a tag: the monitor is one of places.
+fn monitored(w: Word, l: &mut Lift<'_>, bytes: u32) -> Value {
+    let address = aligned(w, l, bytes);
+    l.b.without_tag(address)
+}
+
 fn reserve(l: &mut Lift<'_>, address: Value, bytes: u32) {
     l.b.set(Ty::I64, EXCLUSIVE_ADDRESS, address);
     let size = l.b.c64(u64::from(bytes));
@@ -47,7 +53,7 @@ fn clear(l: &mut Lift<'_>) {
 /// LDXR, LDAXR and their B and H forms.
 pub(super) fn load_exclusive(w: Word, l: &mut Lift<'_>, ordering: Ordering) -> Lifted {
     let ty = w.access();
-    let address = aligned(w, l, ty.bytes());
+    let address = monitored(w, l, ty.bytes());
     let value = l.b.atomic_load(ty, ordering, address);
     let wide = if ty == Ty::I64 { value } else { l.b.zext(Ty::I64, value) };
     reserve(l, address, ty.bytes());
@@ -60,7 +66,7 @@ pub(super) fn load_exclusive(w: Word, l: &mut Lift<'_>, ordering: Ordering) -> L
 pub(super) fn load_exclusive_pair(w: Word, l: &mut Lift<'_>, ordering: Ordering) -> Lifted {
     require(w.rt() != w.rt2())?;
     if w.is_set(30) {
-        let address = aligned(w, l, 16);
+        let address = monitored(w, l, 16);
         let low = l.b.atomic_load(Ty::I64, ordering, address);
         let next = l.b.add_imm(Ty::I64, address, 8);
         let high = l.b.atomic_load(Ty::I64, ordering, next);
@@ -70,7 +76,7 @@ pub(super) fn load_exclusive_pair(w: Word, l: &mut Lift<'_>, ordering: Ordering)
         set_reg(l, Ty::I64, w.rt(), low);
         set_reg(l, Ty::I64, w.rt2(), high);
     } else {
-        let address = aligned(w, l, 8);
+        let address = monitored(w, l, 8);
         let both = l.b.atomic_load(Ty::I64, ordering, address);
         reserve(l, address, 8);
         l.b.set(Ty::I64, EXCLUSIVE_VALUE, both);
@@ -85,7 +91,7 @@ pub(super) fn load_exclusive_pair(w: Word, l: &mut Lift<'_>, ordering: Ordering)
 /// STXR, STLXR and their B and H forms.
 pub(super) fn store_exclusive(w: Word, l: &mut Lift<'_>) -> Lifted {
     let ty = w.access();
-    let address = aligned(w, l, ty.bytes());
+    let address = monitored(w, l, ty.bytes());
     let new = reg(l, ty, w.rt());
     store_if_reserved(w, l, ty, address, new);
     Ok(())
@@ -94,7 +100,7 @@ pub(super) fn store_exclusive(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// STXP, STLXP.
 pub(super) fn store_exclusive_pair(w: Word, l: &mut Lift<'_>) -> Lifted {
     let ty = if w.is_set(30) { Ty::I128 } else { Ty::I64 };
-    let address = aligned(w, l, ty.bytes());
+    let address = monitored(w, l, ty.bytes());
     let new = pair(l, ty, w.rt(), w.rt2());
     store_if_reserved(w, l, ty, address, new);
     Ok(())

@@ -1,5 +1,6 @@
 //! The host calls that Philae makes for itself, not for the guest, and that the standard library does not have.
 
+use super::MOVED;
 use std::ffi::{CStr, CString, OsStr, c_char};
 use std::fs::File;
 use std::io;
@@ -7,6 +8,9 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU32;
+
+/// A page of the host.
+const PAGE: usize = 4096;
 
 /// Takes over a descriptor that a parent Philae has left for this process alone.
 pub fn adopt_descriptor(fd: i32) -> File {
@@ -97,5 +101,30 @@ pub fn exit_thread() -> ! {
     loop {
         // SAFETY: the thread's guest side is gone, and nothing of its host side is used afterwards.
         unsafe { libc::syscall(libc::SYS_exit, 0) };
+    }
+}
+
+/// Puts code at `place`, or in a page of its own where that is 0; gives its place, or `None` where there is no memory.
+/// Async-signal-safe.
+pub fn put_moved_code(place: u64, code: &[u8; MOVED]) -> Option<u64> {
+    let mut page = place as *mut libc::c_void;
+    if page.is_null() {
+        let all = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+        // SAFETY: a fresh mapping at an address of the kernel's choice disturbs nothing.
+        page = unsafe { libc::mmap(page, PAGE, all, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) };
+    }
+    if page == libc::MAP_FAILED {
+        return None;
+    }
+    // SAFETY: the page is the calling thread's, which does not execute it now.
+    unsafe { page.cast::<[u8; MOVED]>().write(*code) };
+    Some(page as u64)
+}
+
+/// Gives the page back, if there is one.
+pub fn unmap_moved_code(place: u64) {
+    if place != 0 {
+        // SAFETY: the page is the calling thread's, which does not execute it any more.
+        unsafe { libc::munmap(place as *mut libc::c_void, PAGE) };
     }
 }

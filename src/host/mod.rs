@@ -1,8 +1,13 @@
 //! Where Philae meets its host: what depends on the machine, one file each, and the calls made for ourselves.
 
+#[cfg(target_arch = "x86_64")]
+#[path = "access_x86_64.rs"]
+mod access;
 mod calls;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
+#[cfg(target_arch = "x86_64")]
+pub use access::{Access, MOVED};
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::{ARCH, Context};
 

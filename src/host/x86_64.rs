@@ -6,6 +6,26 @@ use philae_syscalls::signal::FaultContext;
 /// This machine.
 pub const ARCH: Arch = Arch::X86_64;
 
+/// The general registers, in the order of their numbers in instructions.
+const REGISTERS: [libc::c_int; 16] = [
+    libc::REG_RAX,
+    libc::REG_RCX,
+    libc::REG_RDX,
+    libc::REG_RBX,
+    libc::REG_RSP,
+    libc::REG_RBP,
+    libc::REG_RSI,
+    libc::REG_RDI,
+    libc::REG_R8,
+    libc::REG_R9,
+    libc::REG_R10,
+    libc::REG_R11,
+    libc::REG_R12,
+    libc::REG_R13,
+    libc::REG_R14,
+    libc::REG_R15,
+];
+
 /// The registers that a host signal interrupted.
 pub struct Context<'a>(&'a mut libc::ucontext_t);
 
@@ -37,6 +57,22 @@ impl Context<'_> {
     /// Sets the register that carries a function's result.
     pub fn set_result(&mut self, value: u64) {
         self.0.uc_mcontext.gregs[libc::REG_RAX as usize] = value as i64;
+    }
+
+    /// A general register, by its number in instructions.
+    pub fn register(&self, number: u8) -> u64 {
+        self.0.uc_mcontext.gregs[REGISTERS[usize::from(number & 15)] as usize] as u64
+    }
+
+    /// Sets a general register.
+    pub fn set_register(&mut self, number: u8, value: u64) {
+        self.0.uc_mcontext.gregs[REGISTERS[usize::from(number & 15)] as usize] = value as i64;
+    }
+
+    /// Whether the fault is one that comes without an address, as that of an address that no page can have (SDM
+    /// volume 3, 6.15: #GP).
+    pub fn is_without_address(&self) -> bool {
+        self.fault().trap == 13
     }
 
     /// Whether the fault is a write (SDM volume 3, 4.7: W/R of the error code).

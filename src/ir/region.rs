@@ -268,6 +268,17 @@ pub enum Floats {
     Exact,
 }
 
+/// What lifted code does about the top byte of an address, which AArch64 ignores (Arm ARM D8.8, under Linux always on).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[repr(u8)]
+pub enum Tags {
+    /// Nothing: an access with one faults, and the runtime sees to it.
+    #[default]
+    Fault,
+    /// It takes the byte away before each access.
+    Removed,
+}
+
 /// Guest code as data: one entry, many blocks, typed exits.
 #[derive(Clone, Debug)]
 pub struct Region {
@@ -277,6 +288,8 @@ pub struct Region {
     pub pc: u64,
     /// How floating point is lifted.
     pub floats: Floats,
+    /// How addresses are lifted.
+    pub tags: Tags,
     /// The arena of instructions; a [`Value`] is an index.
     pub insts: Vec<Inst>,
     /// The blocks; 0 is the entry.
@@ -293,7 +306,17 @@ impl Region {
     /// An empty region without blocks.
     pub fn new(arch: Arch, pc: u64) -> Region {
         let (insts, blocks, spare) = (Vec::new(), Vec::new(), Vec::new());
-        Region { arch, pc, floats: Floats::Plain, insts, blocks, consts: Vec::new(), helpers: Vec::new(), spare }
+        Region {
+            arch,
+            pc,
+            floats: Floats::Plain,
+            tags: Tags::Fault,
+            insts,
+            blocks,
+            consts: Vec::new(),
+            helpers: Vec::new(),
+            spare,
+        }
     }
 
     /// Makes it an empty region for another address, in the memory that it has.
@@ -482,6 +505,7 @@ impl<'a> Builder<'a> {
 
     /// Reads a `ty` at `address` + `offset`.
     pub fn load(&mut self, ty: Ty, address: Value, offset: i64) -> Value {
+        let address = self.untagged(address);
         self.emit_with(Op::Load, ty, &[address], 0, offset as u64)
     }
 
@@ -490,6 +514,7 @@ impl<'a> Builder<'a> {
         if ty == memory {
             return self.load(ty, address, offset);
         }
+        let address = self.untagged(address);
         self.emit_with(Op::LoadZext, ty, &[address], memory as u8, offset as u64)
     }
 
@@ -498,32 +523,53 @@ impl<'a> Builder<'a> {
         if ty == memory {
             return self.load(ty, address, offset);
         }
+        let address = self.untagged(address);
         self.emit_with(Op::LoadSext, ty, &[address], memory as u8, offset as u64)
     }
 
     /// Writes a `ty` at `address` + `offset`.
     pub fn store(&mut self, ty: Ty, address: Value, offset: i64, value: Value) {
+        let address = self.untagged(address);
         self.emit_with(Op::Store, ty, &[address, value], 0, offset as u64);
     }
 
     /// Reads an aligned integer in one step.
     pub fn atomic_load(&mut self, ty: Ty, ordering: Ordering, address: Value) -> Value {
+        let address = self.untagged(address);
         self.emit_with(Op::AtomicLoad, ty, &[address], ordering as u8, 0)
     }
 
     /// Writes an aligned integer in one step.
     pub fn atomic_store(&mut self, ty: Ty, ordering: Ordering, address: Value, value: Value) {
+        let address = self.untagged(address);
         self.emit_with(Op::AtomicStore, ty, &[address, value], ordering as u8, 0);
     }
 
     /// Replaces an integer in memory by `op`(old, `value`); makes the old one.
     pub fn atomic_rmw(&mut self, ty: Ty, op: RmwOp, address: Value, value: Value) -> Value {
+        let address = self.untagged(address);
         self.emit_with(Op::AtomicRmw, ty, &[address, value], op as u8, 0)
     }
 
     /// Replaces an integer in memory by `new` if it equals `expected`; makes the old one.
     pub fn atomic_cas(&mut self, ty: Ty, address: Value, expected: Value, new: Value) -> Value {
+        let address = self.untagged(address);
         self.emit(Op::AtomicCas, ty, &[address, expected, new])
+    }
+
+    /// What an access to `address` goes to.
+    fn untagged(&mut self, address: Value) -> Value {
+        match self.region.tags {
+            Tags::Fault => address,
+            Tags::Removed => self.without_tag(address),
+        }
+    }
+
+    /// [`crate::state::aarch64::untagged`].
+    pub fn without_tag(&mut self, address: Value) -> Value {
+        let up = self.shl_imm(Ty::I64, address, 8);
+        let extended = self.ashr_imm(Ty::I64, up, 8);
+        self.and(Ty::I64, address, extended)
     }
 
     /// Orders memory accesses.

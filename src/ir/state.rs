@@ -150,6 +150,12 @@ pub mod aarch64 {
     pub const EXCLUSIVE_VALUE: Slot = Slot(40);
     /// SIMD and floating-point registers V0 to V31.
     pub const V: [Slot; 32] = slots(48, 2);
+
+    /// The address without the byte that accesses ignore; what lies in the kernel's half keeps it, as Linux says in
+    /// si_addr (`untagged_addr` of arch/arm64/include/asm/uaccess.h).
+    pub const fn untagged(address: u64) -> u64 {
+        address & ((address << 8) as i64 >> 8) as u64
+    }
 }
 
 /// Slots of the x86-64 guest.
