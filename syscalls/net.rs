@@ -73,7 +73,7 @@ pub(crate) fn sendmmsg(
 }
 
 /// Puts the address that the host knows into a message's header; what it points to is the result.
-fn rename(call: &Call<'_>, message: &mut [u64]) -> Option<Vec<u8>> {
+pub(crate) fn rename(call: &Call<'_>, message: &mut [u64]) -> Option<Vec<u8>> {
     let host = unix_address(call, message[0], (message[1] & 0xffff_ffff) as usize)?;
     message[0] = host.as_ptr() as u64;
     message[1] = host.len() as u64;
@@ -91,7 +91,7 @@ fn with_address(call: &Call<'_>, index: usize, address: u64, length: u32) -> Rep
 
 /// The host's address for an AF_UNIX path that lies in the sysroot. One that would be too long there is left to
 /// the host as it is.
-fn unix_address(call: &Call<'_>, address: u64, length: usize) -> Option<Vec<u8>> {
+pub(crate) fn unix_address(call: &Call<'_>, address: u64, length: usize) -> Option<Vec<u8>> {
     call.task.fs.sysroot.as_ref()?;
     if length <= FAMILY || length > LONGEST {
         return None;

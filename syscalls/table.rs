@@ -17,7 +17,7 @@ use crate::args::Handler;
 use crate::call::{Call, Outcome};
 use crate::errno::Errno;
 use crate::path::{Follow, PathArg};
-use crate::{exec, fs, futex, info, ipc, limits, memory, net, poll, proc, process, seccomp, sigcall};
+use crate::{exec, fs, futex, info, io_uring, ipc, limits, memory, net, poll, proc, process, seccomp, sigcall};
 use philae_ir::Arch;
 use std::fmt;
 
@@ -507,9 +507,9 @@ const ROWS: &[Row] = rows! {
     "uretprobe"                335    - ""       refuse (ENOSYS) "the kernel's own trampoline";
     "uprobe"                   336    - ""       refuse (ENOSYS) "the kernel's own trampoline";
     "pidfd_send_signal"        424  424 "ddxx"   pass "";
-    "io_uring_setup"           425  425 "ux"     refuse (ENOSYS) "submissions would bypass every conversion";
-    "io_uring_enter"           426  426 "duuxxu" refuse (ENOSYS) "as io_uring_setup";
-    "io_uring_register"        427  427 "duxu"   refuse (ENOSYS) "as io_uring_setup";
+    "io_uring_setup"           425  425 "ux"     convert io_uring::io_uring_setup "IORING_SETUP_SQPOLL is EPERM";
+    "io_uring_enter"           426  426 "duuxxu" convert io_uring::io_uring_enter "paths, flags, addresses and epoll events of entries";
+    "io_uring_register"        427  427 "duxu"   convert io_uring::io_uring_register "rings cannot be resized";
     "open_tree"                428  428 "dpx"    paths [1 Unless(2, 0x100)] "";
     "move_mount"               429  429 "dpdpx"  paths [1 If(4, 1), 3 If(4, 0x10)] "";
     "fsopen"                   430  430 "sx"     pass "";
