@@ -24,6 +24,7 @@ mod runtime;
 mod spawn;
 mod start;
 mod thread;
+mod tidings;
 mod tier;
 mod trace;
 mod translate;

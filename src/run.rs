@@ -221,8 +221,18 @@ impl Thread {
         found
     }
 
+    /// Translates what children had to, as far as it is not known here: the next child will have it.
+    pub fn translate_for_children(&mut self) {
+        for pc in self.runtime.tidings.collect() {
+            if self.runtime.cache.find(pc).is_none() {
+                self.translate(pc, Changes::Compared);
+            }
+        }
+    }
+
     fn translated(&mut self, pc: u64, changes: Changes) -> Option<Found> {
         let Thread { runtime, task, workshop, .. } = self;
+        runtime.tidings.tell(pc);
         loop {
             let block = translate::block(runtime, &task.mm, pc, workshop, changes);
             if block.is_cut {

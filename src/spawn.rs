@@ -81,6 +81,7 @@ pub fn process(thread: &mut Thread, new: &NewProcess) {
     if new.runs_beside() {
         return companion(thread, new);
     }
+    thread.translate_for_children();
     let runtime = thread.runtime.clone();
     if !new.is_plain() {
         runtime.background.stop();
@@ -95,6 +96,7 @@ pub fn process(thread: &mut Thread, new: &NewProcess) {
     if process::fork(&mut thread.task, &mut thread.cpu, new, hold) == Forked::Child {
         runtime.cache.keep_thread(&thread.cpu.ctl);
         runtime.change_process();
+        runtime.tidings.become_child();
         thread.counts = Counts::default();
         thread.clock = Clock::new(runtime.options.stats.then(Instant::now));
         if let Some(check) = &check {

@@ -13,6 +13,8 @@ use crate::uaccess::{self, GuestPtr};
 use std::ffi::CString;
 
 const O_CREAT: u64 = libc::O_CREAT as u64;
+/// RESOLVE_BENEATH and RESOLVE_IN_ROOT of openat2(2): the path is the directory's business, not the sysroot's.
+pub(crate) const RESOLVE_INSIDE: u64 = 0x08 | 0x10;
 
 pub(crate) fn open(call: &mut Call<'_>, name: u64, flags: u32, mode: u32) -> Reply {
     openat(call, Fd::CWD, name, flags, mode)
@@ -32,7 +34,8 @@ pub(crate) fn openat(call: &mut Call<'_>, dir: Fd, name: u64, flags: u32, mode: 
     call.host(libc::SYS_openat, [dir.word(), host.word(), flags, u64::from(mode), 0, 0])
 }
 
-fn follows(flags: u64) -> bool {
+/// Whether an open with these flags of the host follows a symlink that is the last component.
+pub(crate) fn follows(flags: u64) -> bool {
     let exclusive = flags & O_CREAT != 0 && flags & libc::O_EXCL as u64 != 0;
     flags & libc::O_NOFOLLOW as u64 == 0 && !exclusive
 }
@@ -44,8 +47,6 @@ fn open_own(call: &Call<'_>, dir: Fd, name: u64, flags: u64) -> Option<Reply> {
 }
 
 pub(crate) fn openat2(call: &mut Call<'_>, dir: Fd, name: u64, how: GuestPtr<[u64; 3]>, size: u64) -> Reply {
-    // RESOLVE_BENEATH and RESOLVE_IN_ROOT: the path is the directory's business, not the sysroot's.
-    const RESOLVE_INSIDE: u64 = 0x08 | 0x10;
     if size < 24 {
         return Err(Errno::EINVAL);
     }
@@ -143,20 +144,26 @@ pub(crate) fn fcntl(call: &mut Call<'_>, fd: Fd, command: i32, arg: u64) -> Repl
             let flags = arch::open_flags_to_host(arch, arg);
             call.pass_with([fd.word(), command as u64, flags, 0, 0, 0])
         }
+        libc::F_DUPFD | libc::F_DUPFD_CLOEXEC => duplicate(call, fd),
         _ => call.pass(),
     }
 }
 
 pub(crate) fn close(call: &mut Call<'_>, fd: Fd) -> Reply {
     call.guest_fd(fd)?;
+    call.task.files.closed(i64::from(fd.0)..i64::from(fd.0) + 1);
     call.pass()
 }
 
 /// Closes everything from `first` to `last` around Philae's own.
 pub(crate) fn close_range(call: &mut Call<'_>, first: u32, last: u32, flags: u32) -> Reply {
     const CLOSE_RANGE_UNSHARE: u32 = 2;
+    const CLOSE_RANGE_CLOEXEC: u32 = 4;
     if first > last {
         return Err(Errno::EINVAL);
+    }
+    if flags & CLOSE_RANGE_CLOEXEC == 0 {
+        call.task.files.closed(i64::from(first)..i64::from(last) + 1);
     }
     let mut start = first;
     let mut flags = flags;
@@ -178,13 +185,20 @@ pub(crate) fn close_range(call: &mut Call<'_>, first: u32, last: u32, flags: u32
 
 pub(crate) fn dup(call: &mut Call<'_>, fd: Fd) -> Reply {
     call.guest_fd(fd)?;
-    call.pass()
+    duplicate(call, fd)
 }
 
 pub(crate) fn dup2(call: &mut Call<'_>, old: Fd, new: Fd) -> Reply {
     call.guest_fd(old)?;
     call.guest_fd(new)?;
-    call.pass()
+    duplicate(call, old)
+}
+
+/// Makes the call, whose value is a duplicate of a descriptor.
+fn duplicate(call: &Call<'_>, old: Fd) -> Reply {
+    let new = call.pass()?;
+    call.task.files.duplicated(old.0, new as i32);
+    Ok(new)
 }
 
 pub(crate) fn dup3(call: &mut Call<'_>, old: Fd, new: Fd, _flags: u32) -> Reply {

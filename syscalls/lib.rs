@@ -38,6 +38,7 @@ mod fs;
 mod futex;
 pub mod host;
 mod info;
+mod io_uring;
 mod ipc;
 pub mod limits;
 mod memory;

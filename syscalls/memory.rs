@@ -27,7 +27,9 @@ pub(crate) fn mmap(
         call.prepare(libc::SYS_fcntl, [fd.word(), libc::F_GETFD as u64, 0, 0, 0, 0])?;
     }
     limits::check_room(call, length, kind(prot, flags))?;
-    call.task.mm.map(address, length, prot, flags, fd.0, offset)
+    let at = call.task.mm.map(address, length, prot, flags, fd.0, offset)?;
+    call.task.files.mapped(fd.0, offset, at);
+    Ok(at)
 }
 
 /// What a mapping counts as.

@@ -72,6 +72,8 @@ struct Space {
     vmas: VmaMap,
     /// Philae's own memory, ascending.
     own: Vec<Range<u64>>,
+    /// Guest mappings inside it, which the host kernel insists on placing itself.
+    lent: Vec<Range<u64>>,
     /// Where the search for free addresses starts, downward.
     top: u64,
     brk: Brk,
@@ -102,6 +104,7 @@ impl Mm {
             forget,
             vmas: VmaMap::default(),
             own,
+            lent: Vec::new(),
             top,
             brk: Brk::default(),
             watched: BTreeMap::new(),
@@ -136,7 +139,10 @@ impl Mm {
             range.start
         } else {
             let below_2g = self.arch == Arch::X86_64 && flags & MAP_32BIT != 0;
-            space.place(address, length, below_2g, |at| request.perform(at, MAP_FIXED_NOREPLACE))?
+            match space.place(address, length, below_2g, |at| request.perform(at, MAP_FIXED_NOREPLACE)) {
+                Err(Errno::EINVAL) if is_io_uring(fd) => space.borrow_room(&request)?,
+                placed => placed?,
+            }
         };
         space.vmas.insert(Vma {
             range: address..address + length,
@@ -172,6 +178,7 @@ impl Mm {
             munmap(&piece)?;
         }
         space.vmas.remove(&range);
+        space.take_back(&range);
         Ok(())
     }
 
@@ -468,6 +475,28 @@ impl Mm {
         self.lock().unwatch(address & !(PAGE - 1))
     }
 
+    /// Gives up watching the pages of a range, which the kernel is going to write for the guest.
+    pub(crate) fn unwatch_range(&self, range: &Range<u64>) {
+        let mut space = self.lock();
+        if !space.watched.is_empty() && !range.is_empty() {
+            let pages: Vec<u64> =
+                space.watched.range(range.start & !(PAGE - 1)..range.end).map(|(page, _)| *page).collect();
+            for page in pages {
+                space.unwatch(page);
+            }
+        }
+    }
+
+    /// Forgets the code in a range that the kernel is going to discard for the guest; false if any of it is Philae's.
+    pub(crate) fn forget_discarded(&self, range: &Range<u64>) -> bool {
+        let mut space = self.lock();
+        let is_guests = !space.touches_own(range);
+        if is_guests {
+            space.forget_code(range);
+        }
+        is_guests
+    }
+
     /// Gives up watching all pages, for a system call that the host refused, perhaps for one of them; false if there
     /// is none.
     pub fn unwatch_all_code(&self) -> bool {
@@ -569,7 +598,22 @@ impl Request {
 
 impl Space {
     fn touches_own(&self, range: &Range<u64>) -> bool {
-        self.own.iter().any(|own| own.start < range.end && range.start < own.end)
+        let is_lent = || self.lent.iter().any(|lent| lent.start <= range.start && range.end <= lent.end);
+        self.own.iter().any(|own| own.start < range.end && range.start < own.end) && !is_lent()
+    }
+
+    /// Makes a mapping where the host kernel wants it, which is in the room that it has for Philae's own.
+    fn borrow_room(&mut self, request: &Request) -> Result<u64, Errno> {
+        let address = request.perform(0, 0)?;
+        self.lent.push(address..address + request.length);
+        Ok(address)
+    }
+
+    /// What was lent of a range is not the guest's any more.
+    fn take_back(&mut self, range: &Range<u64>) {
+        let lent = std::mem::take(&mut self.lent);
+        let outside = |lent: Range<u64>| [lent.start..lent.end.min(range.start), lent.start.max(range.end)..lent.end];
+        self.lent = lent.into_iter().flat_map(outside).filter(|rest| !rest.is_empty()).collect();
     }
 
     /// EPERM if any of the range is sealed.
@@ -660,7 +704,7 @@ impl Space {
         }
     }
 
-    /// `range` without Philae's own memory.
+    /// `range` without Philae's own memory, as far as that is not lent.
     fn without_own(&self, range: &Range<u64>) -> Vec<Range<u64>> {
         let mut pieces = Vec::new();
         let mut start = range.start;
@@ -673,6 +717,8 @@ impl Space {
         if start < range.end {
             pieces.push(start..range.end);
         }
+        let lent = self.lent.iter().map(|lent| lent.start.max(range.start)..lent.end.min(range.end));
+        pieces.extend(lent.filter(|piece| !piece.is_empty()));
         pieces
     }
 
@@ -708,6 +754,9 @@ impl Space {
         let source = self.vmas.find(old.start).cloned();
         let parts = if keep || old.is_empty() { self.vmas.parts(old) } else { self.vmas.remove(old) };
         self.vmas.remove(&new);
+        if !keep {
+            self.take_back(old);
+        }
         let Some(source) = source else { return };
         let offset = if source.backing.is_some() { source.offset + (old.start - source.range.start) } else { 0 };
         let template = parts.first().cloned().unwrap_or(Vma { offset, ..source });
@@ -749,6 +798,11 @@ fn aligned_range(address: u64, length: u64, too_long: Errno) -> Result<Range<u64
 fn munmap(range: &Range<u64>) -> Result<(), Errno> {
     // SAFETY: the caller has taken out what is ours.
     unsafe { host::raw(libc::SYS_munmap, [range.start, range.end - range.start, 0, 0, 0, 0]) }.map(|_| ())
+}
+
+/// Whether the kernel takes no address for mappings of `fd`.
+fn is_io_uring(fd: i32) -> bool {
+    fd >= 0 && backing_of(fd).is_some_and(|backing| backing.path == "anon_inode:[io_uring]")
 }
 
 /// The file behind `fd`, as `/proc/self/maps` would name it.

@@ -28,16 +28,14 @@ const ENABLE: u64 = 1;
 /// UIO_MAXIOV: the most elements of a vector.
 const MOST_PARTS: u64 = 1024;
 
-/// Words of `struct msghdr` and of `struct mmsghdr`, and the places in both of what has to do with pointers.
-const MESSAGE: usize = 7;
-const MESSAGES: usize = 8;
-const NAME: usize = 0;
-const VECTOR: usize = 2;
+/// Places of what has to do with pointers in `struct msghdr` and `struct mmsghdr`.
+pub(crate) const NAME: usize = 0;
+pub(crate) const VECTOR: usize = 2;
 const COUNT: usize = 3;
-const CONTROL: usize = 4;
+pub(crate) const CONTROL: usize = 4;
 
 /// An element of a vector: address and length.
-type Part = [u64; 2];
+pub(crate) type Part = [u64; 2];
 
 /// `prctl(PR_SET_TAGGED_ADDR_CTRL)` without memory tagging.
 pub(crate) fn set(call: &mut Call<'_>, control: u64) -> Reply {
@@ -107,12 +105,9 @@ fn names_place(name: &str, index: usize) -> bool {
 
 /// Passes a call of a thread that may use tags where the host follows pointers in memory.
 pub(crate) fn pass(call: &Call<'_>) -> Reply {
-    let [_, second, third, ..] = call.args;
     match call.row.name {
         "readv" | "writev" | "preadv" | "pwritev" | "preadv2" | "pwritev2" | "vmsplice" => with_vectors(call, &[1]),
         "process_vm_readv" | "process_vm_writev" => with_vectors(call, &[1, 3]),
-        "recvmsg" => receive::<MESSAGE>(call, GuestPtr::new(second), 1),
-        "recvmmsg" => receive::<MESSAGES>(call, GuestPtr::new(second), third.min(MOST_PARTS)),
         _ => call.pass(),
     }
 }
@@ -130,27 +125,6 @@ fn with_vectors(call: &Call<'_>, places: &[usize]) -> Reply {
     let reply = call.pass_with(args);
     drop(vectors);
     reply
-}
-
-/// Passes a call that receives into messages, whose headers are written back with the guest's pointers.
-fn receive<const WORDS: usize>(call: &Call<'_>, headers: GuestPtr<[u64; WORDS]>, count: u64) -> Reply {
-    let before = headers.read_array(count as usize)?;
-    let mut messages = before.clone();
-    let mut vectors = Vec::new();
-    for message in &mut messages {
-        vectors.push(remove_from_message(call.task.tags, message)?);
-    }
-    let mut args = call.args;
-    args[1] = messages.as_mut_ptr() as u64;
-    let reply = call.pass_with(args)?;
-    drop(vectors);
-    for (index, (message, before)) in messages.iter_mut().zip(&before).enumerate() {
-        for pointer in [NAME, VECTOR, CONTROL] {
-            message[pointer] = before[pointer];
-        }
-        headers.at(index).write(message)?;
-    }
-    Ok(reply)
 }
 
 /// The vector at `address` without tags; `None` if it is too long, which the host is to say.

@@ -5,6 +5,7 @@
 use crate::args::Fd;
 use crate::call::SavedCall;
 use crate::host;
+use crate::io_uring::Rings;
 use crate::limits::Limits;
 use crate::mm::Mm;
 use crate::path::Sysroot;
@@ -17,8 +18,8 @@ use std::fmt;
 use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A guest thread.
 #[derive(Debug)]
@@ -113,6 +114,10 @@ pub(crate) enum Memory {
 #[derive(Debug, Default)]
 pub struct Files {
     own: Mutex<Vec<i32>>,
+    /// Those that are the guest's io_urings.
+    rings: Mutex<Rings>,
+    /// Whether there has been any.
+    has_rings: AtomicBool,
 }
 
 impl Files {
@@ -123,7 +128,9 @@ impl Files {
 
     /// A table of its own for a child.
     pub(crate) fn copy(&self) -> Arc<Files> {
-        Arc::new(Files { own: Mutex::new(self.own()) })
+        let has_rings = self.has_rings.load(Ordering::Acquire);
+        let rings = if has_rings { self.rings().clone() } else { Rings::default() };
+        Arc::new(Files { own: Mutex::new(self.own()), rings: Mutex::new(rings), has_rings: AtomicBool::new(has_rings) })
     }
 
     /// Makes `fd` Philae's own: the guest cannot close or replace it.
@@ -140,7 +147,35 @@ impl Files {
 
     /// Holds the table still, for the length of a fork.
     pub(crate) fn freeze(&self) -> impl Sized + '_ {
-        self.own.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        let own = self.own.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let rings = self.rings.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        (own, rings)
+    }
+
+    /// The io_urings among them, of which there may be some from now on.
+    pub(crate) fn rings(&self) -> MutexGuard<'_, Rings> {
+        self.has_rings.store(true, Ordering::Release);
+        self.rings.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The io_urings among them, if there are any.
+    fn known_rings(&self) -> Option<MutexGuard<'_, Rings>> {
+        self.has_rings.load(Ordering::Acquire).then(|| self.rings())
+    }
+
+    /// The guest closes a range of them.
+    pub(crate) fn closed(&self, fds: Range<i64>) {
+        self.known_rings().into_iter().for_each(|mut rings| rings.close(fds.clone()));
+    }
+
+    /// The guest has made `new` a duplicate of `old`.
+    pub(crate) fn duplicated(&self, old: i32, new: i32) {
+        self.known_rings().into_iter().for_each(|mut rings| rings.duplicate(old, new));
+    }
+
+    /// The guest has mapped what is at this offset of a descriptor.
+    pub(crate) fn mapped(&self, fd: i32, offset: u64, address: u64) {
+        self.known_rings().into_iter().for_each(|mut rings| rings.mapped(fd, offset, address));
     }
 
     /// Is `fd` Philae's own?

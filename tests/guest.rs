@@ -53,6 +53,7 @@ const PROGRAMS: &[Program] = &[
     Program { name: "memory", variants: &["static", "pie"], arguments: PLAIN },
     Program { name: "times", variants: STATIC, arguments: PLAIN },
     Program { name: "sockets", variants: STATIC, arguments: PLAIN },
+    Program { name: "uring", variants: STATIC, arguments: PLAIN },
     Program { name: "startup", variants: &["static", "pie", "dynamic", "nopie"], arguments: STARTUP_ARGUMENTS },
     Program { name: "jit", variants: STATIC, arguments: PLAIN },
     Program { name: "illegal", variants: STATIC, arguments: PLAIN },

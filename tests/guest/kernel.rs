@@ -33,7 +33,7 @@ fn the_host_sees_the_guests_command() {
     }
 }
 
-/// A socket's path is looked for under the sysroot, whatever call names it.
+/// A socket's path is looked for under the sysroot, whatever call names it, and is without it, whatever call tells it.
 #[test]
 fn sockets_lie_in_the_sysroot() {
     for guest in GUESTS {
@@ -44,13 +44,24 @@ fn sockets_lie_in_the_sysroot() {
         };
         let socket = UnixDatagram::bind(place.path("socket")).expect("a socket");
         socket.set_read_timeout(Some(LIMIT)).expect("a limit");
+        let host = std::thread::spawn(move || {
+            let mut from = None;
+            for text in ["to", "by message", "by message", "by message", "connected"] {
+                let mut bytes = [0; 100];
+                let (size, sender) = socket.recv_from(&mut bytes).expect("a message");
+                assert_eq!(String::from_utf8_lossy(&bytes[..size]), text, "{guest}");
+                from = Some(sender);
+            }
+            for _ in 0..3 {
+                socket.send_to_addr(b"answer", &from.clone().expect("a sender")).expect("an answer is sent");
+            }
+        });
         let outcome = run(philae(["-L"]).arg(&place.0).arg(&path).arg("/socket"), "", LIMIT);
-        let wanted = "sendto 2\nsendmsg 10\nsendmmsg 2 10 10\nconnect 0 write 9\n";
-        assert_eq!((outcome.stdout.as_str(), outcome.end.as_str()), (wanted, "exit 0"), "{guest}: {}", outcome.stderr);
-        for text in ["to", "by message", "by message", "by message", "connected"] {
-            let mut bytes = [0; 100];
-            let size = socket.recv(&mut bytes).expect("a message");
-            assert_eq!(String::from_utf8_lossy(&bytes[..size]), text, "{guest}");
-        }
+        host.join().expect("all messages came");
+        let sent = "sendto 2\nsendmsg 10\nsendmmsg 2 10 10\nconnect 0 write 9\n";
+        let told = "getpeername 0 /socket 10\nrecvfrom 6 answer from /socket 10\ncut short 0 /so 10\n\
+                    recvmsg 6 answer from /socket 10 1\nrecvmmsg 1 6 from /socket 10\n";
+        let wanted = format!("{sent}{told}");
+        assert_eq!((outcome.stdout, outcome.end.as_str()), (wanted, "exit 0"), "{guest}: {}", outcome.stderr);
     }
 }
