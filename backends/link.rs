@@ -64,7 +64,7 @@ pub struct LinkSite {
 
 /// Bits of an index into a jump cache. Large programs jump to ten thousands of places, and each that is not found costs a
 /// hundred nanoseconds; small ones touch no more of the table than they use.
-const JUMP_CACHE_BITS: u32 = 14;
+const JUMP_CACHE_BITS: u32 = 16;
 /// Entries of a jump cache.
 pub const JUMP_CACHE_ENTRIES: usize = 1 << JUMP_CACHE_BITS;
 

@@ -165,7 +165,8 @@ impl Lower<'_, '_> {
     fn repair_nan(&mut self, inst: &Inst, result: Clif) -> Clif {
         let ty = self.type_of(result);
         let unordered = self.b.ins().fcmp(FloatCC::Unordered, result, result);
-        let is_nan = if ty.is_vector() { self.b.ins().vany_true(unordered) } else { unordered };
+        // The lanes' signs into a register and a test of it are an operation less than PTEST.
+        let is_nan = if ty.is_vector() { self.b.ins().vhigh_bits(I32, unordered) } else { unordered };
         let left = self.left_to(inst);
         let mut kept: Vec<Value> = left.iter().copied().filter(|value| self.uses[value.index()] > 1).collect();
         kept.dedup();

@@ -217,8 +217,8 @@ impl<'a, 'b> Lower<'a, 'b> {
     /// Exits are out of the way of the blocks that run more often: of loops, and of what goes on as usual.
     fn is_cold(&self, id: BlockId) -> bool {
         let Terminator::Exit { reason, .. } = self.region.block(id).end else { return false };
-        let usual = reason.is_jump() || reason == ExitReason::Syscall;
-        id != BlockId::ENTRY && (self.plan.has_loops || !usual)
+        let usual = reason.is_jump() || reason == ExitReason::Syscall || reason == ExitReason::Interrupted;
+        id != BlockId::ENTRY && reason != ExitReason::Interrupted && (self.plan.has_loops || !usual)
     }
 
     fn forget_block(&mut self) {

@@ -3,7 +3,7 @@
 
 use super::clif_type;
 use super::lower::Lower;
-use cranelift_codegen::ir::types::{I8, I8X16, I16, I32, I64, I128};
+use cranelift_codegen::ir::types::{F32, F64, I8, I8X16, I16, I32, I64, I128};
 use cranelift_codegen::ir::{AtomicRmwOp, InstBuilder, MemFlagsData, Type, Value as Clif};
 use philae_ir::{Barrier, Inst, Op, Ordering, RmwOp, Ty};
 
@@ -30,7 +30,7 @@ impl Lower<'_, '_> {
     /// The result of an operation whose access made `value`.
     pub(super) fn loaded(&mut self, inst: &Inst, value: Clif) -> Clif {
         let (from, ty) = (self.type_of(value), clif_type(inst.ty));
-        if from == ty {
+        if from == ty || from.is_float() {
             return value;
         }
         if inst.op == Op::LoadSext {
@@ -60,10 +60,25 @@ impl Lower<'_, '_> {
         let (address, offset) = self.location(inst);
         let ty = clif_type(inst.ty);
         match ty {
+            // Into a vector register at once: with the copying it is one instruction.
+            _ if self.is_splat_next(inst) => {
+                let ty = if ty == I32 { F32 } else { F64 };
+                self.b.ins().load(ty, flags, address, offset)
+            }
             // Loading 32 bits clears those above: whoever needs 64 has them.
             I32 => self.b.ins().uload32(flags, address, offset),
             _ => self.b.ins().load(ty, flags, address, offset),
         }
+    }
+
+    /// Whether a load of 32 or 64 bits is for nothing but to be copied to all lanes by the operation after it.
+    fn is_splat_next(&self, inst: &Inst) -> bool {
+        let insts = &self.region.block(self.block).insts;
+        let (value, next) = (insts[self.position], insts.get(self.position + 1));
+        let is_splat = next.map(|&next| self.region.inst(next)).is_some_and(|next| {
+            next.op == Op::Splat && next.args[0] == value && next.ty.lane().bits() == inst.ty.bits()
+        });
+        is_splat && matches!(inst.ty, Ty::I32 | Ty::I64) && self.uses[value.index()] == 1
     }
 
     fn extending_load(&mut self, inst: &Inst, flags: MemFlagsData) -> Clif {

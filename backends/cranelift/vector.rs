@@ -71,7 +71,9 @@ impl Lower<'_, '_> {
         match inst.op {
             Op::Splat => {
                 let lane = self.value(inst.args[0]);
-                self.b.ins().splat(ty, lane)
+                let shape = self.type_of(lane).by(ty.lane_count()).expect("a shape of scalars");
+                let lanes = self.b.ins().splat(shape, lane);
+                self.cast(lanes, ty)
             }
             Op::ExtractLane => {
                 let a = self.arg(inst, 0);

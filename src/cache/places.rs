@@ -48,13 +48,20 @@ impl Place {
     }
 }
 
+/// An entry of the table: the low half of an address, so that most of what is not looked for is passed by without a look
+/// at its place, and the place's number plus 1, or 0 where there is none.
+#[derive(Clone, Copy, Default, Debug)]
+struct Entry {
+    low: u32,
+    number: u32,
+}
+
 /// All places.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     all: Vec<Place>,
-    /// The numbers of places plus 1, 0 where there is none, in the order of their hashes as far as there is room; at
-    /// least twice as many as places, and a power of two.
-    table: Vec<u32>,
+    /// In the order of their hashes as far as there is room; at least twice as many as places, and a power of two.
+    table: Vec<Entry>,
 }
 
 impl Places {
@@ -68,10 +75,13 @@ impl Places {
     /// Where in the table an address is, or the free entry where it would be.
     fn position(&self, pc: u64) -> usize {
         let mut at = self.home(pc);
-        while self.table[at] != 0 && self.all[self.table[at] as usize - 1].pc != pc {
+        loop {
+            let Entry { low, number } = self.table[at];
+            if number == 0 || low == pc as u32 && self.all[number as usize - 1].pc == pc {
+                return at;
+            }
             at = (at + 1) & (self.table.len() - 1);
         }
-        at
     }
 
     /// The number of an address.
@@ -79,7 +89,7 @@ impl Places {
         if self.table.is_empty() {
             return None;
         }
-        self.table[self.position(pc)].checked_sub(1).map(PlaceId)
+        self.table[self.position(pc)].number.checked_sub(1).map(PlaceId)
     }
 
     /// The number of an address, which gets one.
@@ -88,21 +98,22 @@ impl Places {
             self.grow();
         }
         let at = self.position(pc);
-        if self.table[at] == 0 {
+        if self.table[at].number == 0 {
             let new = Place { pc, slot: None, unit: 0, length: 0, copies: 0, block: Block::Unknown };
             self.all.push(new);
-            self.table[at] = self.all.len() as u32;
+            self.table[at] = Entry { low: pc as u32, number: self.all.len() as u32 };
         }
-        PlaceId(self.table[at] - 1)
+        PlaceId(self.table[at].number - 1)
     }
 
     fn grow(&mut self) {
         let size = (2 * self.table.len()).max(1024);
         self.table.clear();
-        self.table.resize(size, 0);
+        self.table.resize(size, Entry::default());
         for number in 0..self.all.len() {
-            let at = self.position(self.all[number].pc);
-            self.table[at] = number as u32 + 1;
+            let pc = self.all[number].pc;
+            let at = self.position(pc);
+            self.table[at] = Entry { low: pc as u32, number: number as u32 + 1 };
         }
     }
 
