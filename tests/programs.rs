@@ -1,7 +1,7 @@
 //! Real dynamic programs, unmodified: Debian arm64's against the native amd64 packages of the same release.
 //!
 //! In: target/real/sysroot-arm64 and sysroot-amd64, which `tests/fetch-programs` fetches, and the shell scripts of
-//! testdata/real/programs. Each script runs in a chroot, its shell under Philae, so that every program it starts is
+//! testdata/real/programs. With PHILAE_SOAK set, each runs twenty times, and those of large packages run, too. Each script runs in a chroot, its shell under Philae, so that every program it starts is
 //! found, loaded and run by Philae alone. What must hold: the same standard output and the same status. Standard
 //! error is shown, not compared: it names process ids.
 
@@ -14,6 +14,8 @@ use std::time::Duration;
 use support::{Failures, Outcome, difference, root, run, skip};
 
 const LIMIT: Duration = Duration::from_secs(170);
+/// How often a soak runs each script.
+const SOAK_RUNS: u32 = 20;
 
 /// Mounts what programs expect and runs "$@" in the chroot $1 with a scratch directory of its own. Settings of Philae's
 /// in the environment stay.
@@ -32,7 +34,20 @@ fn enter(sysroot: &Path, prefix: &[&str], script: &str) -> Outcome {
     run(command.env("PHILAE", support::PHILAE), "", LIMIT)
 }
 
-fn alike(name: &str) {
+/// How much of it there is to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    /// Once in every run of the tests.
+    Always,
+    /// In a soak alone.
+    Soak,
+}
+
+fn alike(name: &str, level: Level) {
+    let soak = std::env::var_os("PHILAE_SOAK").is_some();
+    if level == Level::Soak && !soak {
+        return;
+    }
     let (guest, twin) = (root("target/real/sysroot-arm64"), root("target/real/sysroot-amd64"));
     if !guest.exists() || !twin.exists() || std::env::consts::ARCH != "x86_64" {
         return skip(name, "the sysroots were not fetched; tests/fetch-programs does it");
@@ -42,34 +57,46 @@ fn alike(name: &str) {
     }
     let script = fs::read_to_string(root(&format!("testdata/real/programs/{name}.sh"))).expect("a script");
     let wanted = enter(&twin, &[], &script);
-    let got = enter(&guest, &["/tmp/philae"], &script);
     let mut failures = Failures::default();
-    if wanted.end == "timeout" || got.end != wanted.end {
-        failures.add(name, &format!("ended with {}, wanted {}; errors:\n{}", got.end, wanted.end, got.stderr));
-    }
-    if got.stdout != wanted.stdout {
-        failures.add(name, &format!("{}; errors:\n{}", difference(&got.stdout, &wanted.stdout), got.stderr));
+    for _ in 0..if soak { SOAK_RUNS } else { 1 } {
+        let got = enter(&guest, &["/tmp/philae"], &script);
+        if wanted.end == "timeout" || got.end != wanted.end {
+            failures.add(name, &format!("ended with {}, wanted {}; errors:\n{}", got.end, wanted.end, got.stderr));
+        }
+        if got.stdout != wanted.stdout {
+            failures.add(name, &format!("{}; errors:\n{}", difference(&got.stdout, &wanted.stdout), got.stderr));
+        }
     }
     failures.check();
 }
 
 macro_rules! programs {
-    ($($name:ident: $script:literal;)*) => {
+    ($($name:ident: $script:literal $level:ident;)*) => {
         $(
             #[test]
             fn $name() {
-                alike($script);
+                alike($script, Level::$level);
             }
         )*
     };
 }
 
 programs! {
-    bash: "bash";
-    coreutils: "coreutils";
-    git: "git";
-    openssl: "openssl";
-    perl: "perl";
-    python: "python";
-    python_processes: "python-processes";
+    bash: "bash" Always;
+    coreutils: "coreutils" Always;
+    erlang: "erlang" Always;
+    gcc: "gcc" Soak;
+    git: "git" Always;
+    go: "go" Soak;
+    java: "java" Soak;
+    nginx: "nginx" Always;
+    node: "node" Always;
+    openssl: "openssl" Always;
+    perl: "perl" Always;
+    postgres: "postgres" Always;
+    python: "python" Always;
+    python_processes: "python-processes" Always;
+    redis: "redis" Always;
+    ripgrep: "ripgrep" Always;
+    stress: "stress" Soak;
 }

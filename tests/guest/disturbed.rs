@@ -137,3 +137,55 @@ fn faults_without_end() {
         }
     }
 }
+
+/// Programs whose outcome hangs on what comes first: threads, signals, processes, events.
+const RACY: &[&str] = &[
+    "threads",
+    "cancel",
+    "atomics",
+    "processes",
+    "signals",
+    "sockets",
+    "uring",
+    "vfork",
+    "codegen",
+    "futexes",
+    "alarms",
+    "exec",
+    "times",
+];
+
+/// Runs them a thousand times in one tier; [`PROGRAMS`] has them once. PHILAE_RUNS says how often instead.
+fn again(guest: &str, tier: &str) {
+    let runs = std::env::var("PHILAE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(1000);
+    let mut failures = Failures::default();
+    for program in PROGRAMS.iter().filter(|program| soak() && RACY.contains(&program.name)) {
+        for _ in 0..runs {
+            programs_with(guest, &["--tier", tier], program, &mut failures);
+        }
+        println!("{runs} runs of {} for {guest} in tier {tier}", program.name);
+    }
+    failures.check();
+}
+
+macro_rules! again {
+    ($($name:ident: $guest:literal $tier:literal;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                again($guest, $tier);
+            }
+        )*
+    };
+}
+
+again! {
+    again_aarch64_interp: "aarch64" "interp";
+    again_aarch64_baseline: "aarch64" "baseline";
+    again_aarch64_cranelift: "aarch64" "cranelift";
+    again_aarch64_auto: "aarch64" "auto";
+    again_x86_64_interp: "x86_64" "interp";
+    again_x86_64_baseline: "x86_64" "baseline";
+    again_x86_64_cranelift: "x86_64" "cranelift";
+    again_x86_64_auto: "x86_64" "auto";
+}
