@@ -6,7 +6,7 @@
 //! A body writes guest registers only after its last access that can fault: at a fault the state is the one before the instruction.
 
 use crate::{Coverage, Fetch, Shape};
-use philae_ir::{BlockId, Builder, ExitReason, FlowHint, Pc, Region, Value};
+use philae_ir::{BlockId, Builder, ExitReason, FlowHint, Helper, Pc, Region, Value};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -109,6 +109,12 @@ impl Lift<'_> {
     /// Goes to an address that is only known when the guest gets here.
     pub fn go_indirect(&mut self, target: Value, hint: FlowHint) {
         self.b.exit(ExitReason::from_hint(hint), Pc::Dynamic(target), Value::NONE);
+    }
+
+    /// What the runtime's own instruction calls, if this is its page.
+    pub fn runtime_call(&self) -> Option<&'static Helper> {
+        let page = self.b.region.runtime_page.as_ref()?;
+        page.range.contains(&self.pc).then_some(page.call)
     }
 
     /// Leaves the region for a reason, to go on at `pc`.

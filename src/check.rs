@@ -38,8 +38,8 @@ const POLLS: u32 = 1000;
 const ROUNDS: u32 = 64;
 /// The same in a process of many threads, where the whole loop is rehearsed again after that.
 const ROUNDS_AMONG_THREADS: u32 = 4096;
-/// Helpers whose result is another one each time: the counters of both guests.
-const CLOCKS: [&str; 2] = ["a64_virtual_count", "x86_time_stamp"];
+/// Helpers whose result is another one each time: the counters of both guests, and the vdso's.
+const CLOCKS: [&str; 3] = ["a64_virtual_count", "x86_time_stamp", "vdso_question"];
 
 /// What a compiled region has to do.
 #[derive(Debug)]

@@ -80,7 +80,21 @@ pub struct Start<'a> {
     pub find_interpreter: &'a FindInterpreter<'a>,
     /// The stack's size in bytes, if the soft limit does not decide.
     pub stack_size: Option<u64>,
+    /// Whether the program is told of its vdso.
+    pub vdso: Vdso,
 }
+
+/// Whether a program is told of its vdso.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Vdso {
+    /// It reads clocks without system calls.
+    Announced,
+    /// It makes system calls for them, which somebody wants to see.
+    Hidden,
+}
+
+/// `getauxval(3)`, AT_SYSINFO_EHDR: where the vdso is. The libc crate does not have it.
+const AT_SYSINFO_EHDR: u64 = 33;
 
 /// A program in memory.
 pub struct Program {
@@ -116,10 +130,10 @@ pub fn load(mm: &Mm, start: &Start<'_>) -> Result<Program, LoadError> {
         base = mapped.bias;
     }
     mm.set_brk(program.end);
-    mm.map_sigreturn().map_err(|error| failed(host_error(error)))?;
+    let vdso = mm.map_vdso().map_err(|error| failed(host_error(error)))?;
     let (stack_bottom, stack_top) = map_stack(mm, start.stack_size).map_err(failed)?;
     let mut stack = Stack { bytes: Vec::new(), top: stack_top };
-    let Filled { sp, auxv, arguments, environment } = fill_stack(&mut stack, start, &program, base);
+    let Filled { sp, auxv, arguments, environment } = fill_stack(&mut stack, start, &program, base, vdso);
     if stack.bytes.len() as u64 > (stack_top - stack_bottom) / 2 {
         return Err(LoadError::not_runnable(start.path, "arguments and environment do not fit the stack"));
     }
@@ -273,7 +287,7 @@ struct Filled {
 }
 
 /// The stack of a new program (System V ABI): strings, then the auxiliary vector, envp, argv and argc.
-fn fill_stack(stack: &mut Stack, start: &Start<'_>, program: &Mapped, base: u64) -> Filled {
+fn fill_stack(stack: &mut Stack, start: &Start<'_>, program: &Mapped, base: u64, vdso: u64) -> Filled {
     let arch = start.image.arch;
     stack.push(&[0; 8]);
     let execfn = stack.push_string(start.execfn);
@@ -287,7 +301,9 @@ fn fill_stack(stack: &mut Stack, start: &Start<'_>, program: &Mapped, base: u64)
     let [hwcap, hwcap2] = abi::hwcaps(arch);
     // SAFETY: these calls only report.
     let [uid, euid, gid, egid] = unsafe { [libc::getuid(), libc::geteuid(), libc::getgid(), libc::getegid()] };
+    let vdso_key = if start.vdso == Vdso::Announced { AT_SYSINFO_EHDR } else { libc::AT_IGNORE };
     let auxv = [
+        (vdso_key, vdso),
         (libc::AT_HWCAP, hwcap),
         (libc::AT_PAGESZ, PAGE),
         (libc::AT_CLKTCK, 100),

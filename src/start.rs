@@ -6,7 +6,7 @@
 use crate::exec::Handover;
 use crate::host::AcrossExec;
 use crate::image::Image;
-use crate::loader::{self, LoadError, c_string};
+use crate::loader::{self, LoadError, Vdso, c_string};
 use crate::options::Options;
 use crate::runtime::Runtime;
 use crate::thread::Thread;
@@ -194,6 +194,7 @@ fn first_thread(runtime: Runtime, launch: &Launch, image: &Image) -> Result<Box<
             argv: &launch.argv,
             envp: &launch.envp,
             find_interpreter: &find_interpreter,
+            vdso: if options.strace { Vdso::Hidden } else { Vdso::Announced },
             stack_size: options.stack_size.or(limits.stack()),
         },
     )?;

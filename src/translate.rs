@@ -12,8 +12,8 @@ use philae_backends::cranelift::{Compiler, Exactness, Options};
 use philae_backends::interp::Steps;
 use philae_backends::link::LinkSite;
 use philae_frontends::{Coverage, Fetch, Shape, lift_into};
-use philae_ir::{Arch, ExitReason, Region, Terminator, opt, verify};
-use philae_syscalls::{Mm, uaccess};
+use philae_ir::{Arch, ExitReason, Region, RuntimePage, Terminator, opt, verify};
+use philae_syscalls::{Mm, uaccess, vdso};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -55,6 +55,7 @@ pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, workshop: &mut Workshop, chang
     let Workshop { region, bytes, .. } = workshop;
     region.reset(pc);
     (region.floats, region.tags) = (runtime.floats(), runtime.tags());
+    region.runtime_page = runtime_page(mm);
     bytes.clear();
     let mut reader = Reader::new(mm, changes);
     let mut fetch = |at: u64, buffer: &mut [u8]| {
@@ -141,6 +142,7 @@ pub fn region(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Job {
     let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
     let mut region = Region::new(runtime.arch, pc);
     (region.floats, region.tags) = (runtime.floats(), runtime.tags());
+    region.runtime_page = runtime_page(mm);
     let coverage = lift(runtime, mm, &mut region, Shape::Graph { limit, wanted: &wanted }, &mut fetch);
     runtime.stats.lift_nanos.add(start.elapsed().as_nanos() as u64);
     Job { pc, coverage, generation, is_cut: is_cut(&region), reference: None, region }
@@ -161,6 +163,10 @@ pub fn compile(runtime: &Runtime, compiler: &mut Compiler, job: &mut Job) -> Res
     stats.regions.add(1);
     stats.region_instructions.add(job.coverage.instructions as u64);
     Ok(code)
+}
+
+fn runtime_page(mm: &Mm) -> Option<RuntimePage> {
+    mm.vdso().map(|range| RuntimePage { range, call: &vdso::QUESTION })
 }
 
 fn lift(runtime: &Runtime, mm: &Mm, region: &mut Region, shape: Shape<'_>, fetch: Fetch<'_>) -> Coverage {

@@ -9,7 +9,7 @@
 //!
 //! What the runtime does, in order:
 //!
-//! 1. [`Mm::new`], which is told how translations are forgotten ([`mm::Forget`]), then loads the program with [`Mm::map`], [`Mm::set_brk`] and [`Mm::map_sigreturn`];
+//! 1. [`Mm::new`], which is told how translations are forgotten ([`mm::Forget`]), then loads the program with [`Mm::map`], [`Mm::set_brk`] and [`Mm::map_vdso`];
 //!    [`process::set_name`].
 //! 2. [`Sighand::new`] with its host handler; [`Task::new`]; [`signal::attach_thread`] on each guest thread, which
 //!    opens the host's signal mask.
@@ -58,6 +58,7 @@ pub mod task;
 #[cfg(test)]
 mod tests;
 pub mod uaccess;
+pub mod vdso;
 pub mod vfork;
 mod vma;
 

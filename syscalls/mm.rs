@@ -11,11 +11,10 @@
 //! the address space is free: nobody gets an address anew, or writes to a page that was watched, while the cache
 //! still has what was there.
 
-use crate::arch::aarch64::SIGRETURN_CODE;
 use crate::errno::Errno;
 use crate::host;
-use crate::uaccess;
 use crate::vma::{Backing, Totals, Vma, VmaMap};
+use crate::{uaccess, vdso};
 use philae_ir::Arch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -65,6 +64,7 @@ pub struct Mm {
     arch: Arch,
     space: Mutex<Space>,
     sigreturn: AtomicU64,
+    vdso: AtomicU64,
 }
 
 struct Space {
@@ -110,7 +110,7 @@ impl Mm {
             watched: BTreeMap::new(),
             lock_future: None,
         };
-        Arc::new(Mm { arch, space: Mutex::new(space), sigreturn: AtomicU64::new(0) })
+        Arc::new(Mm { arch, space: Mutex::new(space), sigreturn: AtomicU64::new(0), vdso: AtomicU64::new(0) })
     }
 
     /// The guest's machine.
@@ -553,23 +553,30 @@ impl Mm {
         self.lock().touches_own(range)
     }
 
-    /// Maps the code that aarch64 handlers return to; x86_64 programs bring their own.
-    pub fn map_sigreturn(&self) -> Result<(), Errno> {
-        match self.arch {
-            Arch::X86_64 => return Ok(()),
-            Arch::Aarch64 => {}
-        }
+    /// Maps the page of code that the kernel gives every program; gives its address. It is sealed, as by a kernel with
+    /// CONFIG_MSEAL_SYSTEM_MAPPINGS.
+    pub fn map_vdso(&self) -> Result<u64, Errno> {
+        let image = vdso::image(self.arch);
         let writable = (libc::PROT_READ | libc::PROT_WRITE) as u32;
         let address = self.map(0, PAGE, writable, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)?;
-        let code: Vec<u8> = SIGRETURN_CODE.iter().flat_map(|word| word.to_le_bytes()).collect();
-        uaccess::write_bytes(address, &code)?;
+        uaccess::write_bytes(address, image)?;
         self.protect(address, PAGE, READ | EXEC)?;
         self.set_name(address..address + PAGE, "[vdso]");
-        self.sigreturn.store(address, Ordering::Release);
-        Ok(())
+        self.seal(address, PAGE)?;
+        if let Some(offset) = vdso::sigreturn_offset(self.arch) {
+            self.sigreturn.store(address + offset as u64, Ordering::Release);
+        }
+        self.vdso.store(address, Ordering::Release);
+        Ok(address)
     }
 
-    /// Where an aarch64 handler without a restorer returns to; 0 before [`Mm::map_sigreturn`].
+    /// The page of [`Mm::map_vdso`].
+    pub fn vdso(&self) -> Option<Range<u64>> {
+        let address = self.vdso.load(Ordering::Acquire);
+        (address != 0).then_some(address..address + PAGE)
+    }
+
+    /// Where an aarch64 handler without a restorer returns to; 0 before [`Mm::map_vdso`].
     pub fn sigreturn(&self) -> u64 {
         self.sigreturn.load(Ordering::Acquire)
     }

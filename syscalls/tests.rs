@@ -59,7 +59,7 @@ impl Guest {
         let noted = forgotten.clone();
         let mm = Mm::new(arch, Box::new(move |range| noted.lock().unwrap().push(range)));
         let stack = mm.map(0, STACK_SIZE, READ_WRITE, PRIVATE, -1, 0).unwrap();
-        mm.map_sigreturn().unwrap();
+        mm.map_vdso().unwrap();
         let info = ProcessInfo {
             exe: c"/guest/program".to_owned(),
             exe_host: c"/host/program".to_owned(),

@@ -51,6 +51,7 @@ const PROGRAMS: &[Program] = &[
     Program { name: "latency", variants: STATIC, arguments: &[&["20"]] },
     Program { name: "files", variants: &["static", "dynamic"], arguments: PLAIN },
     Program { name: "memory", variants: &["static", "pie"], arguments: PLAIN },
+    Program { name: "clocks", variants: &["static", "dynamic"], arguments: PLAIN },
     Program { name: "times", variants: STATIC, arguments: PLAIN },
     Program { name: "sockets", variants: STATIC, arguments: PLAIN },
     Program { name: "uring", variants: STATIC, arguments: PLAIN },

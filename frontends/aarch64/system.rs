@@ -9,7 +9,7 @@ use super::operand::{Lifted, set_reg, x};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
 use philae_ir::state::NZCV;
-use philae_ir::state::aarch64::{FPCR, FPSR, SPECIAL_FPCR, TPIDR};
+use philae_ir::state::aarch64::{FPCR, FPSR, SPECIAL_FPCR, TPIDR, X};
 use philae_ir::{Barrier, ExitReason, IntCond, Ty, Value};
 
 /// Bytes in a cache line, and in the block that DC ZVA clears.
@@ -109,6 +109,8 @@ const CTR_EL0: u32 = register(3, 3, 0, 0, 1);
 const DCZID_EL0: u32 = register(3, 3, 0, 0, 7);
 const CNTFRQ_EL0: u32 = register(3, 3, 14, 0, 0);
 const CNTVCT_EL0: u32 = register(3, 3, 14, 0, 2);
+/// IMPLEMENTATION DEFINED: the runtime's own, in its page of the guest's code.
+const RUNTIME_CALL: u32 = register(3, 3, 15, 0, 0);
 const MIDR_EL1: u32 = register(3, 0, 0, 0, 0);
 const MPIDR_EL1: u32 = register(3, 0, 0, 0, 5);
 const REVIDR_EL1: u32 = register(3, 0, 0, 0, 6);
@@ -153,11 +155,22 @@ pub(super) fn mrs(w: Word, l: &mut Lift<'_>) -> Lifted {
         ID_AA64PFR0_EL1 => l.b.c64(PFR0),
         ID_AA64ISAR0_EL1 => l.b.c64(ISAR0),
         ID_AA64ISAR1_EL1 => l.b.c64(ISAR1),
+        RUNTIME_CALL => runtime_call(l)?,
         other if (ID_FIRST..=ID_LAST).contains(&other) => l.b.c64(0),
         _ => return Err(LiftError::Undefined),
     };
     set_reg(l, Ty::I64, w.rt(), value);
     Ok(())
+}
+
+/// Asks the runtime what W9 and W0 say, in its page: a word, and one in X11.
+fn runtime_call(l: &mut Lift<'_>) -> Result<Value, LiftError> {
+    let helper = l.runtime_call().ok_or(LiftError::Undefined)?;
+    let question = [9, 0].map(|register| l.b.get(Ty::I32, X[register]));
+    let answer = l.b.call(helper, &question);
+    let high = l.b.extract_lane(Ty::I64X2, answer, 1);
+    l.b.set(Ty::I64, X[11], high);
+    Ok(l.b.extract_lane(Ty::I64X2, answer, 0))
 }
 
 fn word_slot(l: &mut Lift<'_>, slot: philae_ir::Slot) -> Value {

@@ -146,7 +146,8 @@ fn body(x: &mut X86) -> Lifted {
         M::Syscall => system::syscall(x),
         M::Int3 => system::int3(x),
         M::Int => system::int(x),
-        M::Hlt | M::Cli | M::Sti | M::In | M::Out | M::Insb | M::Insw | M::Insd | M::Outsb | M::Outsw | M::Outsd
+        M::Hlt => system::hlt(x),
+        M::Cli | M::Sti | M::In | M::Out | M::Insb | M::Insw | M::Insd | M::Outsb | M::Outsw | M::Outsd
         | M::Rdmsr | M::Wrmsr | M::Rdpmc | M::Clts | M::Invd | M::Wbinvd | M::Invlpg | M::Lgdt | M::Lidt | M::Lldt
         | M::Ltr | M::Lmsw | M::Swapgs | M::Sysretq | M::Sysret | M::Sysexit | M::Sysexitq => system::privileged(x),
         M::Lfence => system::fence(x, Barrier::Load),

@@ -2,7 +2,7 @@
 //!
 //! CPUID announces exactly what has bodies in this folder.
 
-use super::operand::{Lifted, RAX, RBX, RCX, RDX, X86};
+use super::operand::{Lifted, RAX, RBX, RCX, RDI, RDX, X86};
 use super::x87_unit;
 use crate::lift::LiftError;
 use philae_ir::state::x86_64::{FS_BASE, GS_BASE, MXCSR, XMM};
@@ -39,6 +39,18 @@ pub(super) fn int(x: &mut X86) -> Lifted {
         0x80 => Err(LiftError::Undefined),
         _ => privileged(x),
     }
+}
+
+/// HLT: privileged, but in the runtime's page it asks what EAX and EDI say: two words in RAX and RDX.
+pub(super) fn hlt(x: &mut X86) -> Lifted {
+    let Some(helper) = x.lift.runtime_call() else { return privileged(x) };
+    let question = [RAX, RDI].map(|register| x.get(Ty::I32, register));
+    let answer = x.call(helper, &question);
+    for (lane, register) in [(0, RAX), (1, RDX)] {
+        let word = x.extract_lane(Ty::I64X2, answer, lane);
+        x.set(Ty::I64, register, word);
+    }
+    Ok(())
 }
 
 /// What user code may not do.

@@ -17,7 +17,8 @@ pub mod verify;
 
 pub use ops::{Barrier, Carry, Cond, Effect, FloatCond, FlowHint, IntCond, NanRule, Op, Ordering, RmwOp, Rounding};
 pub use region::{
-    Block, BlockId, Builder, ExitReason, Floats, Helper, HelperEffect, Inst, Pc, Region, Tags, Terminator, Value,
+    Block, BlockId, Builder, ExitReason, Floats, Helper, HelperEffect, Inst, Pc, Region, RuntimePage, Tags, Terminator,
+    Value,
 };
 pub use state::{Arch, CpuState, Slot};
 pub use ty::Ty;

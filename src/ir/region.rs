@@ -7,6 +7,7 @@
 use crate::ops::{Barrier, Carry, Cond, FloatCond, FlowHint, IntCond, NanRule, Op, Ordering, RmwOp, Rounding};
 use crate::state::{Arch, CpuState, Slot};
 use crate::ty::Ty;
+use std::ops::Range;
 
 /// The result of an instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -279,6 +280,15 @@ pub enum Tags {
     Removed,
 }
 
+/// Guest code that the runtime has put there: one instruction, which is none anywhere else, calls it.
+#[derive(Clone, Debug)]
+pub struct RuntimePage {
+    /// Where it is.
+    pub range: Range<u64>,
+    /// What the instruction calls: two numbers in, two words out, low one first.
+    pub call: &'static Helper,
+}
+
 /// Guest code as data: one entry, many blocks, typed exits.
 #[derive(Clone, Debug)]
 pub struct Region {
@@ -290,6 +300,8 @@ pub struct Region {
     pub floats: Floats,
     /// How addresses are lifted.
     pub tags: Tags,
+    /// The runtime's own page among the guest's code, if there is one.
+    pub runtime_page: Option<RuntimePage>,
     /// The arena of instructions; a [`Value`] is an index.
     pub insts: Vec<Inst>,
     /// The blocks; 0 is the entry.
@@ -311,6 +323,7 @@ impl Region {
             pc,
             floats: Floats::Plain,
             tags: Tags::Fault,
+            runtime_page: None,
             insts,
             blocks,
             consts: Vec::new(),
