@@ -68,14 +68,14 @@ func main() {
 	stop.Store(true)
 	fmt.Println("trees", nodes)
 	fmt.Println(faults())
-	listener, err := net.Listen("unix", "/tmp/work/socket")
+	listener, err := net.Listen("unix", "/tmp/place/socket")
 	if err != nil {
 		panic(err)
 	}
 	go http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s %x", r.URL.Path, sha256.Sum256([]byte(r.URL.Path)))
 	}))
-	client := http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", "/tmp/work/socket") }}}
+	client := http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", "/tmp/place/socket") }}}
 	answers := make([]string, 200)
 	for i := range answers {
 		group.Add(1)
@@ -118,7 +118,7 @@ func main() {
 	os.Exit(5)
 }
 X
-export GOCACHE=/tmp/work/cache GOPATH=/tmp/work/path GOFLAGS=-mod=mod GO111MODULE=off
+export GOCACHE=/tmp/place/cache GOPATH=/tmp/place/path GOFLAGS=-mod=mod GO111MODULE=off
 go build -o a a.go
 echo "go build $?"
 ./a

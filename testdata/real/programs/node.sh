@@ -22,9 +22,9 @@ async function main() {
     const killed = spawn('sleep', ['100']);
     setTimeout(() => killed.kill('SIGTERM'), 20);
     console.log('killed by', await new Promise(done => killed.on('exit', (code, signal) => done(signal))));
-    const server = net.createServer(socket => socket.pipe(socket)).listen('/tmp/work/echo');
+    const server = net.createServer(socket => socket.pipe(socket)).listen('/tmp/place/echo');
     const echoed = await Promise.all([...Array(20).keys()].map(n => new Promise(done => {
-        const client = net.connect('/tmp/work/echo', () => client.end('y'.repeat(1000 + n)));
+        const client = net.connect('/tmp/place/echo', () => client.end('y'.repeat(1000 + n)));
         let size = 0;
         client.on('data', data => size += data.length).on('close', () => done(size));
     })));

@@ -4,12 +4,12 @@ import os, sys
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 os.execvp(sys.argv[1], sys.argv[1:])
 X
-chmod 777 /tmp/work
+chmod 777 /tmp/place
 cat > cluster.sh <<'X'
 initdb -D db -A trust -U postgres --no-sync >init.log 2>&1
 echo "initdb $?"
-pg_ctl -D db -o "-k /tmp/work -c listen_addresses='' -c fsync=off -c autovacuum=off" -w -t 150 -l server.log start | tail -1
-export PGHOST=/tmp/work PGUSER=postgres
+pg_ctl -D db -o "-k /tmp/place -c listen_addresses='' -c fsync=off -c autovacuum=off" -w -t 150 -l server.log start | tail -1
+export PGHOST=/tmp/place PGUSER=postgres
 psql -qAt <<'Q'
 create table t as select i, md5(i::text) m, i * 0.37 x from generate_series(1, 20000) i;
 create index on t(m);

@@ -4,7 +4,7 @@ for stressor in affinity alarm brk clone context dup epoll eventfd exec fault fc
     pipe poll prctl pthread rlimit seccomp sem sem-sysv shm sigabrt sigfd sigfpe signal signest sigq sigrt sigsegv \
     sigsuspend sock sockfd spawn stack switch timer timerfd udp userfaultfd vfork vm-rw vm-segv wait zombie
 do
-    timeout 60 stress-ng --$stressor 1 --${stressor}-ops 3 --timeout 1 --verify --temp-path /tmp/work >log 2>&1
+    timeout 60 stress-ng --$stressor 1 --${stressor}-ops 3 --timeout 1 --verify --temp-path /tmp/place >log 2>&1
     status=$?
     # 4: this kernel or machine does not have what it takes.
     echo "$stressor $status"
