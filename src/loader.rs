@@ -5,6 +5,7 @@
 //! or a [`LoadError`] that is one line for the user. Nothing is mapped before the headers have been checked.
 
 use crate::image::{Image, Kind, Segment};
+use philae_ir::processor::Model;
 use philae_ir::state::{aarch64, x86_64};
 use philae_ir::{Arch, CpuState};
 use philae_syscalls::Mm;
@@ -78,6 +79,8 @@ pub struct Start<'a> {
     pub envp: &'a [CString],
     /// Finds the file of an interpreter: opened, or the places where it was looked for.
     pub find_interpreter: &'a FindInterpreter<'a>,
+    /// The processor, for an aarch64 guest.
+    pub model: &'a Model,
     /// The stack's size in bytes, if the soft limit does not decide.
     pub stack_size: Option<u64>,
     /// Whether the program is told of its vdso.
@@ -298,7 +301,7 @@ fn fill_stack(stack: &mut Stack, start: &Start<'_>, program: &Mapped, base: u64,
     let platform = stack.push_string(abi::platform(arch));
     let random = stack.push(&random_bytes());
     stack.align(0);
-    let [hwcap, hwcap2] = abi::hwcaps(arch);
+    let [hwcap, hwcap2] = abi::hwcaps(arch, start.model);
     // SAFETY: these calls only report.
     let [uid, euid, gid, egid] = unsafe { [libc::getuid(), libc::geteuid(), libc::getgid(), libc::getegid()] };
     let vdso_key = if start.vdso == Vdso::Announced { AT_SYSINFO_EHDR } else { libc::AT_IGNORE };
@@ -355,7 +358,10 @@ fn first_registers(arch: Arch, pc: u64, sp: u64) -> CpuState {
     let mut cpu = CpuState::default();
     cpu.set_pc(pc);
     match arch {
-        Arch::Aarch64 => cpu.set(aarch64::SP, sp),
+        Arch::Aarch64 => {
+            cpu.set(aarch64::SP, sp);
+            cpu.set(aarch64::PSTATE, aarch64::SSBS);
+        }
         Arch::X86_64 => {
             cpu.set(x86_64::GPR[4], sp);
             cpu.set(x86_64::MXCSR, 0x1f80);

@@ -45,6 +45,7 @@ fn philae_main(args: Vec<OsString>) -> i32 {
         Err(message) => return complain(&message, STATUS_USAGE),
     };
     let result = match options.request.clone() {
+        Request::Models => print(&options::models()),
         Request::Help => print(&options::help()),
         Request::Version => print(&format!("philae {}\n", env!("CARGO_PKG_VERSION"))),
         Request::Lift { arch, bytes, execute } => {

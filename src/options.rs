@@ -5,6 +5,7 @@
 
 use crate::cache;
 use philae_ir::Arch;
+use philae_ir::processor::{MAX, MODELS, Model};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
@@ -74,6 +75,8 @@ pub struct Dump {
 pub enum Request {
     /// Run a guest program.
     Run,
+    /// Print the names of the processor models.
+    Models,
     /// Print the help text.
     Help,
     /// Print the version.
@@ -124,6 +127,8 @@ pub struct Options {
     pub stack_size: Option<u64>,
     /// The release that `uname` reports.
     pub uname_release: Option<OsString>,
+    /// The processor of an aarch64 guest.
+    pub model: &'static Model,
     /// Whether system calls are logged.
     pub strace: bool,
     /// Where logs go; standard error if not given.
@@ -157,6 +162,7 @@ impl Default for Options {
             argv0: None,
             stack_size: None,
             uname_release: None,
+            model: &MAX,
             strace: false,
             log_file: None,
             tier: Tier::Auto,
@@ -210,7 +216,7 @@ static FLAGS: &[Flag] = &[
     flag("0", Some("QEMU_ARGV0"), Value("ARGV0", argv0), "the guest's argv[0]"),
     flag("s", Some("QEMU_STACK_SIZE"), Value("SIZE", stack_size), "the guest's stack size in bytes (suffixes K, M, G)"),
     flag("r", Some("QEMU_UNAME"), Value("RELEASE", uname_release), "the kernel release that uname reports"),
-    flag("cpu", Some("QEMU_CPU"), Value("MODEL", cpu), "the guest's processor: max"),
+    flag("cpu", Some("QEMU_CPU"), Value("MODEL", cpu), "an aarch64 guest's processor; help lists them"),
     flag("strace", Some("QEMU_STRACE"), Switch(|o| o.strace = true), "log system calls"),
     flag("d", Some("QEMU_LOG"), Value("ITEM,…", log_items), "log items: in_asm, op, op_opt, out_asm, strace"),
     flag("D", Some("QEMU_LOG_FILENAME"), Value("FILE", log_file), "write logs to FILE"),
@@ -305,11 +311,17 @@ fn uname_release(options: &mut Options, value: &OsStr) -> Result<(), String> {
     Ok(())
 }
 
-fn cpu(_options: &mut Options, value: &OsStr) -> Result<(), String> {
-    match text(value)? {
-        "max" => Ok(()),
-        other => Err(format!("no processor model {other:?} (there is: max)")),
+fn cpu(options: &mut Options, value: &OsStr) -> Result<(), String> {
+    let name = text(value)?;
+    if matches!(name, "help" | "?") {
+        options.request = Request::Models;
+        return Ok(());
     }
+    options.model = Model::named(name).ok_or_else(|| {
+        let names: Vec<&str> = MODELS.iter().map(|model| model.name).collect();
+        format!("no processor model {name:?} (there are: {})", names.join(", "))
+    })?;
+    Ok(())
 }
 
 fn log_items(options: &mut Options, value: &OsStr) -> Result<(), String> {
@@ -476,6 +488,7 @@ impl Options {
     pub fn inherited_words(&self) -> Vec<String> {
         let tier = Tier::NAMES.iter().find(|(_, tier)| *tier == self.tier).map_or("auto", |(name, _)| name);
         let mut words = vec![format!("-tier={tier}"), format!("-tb-size={}", self.cache_size >> 20)];
+        words.extend((*self.model != MAX).then(|| format!("-cpu={}", self.model.name)));
         words.extend(self.chaos.map(|seed| format!("-chaos={seed}")));
         words.extend(self.check.then(|| "-check".to_owned()));
         let items = DumpItem::NAMES.iter().filter(|(_, item)| self.dump.items.contains(item));
@@ -535,6 +548,11 @@ fn forced_arch(argv0: &OsStr) -> Option<Arch> {
     let name = argv0.as_bytes().rsplit(|&b| b == b'/').next()?;
     let name = std::str::from_utf8(name).ok()?.strip_prefix("qemu-")?;
     Arch::parse(name.strip_suffix("-static").unwrap_or(name))
+}
+
+/// The list of `-cpu help`.
+pub fn models() -> String {
+    MODELS.iter().map(|model| format!("{}\n", model.name)).collect()
 }
 
 /// The help text, made of the table.

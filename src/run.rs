@@ -13,12 +13,12 @@ use crate::runtime::Runtime;
 use crate::thread::Thread;
 use crate::trace::Place;
 use crate::translate::Changes;
-use crate::{disassemble, exec, spawn, tier, translate};
+use crate::{disassemble, exec, host, spawn, tier, translate};
 use philae_backends::compiled::CompileError;
 use philae_backends::cranelift::{Compiler, Recovery};
 use philae_backends::interp::Steps;
 use philae_backends::{Exit, FloatControl, baseline, link};
-use philae_ir::state::aarch64;
+use philae_ir::state::{NZCV, aarch64};
 use philae_ir::{Arch, ExitReason, Floats};
 use philae_syscalls::signal::{self, Delivery, FaultContext, SigInfo};
 use philae_syscalls::{Then, arch as abi, put_off_call, strace, system_call, table, uaccess};
@@ -376,6 +376,7 @@ impl Thread {
                     self.cpu.set(slot, status);
                 }
             }
+            ExitReason::RandomNumber => self.random_number(exit.argument as usize),
             ExitReason::FloatModes => self.require_floats(Floats::Modes),
             ExitReason::Fault => self.memory_fault(exit.argument),
             // Branches, too, ignore the top byte: the pc never has one (Arm ARM, AArch64.BranchAddr).
@@ -420,6 +421,16 @@ impl Thread {
         if self.runtime.require_floats(floats) < Floats::Exact && floats == Floats::Exact {
             self.float_status();
         }
+    }
+
+    /// RNDR: a random number and NZCV 0, or 0 and Z where there is none.
+    fn random_number(&mut self, register: usize) {
+        const Z: u64 = 4;
+        let number = host::random_number();
+        if let Some(&slot) = aarch64::X.get(register) {
+            self.cpu.set(slot, number.unwrap_or(0));
+        }
+        self.cpu.set(NZCV, if number.is_some() { 0 } else { Z });
     }
 
     /// FPSR with what has been raised since it was last asked for.

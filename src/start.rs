@@ -195,12 +195,13 @@ fn first_thread(runtime: Runtime, launch: &Launch, image: &Image) -> Result<Box<
             envp: &launch.envp,
             find_interpreter: &find_interpreter,
             vdso: if options.strace { Vdso::Hidden } else { Vdso::Announced },
+            model: options.model,
             stack_size: options.stack_size.or(limits.stack()),
         },
     )?;
     let mut info = ProcessInfo {
         processor: match image.arch {
-            Arch::Aarch64 => Processor::Aarch64 { midr: philae_frontends::aarch64::MIDR as u32 },
+            Arch::Aarch64 => Processor::Aarch64(options.model),
             Arch::X86_64 => Processor::X86_64 { cpuid: philae_frontends::x86_64::cpuid_leaf },
         },
         layout: program.layout,

@@ -54,8 +54,7 @@ pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, workshop: &mut Workshop, chang
     let generation = runtime.cache.generation();
     let Workshop { region, bytes, .. } = workshop;
     region.reset(pc);
-    (region.floats, region.tags) = (runtime.floats(), runtime.tags());
-    region.runtime_page = runtime_page(mm);
+    prepare(runtime, mm, region);
     bytes.clear();
     let mut reader = Reader::new(mm, changes);
     let mut fetch = |at: u64, buffer: &mut [u8]| {
@@ -75,6 +74,14 @@ pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, workshop: &mut Workshop, chang
     stats.lift_nanos.add(start.map_or(0, |start| start.elapsed().as_nanos() as u64));
     let is_cut = is_cut(region);
     Lifted { source: Source { range, bytes: reader.changeable.then(|| bytes.as_slice().into()) }, generation, is_cut }
+}
+
+/// Says how the region is to be lifted.
+fn prepare(runtime: &Runtime, mm: &Mm, region: &mut Region) {
+    region.floats = runtime.floats();
+    region.tags = runtime.tags();
+    region.runtime_page = runtime_page(mm);
+    region.processor = runtime.options.model;
 }
 
 /// Whether a region ends somewhere for want of more code.
@@ -141,8 +148,7 @@ pub fn region(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Job {
     let mut reader = Reader::new(mm, Changes::Caught);
     let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
     let mut region = Region::new(runtime.arch, pc);
-    (region.floats, region.tags) = (runtime.floats(), runtime.tags());
-    region.runtime_page = runtime_page(mm);
+    prepare(runtime, mm, &mut region);
     let coverage = lift(runtime, mm, &mut region, Shape::Graph { limit, wanted: &wanted }, &mut fetch);
     runtime.stats.lift_nanos.add(start.elapsed().as_nanos() as u64);
     Job { pc, coverage, generation, is_cut: is_cut(&region), reference: None, region }

@@ -13,6 +13,7 @@ use crate::seccomp::{Seccomp, Shared};
 use crate::signal::{Sighand, TaskSignals};
 use crate::tags::Tags;
 use philae_ir::Arch;
+use philae_ir::processor::{MAX, Model};
 use std::ffi::{CString, OsStr};
 use std::fmt;
 use std::ops::Range;
@@ -206,11 +207,8 @@ impl Fs {
 /// What the guest's processor says of itself.
 #[derive(Clone, Copy, Debug)]
 pub enum Processor {
-    /// An AArch64.
-    Aarch64 {
-        /// MIDR_EL1.
-        midr: u32,
-    },
+    /// An AArch64 of this model.
+    Aarch64(&'static Model),
     /// An x86-64.
     X86_64 {
         /// CPUID: EAX, EBX, ECX, EDX of a leaf and subleaf.
@@ -220,7 +218,7 @@ pub enum Processor {
 
 impl Default for Processor {
     fn default() -> Processor {
-        Processor::Aarch64 { midr: 0 }
+        Processor::Aarch64(&MAX)
     }
 }
 

@@ -62,6 +62,7 @@ const PROGRAMS: &[Program] = &[
     Program { name: "rounding", variants: STATIC, arguments: PLAIN },
     Program { name: "fenv", variants: &["static aarch64", "dynamic aarch64"], arguments: PLAIN },
     Program { name: "tags", variants: &["static", "llsc aarch64"], arguments: PLAIN },
+    Program { name: "processor", variants: STATIC, arguments: PLAIN },
     Program { name: "vfork", variants: STATIC, arguments: PLAIN },
     Program { name: "forks", variants: STATIC, arguments: PLAIN },
     Program { name: "codegen", variants: STATIC, arguments: PLAIN },

@@ -31,6 +31,7 @@ use super::sm;
 use super::system;
 use super::word::{Word, pattern};
 use crate::lift::Lift;
+use philae_ir::state::aarch64::{DIT, SSBS};
 use philae_ir::{Builder, FloatCond, IntCond, Op, Ordering, RmwOp, Rounding, Ty, Value};
 use std::fmt;
 
@@ -134,6 +135,8 @@ pub(super) static ROWS: &[Row] = &[
     row("DC CVADP", "1101010100001 011 0111 1101 001 ttttt", system::dc_clean),
     row("DC CIVAC", "1101010100001 011 0111 1110 001 ttttt", system::dc_clean),
     row("IC IVAU", "1101010100001 011 0111 0101 001 ttttt", system::ic_ivau),
+    row("MSR (SSBS)", "1101010100000 011 0100 mmmm 001 11111", |w, l| system::msr_immediate(w, l, SSBS)),
+    row("MSR (DIT)", "1101010100000 011 0100 mmmm 010 11111", |w, l| system::msr_immediate(w, l, DIT)),
     row("MSR (register)", "110101010001 ooooooooooooooo ttttt", system::msr),
     row("MRS", "110101010011 ooooooooooooooo ttttt", system::mrs),
 

@@ -12,6 +12,7 @@ mod crypto;
 mod data;
 mod decode;
 mod exact;
+mod features;
 mod flags;
 mod float;
 mod half;
@@ -38,7 +39,7 @@ mod tests;
 mod word;
 
 use crate::lift::{Decoded, Guest, Lift, LiftError};
-pub use system::MIDR;
+use features::Known;
 use word::Word;
 
 /// The aarch64 guest.
@@ -107,6 +108,10 @@ impl Guest for Aarch64 {
     }
 
     fn lift(insn: &Insn, lift: &mut Lift<'_>) -> Result<(), LiftError> {
-        (insn.row.body)(insn.word, lift)
+        match features::known(lift.b.region.processor.features, insn.row, insn.word) {
+            Known::Yes => (insn.row.body)(insn.word, lift),
+            Known::AsHint => Ok(()),
+            Known::No => Err(LiftError::Undefined),
+        }
     }
 }

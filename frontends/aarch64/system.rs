@@ -1,15 +1,16 @@
 //! System instructions: exceptions, barriers, cache maintenance, system registers.
 //!
 //! Registers of EL1 that Linux lets EL0 read (its documented "cpu-feature-registers") read as constants that
-//! announce what this frontend implements.
+//! announce what the processor's model has.
 
 use super::exact;
 use super::helpers;
 use super::operand::{Lifted, set_reg, x};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
+use philae_ir::processor::{Feature, Features, IdRegister};
 use philae_ir::state::NZCV;
-use philae_ir::state::aarch64::{FPCR, FPSR, SPECIAL_FPCR, TPIDR, X};
+use philae_ir::state::aarch64::{DIT, FPCR, FPSR, PSTATE, SPECIAL_FPCR, SSBS, TPIDR, X};
 use philae_ir::{Barrier, ExitReason, IntCond, Ty, Value};
 
 /// Bytes in a cache line, and in the block that DC ZVA clears.
@@ -18,18 +19,8 @@ const LINE: u64 = 64;
 const CTR: u64 = 0x9444_c004;
 /// DCZID_EL0: DC ZVA is allowed, block size 2^4 words.
 const DCZID: u64 = 4;
-/// MIDR_EL1: Neoverse N1 r3p1, for programs that choose code by processor.
-pub const MIDR: u64 = 0x413f_d0c1;
 /// MPIDR_EL1 as Linux shows it to user code: RES1 alone.
 const MPIDR: u64 = 1 << 31;
-/// ID_AA64PFR0_EL1: EL0 and EL1 AArch64 only; FP and AdvSIMD with FP16.
-const PFR0: u64 = 1 << 20 | 1 << 16 | 0x11;
-/// ID_AA64ISAR0_EL1: FlagM2, FHM, DotProd, SM4, SM3, SHA3, RDM, LSE, CRC32, SHA512, SHA1, AES with PMULL.
-const ISAR0: u64 =
-    2 << 52 | 1 << 48 | 1 << 44 | 1 << 40 | 1 << 36 | 1 << 32 | 1 << 28 | 2 << 20 | 1 << 16 | 2 << 12 | 1 << 8 | 2 << 4;
-/// ID_AA64ISAR1_EL1: I8MM, BF16, SB, FRINTTS, an implementation-defined PACGA, LRCPC2, FCMA, JSCVT, an
-/// implementation-defined PAC without its extensions, DPB2.
-const ISAR1: u64 = 1 << 52 | 1 << 44 | 1 << 36 | 1 << 32 | 1 << 28 | 2 << 20 | 1 << 16 | 1 << 12 | 1 << 8 | 2;
 /// FPCR bits that can be written: AHP, DN, FZ, RMode, FZ16.
 const FPCR_MASK: u64 = 0x07c8_0000;
 /// FPSR bits that can be written: QC, IDC, IXC, UFC, OFC, DZC, IOC.
@@ -114,9 +105,16 @@ const RUNTIME_CALL: u32 = register(3, 3, 15, 0, 0);
 const MIDR_EL1: u32 = register(3, 0, 0, 0, 0);
 const MPIDR_EL1: u32 = register(3, 0, 0, 0, 5);
 const REVIDR_EL1: u32 = register(3, 0, 0, 0, 6);
+const CNTVCTSS_EL0: u32 = register(3, 3, 14, 0, 6);
+const RNDR: u32 = register(3, 3, 2, 4, 0);
+const RNDRRS: u32 = register(3, 3, 2, 4, 1);
+const DIT_REGISTER: u32 = register(3, 3, 4, 2, 5);
+const SSBS_REGISTER: u32 = register(3, 3, 4, 2, 6);
 const ID_AA64PFR0_EL1: u32 = register(3, 0, 0, 4, 0);
+const ID_AA64PFR1_EL1: u32 = register(3, 0, 0, 4, 1);
 const ID_AA64ISAR0_EL1: u32 = register(3, 0, 0, 6, 0);
 const ID_AA64ISAR1_EL1: u32 = register(3, 0, 0, 6, 1);
+const ID_AA64MMFR0_EL1: u32 = register(3, 0, 0, 7, 0);
 /// ID registers that Linux emulates and that announce nothing: CRm 4 to 7.
 const ID_FIRST: u32 = register(3, 0, 0, 4, 0);
 const ID_LAST: u32 = register(3, 0, 0, 7, 7);
@@ -128,6 +126,8 @@ fn named(w: Word) -> u32 {
 
 /// MRS.
 pub(super) fn mrs(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let model = l.b.region.processor;
+    let has = |feature| model.features.contain(Features::NONE.with(feature));
     let value = match named(w) {
         TPIDR_EL0 => l.b.get(Ty::I64, TPIDR),
         TPIDRRO_EL0 | REVIDR_EL1 => l.b.c64(0),
@@ -150,11 +150,21 @@ pub(super) fn mrs(w: Word, l: &mut Lift<'_>) -> Lifted {
         DCZID_EL0 => l.b.c64(DCZID),
         CNTFRQ_EL0 => l.b.c64(helpers::COUNTER_HZ),
         CNTVCT_EL0 => l.b.call(&helpers::VIRTUAL_COUNT, &[]),
-        MIDR_EL1 => l.b.c64(MIDR),
+        CNTVCTSS_EL0 if has(Feature::Ecv) => l.b.call(&helpers::VIRTUAL_COUNT, &[]),
+        RNDR | RNDRRS if has(Feature::Rng) => {
+            let register = l.b.c64(w.rt() as u64);
+            l.leave_with(ExitReason::RandomNumber, l.next, register);
+            return Ok(());
+        }
+        DIT_REGISTER if has(Feature::Dit) => state_bit(l, DIT),
+        SSBS_REGISTER if has(Feature::Ssbs) => state_bit(l, SSBS),
+        MIDR_EL1 => l.b.c64(model.midr.into()),
         MPIDR_EL1 => l.b.c64(MPIDR),
-        ID_AA64PFR0_EL1 => l.b.c64(PFR0),
-        ID_AA64ISAR0_EL1 => l.b.c64(ISAR0),
-        ID_AA64ISAR1_EL1 => l.b.c64(ISAR1),
+        ID_AA64PFR0_EL1 => l.b.c64(model.id_register(IdRegister::Pfr0)),
+        ID_AA64PFR1_EL1 => l.b.c64(model.id_register(IdRegister::Pfr1)),
+        ID_AA64ISAR0_EL1 => l.b.c64(model.id_register(IdRegister::Isar0)),
+        ID_AA64ISAR1_EL1 => l.b.c64(model.id_register(IdRegister::Isar1)),
+        ID_AA64MMFR0_EL1 => l.b.c64(model.id_register(IdRegister::Mmfr0)),
         RUNTIME_CALL => runtime_call(l)?,
         other if (ID_FIRST..=ID_LAST).contains(&other) => l.b.c64(0),
         _ => return Err(LiftError::Undefined),
@@ -173,6 +183,27 @@ fn runtime_call(l: &mut Lift<'_>) -> Result<Value, LiftError> {
     Ok(l.b.extract_lane(Ty::I64X2, answer, 0))
 }
 
+/// A bit of the processor's state, where MRS shows it.
+fn state_bit(l: &mut Lift<'_>, bit: u64) -> Value {
+    let state = l.b.get(Ty::I64, PSTATE);
+    l.b.and_imm(Ty::I64, state, bit)
+}
+
+fn set_state_bit(l: &mut Lift<'_>, bit: u64, value: Value) {
+    let state = l.b.get(Ty::I64, PSTATE);
+    let others = l.b.and_imm(Ty::I64, state, !bit);
+    let new = l.b.and_imm(Ty::I64, value, bit);
+    let all = l.b.or(Ty::I64, others, new);
+    l.b.set(Ty::I64, PSTATE, all);
+}
+
+/// MSR (immediate) of a bit of the processor's state: the lowest bit of CRm.
+pub(super) fn msr_immediate(w: Word, l: &mut Lift<'_>, bit: u64) -> Lifted {
+    let value = l.b.c64(if w.is_set(8) { bit } else { 0 });
+    set_state_bit(l, bit, value);
+    Ok(())
+}
+
 fn word_slot(l: &mut Lift<'_>, slot: philae_ir::Slot) -> Value {
     let word = l.b.get(Ty::I32, slot);
     l.b.zext(Ty::I64, word)
@@ -181,7 +212,11 @@ fn word_slot(l: &mut Lift<'_>, slot: philae_ir::Slot) -> Value {
 /// MSR (register).
 pub(super) fn msr(w: Word, l: &mut Lift<'_>) -> Lifted {
     let value = x(l, w.rt());
+    let features = l.b.region.processor.features;
+    let has = |feature| features.contain(Features::NONE.with(feature));
     match named(w) {
+        DIT_REGISTER if has(Feature::Dit) => set_state_bit(l, DIT, value),
+        SSBS_REGISTER if has(Feature::Ssbs) => set_state_bit(l, SSBS, value),
         TPIDR_EL0 => l.b.set(Ty::I64, TPIDR, value),
         NZCV_REGISTER => {
             let down = l.b.lshr_imm(Ty::I64, value, 28);

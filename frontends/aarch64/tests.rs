@@ -184,7 +184,7 @@ fn undefined_words() {
         (0xd180_0000, "subg"),
         (0xd503_323f, "dsb nXS"),
         (0xd503_1000, "wfet"),
-        (0xd53b_2400, "mrs x0, rndr"),
+        (0xd53b_2440, "mrs x0, s3_3_c2_c4_2"),
         (0xd440_0000, "hlt"),
         (0xd400_0002, "hvc"),
         (0x04a0_e3e0, "cntw x0"),

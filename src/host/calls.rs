@@ -61,6 +61,14 @@ pub fn execute(directory: i32, path: &CStr, argv: &[CString], envp: &[CString], 
     io::Error::last_os_error()
 }
 
+/// A random number of the kernel's (`getrandom(2)`); `None` where it has none yet.
+pub fn random_number() -> Option<u64> {
+    let mut bytes = [0; 8];
+    // SAFETY: the call fills the bytes.
+    let length = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), libc::GRND_NONBLOCK) };
+    (length == 8).then(|| u64::from_le_bytes(bytes))
+}
+
 /// The path that Philae was executed by (AT_EXECFN), for when there is no /proc.
 pub fn own_name() -> PathBuf {
     // SAFETY: AT_EXECFN points to a string for as long as the process lives.

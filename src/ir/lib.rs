@@ -9,6 +9,7 @@ pub mod eval;
 pub mod flow;
 pub mod ops;
 pub mod opt;
+pub mod processor;
 pub mod region;
 pub mod state;
 pub mod text;

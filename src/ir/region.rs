@@ -5,6 +5,7 @@
 //! so a pass can drop, replace or move one without touching the others.
 
 use crate::ops::{Barrier, Carry, Cond, FloatCond, FlowHint, IntCond, NanRule, Op, Ordering, RmwOp, Rounding};
+use crate::processor::{MAX, Model};
 use crate::state::{Arch, CpuState, Slot};
 use crate::ty::Ty;
 use std::ops::Range;
@@ -120,11 +121,14 @@ pub enum ExitReason {
     /// The guest reads its floating-point flags into the general register that the argument numbers, where they are
     /// not kept; the pc is that of the next instruction.
     FloatStatus = 15,
+    /// The guest wants a random number in the general register that the argument numbers, and whether it got one in
+    /// NZCV (AArch64 RNDR); the pc is that of the next instruction.
+    RandomNumber = 16,
 }
 
 impl ExitReason {
     /// Every reason with the name that text uses for it, in the order of their numbers.
-    pub const NAMES: [(ExitReason, &'static str); 16] = [
+    pub const NAMES: [(ExitReason, &'static str); 17] = [
         (ExitReason::Jump, "jump"),
         (ExitReason::Call, "call"),
         (ExitReason::Return, "return"),
@@ -141,6 +145,7 @@ impl ExitReason {
         (ExitReason::ExactFloats, "exact_floats"),
         (ExitReason::FloatModes, "float_modes"),
         (ExitReason::FloatStatus, "float_status"),
+        (ExitReason::RandomNumber, "random_number"),
     ];
 
     /// The name in text.
@@ -302,6 +307,8 @@ pub struct Region {
     pub tags: Tags,
     /// The runtime's own page among the guest's code, if there is one.
     pub runtime_page: Option<RuntimePage>,
+    /// The processor that it is lifted for, if the guest is AArch64.
+    pub processor: &'static Model,
     /// The arena of instructions; a [`Value`] is an index.
     pub insts: Vec<Inst>,
     /// The blocks; 0 is the entry.
@@ -324,6 +331,7 @@ impl Region {
             floats: Floats::Plain,
             tags: Tags::Fault,
             runtime_page: None,
+            processor: &MAX,
             insts,
             blocks,
             consts: Vec::new(),

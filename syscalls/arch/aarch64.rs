@@ -8,20 +8,10 @@ use crate::signal::{AltStack, FaultContext, Frame, Restored, sa};
 use crate::uaccess::{self, GuestPtr, bytes_of};
 use philae_ir::CpuState;
 use philae_ir::state::NZCV;
-use philae_ir::state::aarch64::{EXCLUSIVE_SIZE, FPCR, FPSR, SP, V, X};
+use philae_ir::state::aarch64::{DIT, EXCLUSIVE_SIZE, FPCR, FPSR, PSTATE, SP, SSBS, V, X};
 
 /// O_DIRECTORY, O_NOFOLLOW, O_DIRECT, O_LARGEFILE: arch/arm64/include/uapi/asm/fcntl.h.
 pub(super) const OPEN_BITS: [u64; 4] = [0o40000, 0o100000, 0o200000, 0o400000];
-
-/// HWCAP and HWCAP2 of arch/arm64/include/uapi/asm/hwcap.h: what the frontend's identification registers say.
-pub(super) const HWCAPS: [u64; 2] = [HWCAP, HWCAP2];
-
-/// FP, ASIMD, AES, PMULL, SHA1, SHA2, CRC32, ATOMICS, FPHP, ASIMDHP, CPUID, ASIMDRDM, JSCVT, FCMA, LRCPC, DCPOP, SHA3,
-/// SM3, SM4, ASIMDDP, SHA512 (bits 0, 1, 3 to 21); ASIMDFHM; ILRCPC, FLAGM; SB, PACA, PACG.
-const HWCAP: u64 = 0x3f_fffb | 1 << 23 | 3 << 26 | 7 << 29;
-
-/// DCPODP; FLAGM2, FRINT; I8MM, BF16.
-const HWCAP2: u64 = 1 | 3 << 7 | 3 << 13;
 
 /// The frame and the frame record above it, with room to align.
 pub(super) const SIGNAL_STACK: u64 = FRAME_SIZE as u64 + 32;
@@ -65,7 +55,7 @@ const MCONTEXT: usize = UCONTEXT + 176;
 const REGS: usize = MCONTEXT + 8;
 const REG_SP: usize = REGS + 31 * 8;
 const REG_PC: usize = REG_SP + 8;
-const PSTATE: usize = REG_PC + 8;
+const REG_PSTATE: usize = REG_PC + 8;
 const RECORDS: usize = MCONTEXT + 288;
 const FRAME_SIZE: usize = RECORDS + 4096;
 
@@ -111,7 +101,7 @@ fn frame_bytes(cpu: &CpuState, frame: &Frame<'_>) -> Vec<u8> {
     for register in X {
         bytes.u64(cpu.get(register));
     }
-    bytes.u64(cpu.get(SP)).u64(cpu.pc()).u64(cpu.get(NZCV) << 28);
+    bytes.u64(cpu.get(SP)).u64(cpu.pc()).u64(cpu.get(NZCV) << 28 | cpu.get(PSTATE));
     bytes.pad_to(RECORDS).u32(FPSIMD_MAGIC).u32(FPSIMD_SIZE as u32);
     bytes.u32(cpu.get(FPSR) as u32).u32(cpu.get(FPCR) as u32);
     for register in V {
@@ -151,7 +141,8 @@ pub(super) fn leave_handler(cpu: &mut CpuState) -> Result<Restored, Errno> {
     }
     cpu.set(SP, fields.u64(REG_SP));
     cpu.set_pc(fields.u64(REG_PC));
-    cpu.set(NZCV, fields.u64(PSTATE) >> 28 & 0xf);
+    cpu.set(NZCV, fields.u64(REG_PSTATE) >> 28 & 0xf);
+    cpu.set(PSTATE, fields.u64(REG_PSTATE) & (DIT | SSBS));
     cpu.set(EXCLUSIVE_SIZE, 0);
     let alt_stack = AltStack {
         base: fields.u64(UC_STACK),

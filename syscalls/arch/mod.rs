@@ -8,6 +8,7 @@ pub mod x86_64;
 use crate::errno::Errno;
 use crate::signal::{Frame, Restored};
 use crate::uaccess;
+use philae_ir::processor::Model;
 use philae_ir::{Arch, CpuState};
 use std::ffi::CStr;
 
@@ -100,10 +101,11 @@ pub fn platform(arch: Arch) -> &'static CStr {
     }
 }
 
-/// AT_HWCAP and AT_HWCAP2: what the guest may use, which is what the frontends translate.
-pub fn hwcaps(arch: Arch) -> [u64; 2] {
+/// AT_HWCAP and AT_HWCAP2: what the guest may use, which is what the frontends translate; `model` is that of an aarch64
+/// guest.
+pub fn hwcaps(arch: Arch, model: &Model) -> [u64; 2] {
     match arch {
-        Arch::Aarch64 => aarch64::HWCAPS,
+        Arch::Aarch64 => model.hwcaps(),
         Arch::X86_64 => x86_64::HWCAPS,
     }
 }

@@ -7,6 +7,7 @@
 use crate::arch;
 use crate::task::Processor;
 use philae_ir::Arch;
+use philae_ir::processor::Model;
 use std::fmt::Write;
 
 /// Names of the bits of AT_HWCAP and AT_HWCAP2 on aarch64, lowest first.
@@ -243,7 +244,7 @@ const X86_64_FEATURES: [(u32, u32, usize, &[&str]); 9] = [
 pub(super) fn text(arch: Arch, processor: Processor) -> Vec<u8> {
     let host = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     match processor {
-        Processor::Aarch64 { midr } => aarch64(arch, midr, &host),
+        Processor::Aarch64(model) => aarch64(arch, model, &host),
         Processor::X86_64 { cpuid } => x86_64(cpuid, &host),
     }
     .into_bytes()
@@ -254,10 +255,10 @@ fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
     (name.trim_end() == key).then_some(value.trim())
 }
 
-fn aarch64(arch: Arch, midr: u32, host: &str) -> String {
+fn aarch64(arch: Arch, model: &Model, host: &str) -> String {
     let features: Vec<&str> =
-        arch::hwcaps(arch).iter().zip(AARCH64_FEATURES).flat_map(|(&caps, names)| set(caps, names)).collect();
-    let mut text = String::new();
+        arch::hwcaps(arch, model).iter().zip(AARCH64_FEATURES).flat_map(|(&caps, names)| set(caps, names)).collect();
+    let (midr, mut text) = (model.midr, String::new());
     for processor in host.lines().filter_map(|line| value(line, "processor")) {
         // MIDR_EL1: implementer, variant, architecture, part number, revision (Arm ARM D24.2.122).
         let _ = write!(
@@ -342,12 +343,13 @@ fn x86_64_flags(cpuid: fn(u32, u32) -> [u32; 4]) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use philae_ir::processor::MAX;
 
     #[test]
     fn arm_features_are_hwcaps() {
-        let text = aarch64(Arch::Aarch64, 0x413f_d0c1, "processor\t: 0\nprocessor\t: 7\n");
+        let text = aarch64(Arch::Aarch64, &MAX, "processor\t: 0\nprocessor\t: 7\n");
         let features = text.lines().find_map(|line| value(line, "Features")).unwrap();
-        let hwcaps = arch::hwcaps(Arch::Aarch64);
+        let hwcaps = MAX.hwcaps();
         assert_eq!(features.split(' ').count() as u32, hwcaps[0].count_ones() + hwcaps[1].count_ones());
         assert!(features.starts_with("fp asimd ") && text.contains("processor\t: 7\n"));
         assert!(text.contains("CPU part\t: 0xd0c\n") && text.contains("CPU variant\t: 0x3\n"));

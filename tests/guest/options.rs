@@ -30,6 +30,30 @@ fn help_and_version() {
     }
 }
 
+/// Every model executes exactly what it announces, in every tier; one that is not there is told of in one line.
+#[test]
+fn processors() {
+    let models = run(&mut philae(["-cpu", "help"]), "", LIMIT).stdout;
+    assert!(models.lines().any(|model| model == "cortex-a53"), "{models}");
+    let outcome = hello(&["-cpu", "pentium"]);
+    assert!(outcome.end == "exit 125" && outcome.stderr.contains("max, "), "{}: {}", outcome.end, outcome.stderr);
+    let [program, native] = ["aarch64", "x86_64"].map(|guest| root(&format!("target/guest/{guest}/processor.static")));
+    if !program.exists() || !native.exists() {
+        return skip("processor models", "processor.static was not built");
+    }
+    let wanted = run(&mut Command::new(native), "", LIMIT).stdout;
+    let mut failures = Failures::default();
+    for model in models.lines() {
+        for tier in ["interp", "baseline", "cranelift"] {
+            let outcome = run(philae(["-tier", tier, "-cpu", model]).arg(&program), "", LIMIT);
+            if outcome.stdout != wanted {
+                failures.add(&format!("{model}, {tier}"), &outcome.stdout);
+            }
+        }
+    }
+    failures.check();
+}
+
 /// Options of qemu-user that Philae lacks are refused in one line; what nobody has is a usage error.
 #[test]
 fn refusals() {

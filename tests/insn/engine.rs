@@ -79,6 +79,8 @@ impl Runner {
                     }
                     None
                 }
+                // No line asks for one.
+                ExitReason::RandomNumber => None,
                 ExitReason::ExactFloats | ExitReason::FloatModes => {
                     floats = Floats::Exact;
                     continue;

@@ -45,13 +45,14 @@ const OTHERS: &[&str] = &[
     "cnt w",
     "cnt x",
     "abs w",
-    "abs x", // FEAT_LS64, TME, FEAT_HBC.
+    "abs x", // FEAT_LS64, TME, SME, FEAT_HBC.
     "st64b",
     "ld64b",
     "tstart ",
     "ttest ",
     "tcommit",
     "tcancel ",
+    "smst",
     "bc.",
     // For EL1 and above.
     "hvc ",
