@@ -98,5 +98,6 @@ programs! {
     python_processes: "python-processes" Always;
     redis: "redis" Always;
     ripgrep: "ripgrep" Always;
+    sanitizers: "sanitizers" Soak;
     stress: "stress" Soak;
 }
