@@ -92,5 +92,7 @@ programs! {
     redis: "redis";
     ripgrep: "ripgrep";
     #[ignore = "large packages: tests/run --soak"]
+    sanitizers: "sanitizers";
+    #[ignore = "large packages: tests/run --soak"]
     stress: "stress";
 }

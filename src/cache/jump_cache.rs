@@ -29,7 +29,12 @@ impl JumpCache {
 
     /// Makes branches to `pc` go through `slot`.
     pub fn insert(&mut self, pc: u64, slot: SlotPointer) {
-        self.0[jump_cache_index(pc)] = [pc, slot.as_ptr() as u64];
+        let entry = &mut self.0[jump_cache_index(pc)];
+        let wanted = [pc, slot.as_ptr() as u64];
+        // A page that is not written stays shared after fork.
+        if *entry != wanted {
+            *entry = wanted;
+        }
     }
 
     /// The link slot of `pc`, if it is here.
