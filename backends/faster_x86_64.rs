@@ -33,6 +33,25 @@ struct Faster {
     helper: Helper,
 }
 
+/// Defines stubs of two operands at most, which are in XMM0 and XMM1 at first; the result is in XMM0 at last.
+macro_rules! stubs_of_two {
+    ($($(#[$doc:meta])* $name:ident: $($line:literal)*;)*) => { $(
+        $(#[$doc])*
+        #[unsafe(naked)]
+        unsafe extern "sysv64" fn $name(state: *mut CpuState) {
+            naked_asm!(
+                "movups [rsp - 16], xmm0", "movups [rsp - 32], xmm1",
+                "movups xmm0, [rdi + {scratch}]", "movups xmm1, [rdi + {scratch} + 16]",
+                $($line,)*
+                "movups [rdi + {scratch}], xmm0",
+                "movups xmm0, [rsp - 16]", "movups xmm1, [rsp - 32]",
+                "ret",
+                scratch = const offset_of!(CpuState, ctl.scratch),
+            )
+        }
+    )* };
+}
+
 /// Defines stubs: operands are in XMM0 to XMM2 at first, the result in XMM0 at last; XMM3 is free.
 macro_rules! stubs {
     ($($(#[$doc:meta])* $name:ident: $($line:literal)*;)*) => { $(
@@ -55,7 +74,7 @@ macro_rules! stubs {
     )* };
 }
 
-stubs! {
+stubs_of_two! {
     /// AESE: the last round of encryption adds its key, of zeroes, last.
     aese: "pxor xmm0, xmm1" "pxor xmm1, xmm1" "aesenclast xmm0, xmm1";
     /// AESD.
@@ -64,6 +83,17 @@ stubs! {
     aesmc: "pxor xmm1, xmm1" "aesdeclast xmm0, xmm1" "aesenc xmm0, xmm1";
     /// AESIMC.
     aesimc: "aesimc xmm0, xmm0";
+    /// AESE, then AESMC: a round of encryption whose key, of zeroes, is added last.
+    aese_aesmc: "pxor xmm0, xmm1" "pxor xmm1, xmm1" "aesenc xmm0, xmm1";
+    /// AESD, then AESIMC.
+    aesd_aesimc: "pxor xmm0, xmm1" "pxor xmm1, xmm1" "aesdec xmm0, xmm1";
+    /// SHA256SU0.
+    sha256su0: "sha256msg1 xmm0, xmm1";
+    /// The product of the low words.
+    carry_less: "pclmulqdq xmm0, xmm1, 0";
+}
+
+stubs! {
     /// SHA1C: a to d in XMM0, e in XMM1, words in XMM2, which have the constant in them that x86 adds itself.
     sha1c: "pshufd xmm0, xmm0, 0x1b" "pshufd xmm2, xmm2, 0x1b"
         "mov dword ptr [rsp - 16], 0x5a827999" "movd xmm3, dword ptr [rsp - 16]" "pshufd xmm3, xmm3, 0" "psubd xmm2, xmm3"
@@ -92,12 +122,8 @@ stubs! {
         "movaps xmm2, xmm1" "punpckhqdq xmm2, xmm3" "punpcklqdq xmm1, xmm3"
         "sha256rnds2 xmm1, xmm2, xmm0" "pshufd xmm0, xmm0, 0x0e" "sha256rnds2 xmm2, xmm1, xmm0"
         "punpcklqdq xmm1, xmm2" "pshufd xmm0, xmm1, 0x1b";
-    /// SHA256SU0.
-    sha256su0: "sha256msg1 xmm0, xmm1";
     /// SHA256SU1.
     sha256su1: "movaps xmm3, xmm2" "palignr xmm3, xmm1, 4" "paddd xmm0, xmm3" "sha256msg2 xmm0, xmm2";
-    /// The product of the low words.
-    carry_less: "pclmulqdq xmm0, xmm1, 0";
 }
 
 macro_rules! table {
@@ -121,6 +147,8 @@ table! {
     "a64_aesd" 2 Aes aesd;
     "a64_aesmc" 1 Aes aesmc;
     "a64_aesimc" 1 Aes aesimc;
+    "a64_aese_aesmc" 2 Aes aese_aesmc;
+    "a64_aesd_aesimc" 2 Aes aesd_aesimc;
     "a64_sha1c" 3 Sha sha1c;
     "a64_sha1p" 3 Sha sha1p;
     "a64_sha1m" 3 Sha sha1m;

@@ -11,6 +11,11 @@ helpers! {
     AESMC "a64_aesmc" (1) -> V128, Pure, |_, [n, ..]| columns(n, mix);
     /// AESIMC: InvMixColumns.
     AESIMC "a64_aesimc" (1) -> V128, Pure, |_, [n, ..]| columns(n, unmix);
+    /// AESE, then AESMC.
+    AESE_AESMC "a64_aese_aesmc" (2) -> V128, Pure, |_, [d, n, _]| columns(substitute(d ^ n, &SBOX, |row| row), mix);
+    /// AESD, then AESIMC.
+    AESD_AESIMC "a64_aesd_aesimc" (2) -> V128, Pure,
+        |_, [d, n, _]| columns(substitute(d ^ n, &INVERSE_SBOX, |row| 4 - row), unmix);
 }
 
 /// FIPS 197, 5.1.1: the inverse in GF(2^8), then an affine map.

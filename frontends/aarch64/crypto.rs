@@ -1,4 +1,4 @@
-//! Instructions of the cryptographic extensions, and of SHA3, on whole vector registers.
+//! Instructions of the cryptographic extensions, and of SHA3, on whole vector registers; SHA-512 (FIPS 180-4) in parts.
 
 use super::operand::{Lifted, set_v, v};
 use super::simd::sources;
@@ -7,10 +7,20 @@ use crate::lift::Lift;
 use philae_ir::state::aarch64::V;
 use philae_ir::{Builder, Helper, Ty, Value};
 
-/// Vd = helper(Vn): AESMC, AESIMC.
-pub(super) fn unary(w: Word, l: &mut Lift<'_>, helper: &'static Helper) -> Lifted {
-    let n = v(l, Ty::V128, w.rn());
-    let result = l.b.call(helper, &[n]);
+/// Vd = helper(Vn): AESMC, AESIMC. Hosts have one instruction for it and the one before, which processors run as a pair.
+pub(super) fn mix_columns(
+    w: Word,
+    l: &mut Lift<'_>,
+    helper: &'static Helper,
+    [before, pair]: [&'static Helper; 2],
+) -> Lifted {
+    let result = match l.b.just_called(V[w.rn()]) {
+        Some((called, [d, n, _])) if called.name == before.name => l.b.call(pair, &[d, n]),
+        _ => {
+            let n = v(l, Ty::V128, w.rn());
+            l.b.call(helper, &[n])
+        }
+    };
     set_v(l, Ty::V128, w.rd(), result);
     Ok(())
 }
@@ -64,6 +74,95 @@ pub(super) fn sm3tt(w: Word, l: &mut Lift<'_>, helper: &'static Helper) -> Lifte
     let d = v(l, Ty::V128, w.rd());
     let word = l.b.extract_lane(Ty::I32X4, m, w.bits(13, 12));
     let result = l.b.call(helper, &[d, n, word]);
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
+}
+
+/// A doubleword rotated right by three amounts, and the three added without carries.
+fn big_sigma(l: &mut Lift<'_>, word: Value, amounts: [u64; 3]) -> Value {
+    let [a, b, c] = amounts.map(|amount| l.b.with_imm(Ty::I64, word, amount, Builder::rotr));
+    let two = l.b.xor(Ty::I64, a, b);
+    l.b.xor(Ty::I64, two, c)
+}
+
+/// Doublewords rotated right by two amounts and shifted right by a third, and the three added without carries.
+fn small_sigma(l: &mut Lift<'_>, words: Value, [first, second]: [u32; 2], shift: u32) -> Value {
+    let (a, b) = (rotate_right(l, words, first), rotate_right(l, words, second));
+    let c = l.b.vlshr_imm(Ty::I64X2, words, shift);
+    let two = l.b.xor(Ty::V128, a, b);
+    l.b.xor(Ty::V128, two, c)
+}
+
+/// Both doublewords of Vd, Vn and Vm.
+fn halves(w: Word, l: &mut Lift<'_>) -> [[Value; 2]; 3] {
+    [w.rd(), w.rn(), w.rm()].map(|register| {
+        let whole = v(l, Ty::V128, register);
+        [0, 1].map(|lane| l.b.extract_lane(Ty::I64X2, whole, lane))
+    })
+}
+
+fn set_halves(w: Word, l: &mut Lift<'_>, [low, high]: [Value; 2]) {
+    let zero = l.b.wide_const(Ty::V128, 0);
+    let lower = l.b.insert_lane(Ty::I64X2, zero, 0, low);
+    let result = l.b.insert_lane(Ty::I64X2, lower, 1, high);
+    set_v(l, Ty::V128, w.rd(), result);
+}
+
+fn sum(l: &mut Lift<'_>, parts: [Value; 3]) -> Value {
+    let two = l.b.add(Ty::I64, parts[0], parts[1]);
+    l.b.add(Ty::I64, two, parts[2])
+}
+
+/// SHA512H: the sums T1 of two rounds (FIPS 180-4, 6.4.2), as far as they do not depend on a to d.
+pub(super) fn sha512h(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let [[w0, w1], [x0, x1], [y0, y1]] = halves(w, l);
+    let round = |l: &mut Lift<'_>, e, f, g, word| {
+        let differ = l.b.xor(Ty::I64, f, g);
+        let chosen = l.b.and(Ty::I64, differ, e);
+        let choice = l.b.xor(Ty::I64, chosen, g);
+        let sigma = big_sigma(l, e, [14, 18, 41]);
+        sum(l, [choice, sigma, word])
+    };
+    let high = round(l, y1, x0, x1, w1);
+    let e = l.b.add(Ty::I64, high, y0);
+    let low = round(l, e, y1, x0, w0);
+    set_halves(w, l, [low, high]);
+    Ok(())
+}
+
+/// SHA512H2: the words a of two rounds.
+pub(super) fn sha512h2(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let [[w0, w1], [x0, _], [y0, y1]] = halves(w, l);
+    let round = |l: &mut Lift<'_>, a, b, c, word| {
+        let (both, either) = (l.b.and(Ty::I64, b, c), l.b.or(Ty::I64, b, c));
+        let one = l.b.and(Ty::I64, either, a);
+        let majority = l.b.or(Ty::I64, both, one);
+        let sigma = big_sigma(l, a, [28, 34, 39]);
+        sum(l, [majority, sigma, word])
+    };
+    let high = round(l, y0, y1, x0, w1);
+    let low = round(l, high, y0, y1, w0);
+    set_halves(w, l, [low, high]);
+    Ok(())
+}
+
+/// SHA512SU0: two words of the message schedule, their first two parts.
+pub(super) fn sha512su0(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (d, n) = (v(l, Ty::V128, w.rd()), v(l, Ty::V128, w.rn()));
+    let next = l.b.shuffle(d, n, std::array::from_fn(|i| i as u8 + 8));
+    let sigma = small_sigma(l, next, [1, 8], 7);
+    let result = l.b.add(Ty::I64X2, d, sigma);
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
+}
+
+/// SHA512SU1: two words of the message schedule, their last two parts.
+pub(super) fn sha512su1(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (n, m) = sources(w, l, Ty::V128);
+    let d = v(l, Ty::V128, w.rd());
+    let sigma = small_sigma(l, n, [19, 61], 6);
+    let two = l.b.add(Ty::I64X2, d, sigma);
+    let result = l.b.add(Ty::I64X2, two, m);
     set_v(l, Ty::V128, w.rd(), result);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! FEAT_SHA1, FEAT_SHA256, FEAT_SHA512: steps of the hashes of FIPS 180-4, as the Arm ARM cuts them.
+//! FEAT_SHA1, FEAT_SHA256: steps of the hashes of FIPS 180-4, as the Arm ARM cuts them.
 
 use super::helpers::helpers;
 
@@ -21,14 +21,6 @@ helpers! {
     SHA256SU0 "a64_sha256su0" (2) -> V128, Pure, |_, [d, n, _]| sha256_schedule0(d, n);
     /// SHA256SU1.
     SHA256SU1 "a64_sha256su1" (3) -> V128, Pure, |_, [d, n, m]| sha256_schedule1(d, n, m);
-    /// SHA512H.
-    SHA512H "a64_sha512h" (3) -> V128, Pure, |_, [d, n, m]| sha512_round1(d, n, m);
-    /// SHA512H2.
-    SHA512H2 "a64_sha512h2" (3) -> V128, Pure, |_, [d, n, m]| sha512_round2(d, n, m);
-    /// SHA512SU0.
-    SHA512SU0 "a64_sha512su0" (2) -> V128, Pure, |_, [d, n, _]| sha512_schedule0(d, n);
-    /// SHA512SU1.
-    SHA512SU1 "a64_sha512su1" (3) -> V128, Pure, |_, [d, n, m]| sha512_schedule1(d, n, m);
 }
 
 /// The four words of a vector, lowest first.
@@ -39,14 +31,6 @@ pub(super) fn words(v: u128) -> [u32; 4] {
 /// The vector of four words.
 pub(super) fn vector(words: [u32; 4]) -> u128 {
     words.into_iter().rev().fold(0, |v, word| v << 32 | u128::from(word))
-}
-
-fn halves(v: u128) -> [u64; 2] {
-    [v as u64, (v >> 64) as u64]
-}
-
-fn join([low, high]: [u64; 2]) -> u128 {
-    u128::from(low) | u128::from(high) << 64
 }
 
 fn choose(x: u32, y: u32, z: u32) -> u32 {
@@ -106,34 +90,4 @@ fn sha256_schedule1(d: u128, n: u128, m: u128) -> u128 {
         result[i] = sigma.wrapping_add(old[i]).wrapping_add(between[i]);
     }
     vector(result)
-}
-
-fn sha512_round1(w: u128, x: u128, y: u128) -> u128 {
-    let ([w0, w1], [x0, x1], [y0, y1]) = (halves(w), halves(x), halves(y));
-    let sigma = |a: u64| a.rotate_right(14) ^ a.rotate_right(18) ^ a.rotate_right(41);
-    let high = (y1 & x0 ^ !y1 & x1).wrapping_add(sigma(y1)).wrapping_add(w1);
-    let t = high.wrapping_add(y0);
-    let low = (t & y1 ^ !t & x0).wrapping_add(sigma(t)).wrapping_add(w0);
-    join([low, high])
-}
-
-fn sha512_round2(w: u128, x: u128, y: u128) -> u128 {
-    let ([w0, w1], [x0, _], [y0, y1]) = (halves(w), halves(x), halves(y));
-    let sigma = |a: u64| a.rotate_right(28) ^ a.rotate_right(34) ^ a.rotate_right(39);
-    let majority = |a: u64, b: u64, c: u64| a & b ^ a & c ^ b & c;
-    let high = majority(x0, y1, y0).wrapping_add(sigma(y0)).wrapping_add(w1);
-    let low = majority(high, y0, y1).wrapping_add(sigma(high)).wrapping_add(w0);
-    join([low, high])
-}
-
-fn sha512_schedule0(w: u128, x: u128) -> u128 {
-    let ([w0, w1], [x0, _]) = (halves(w), halves(x));
-    let sigma = |a: u64| a.rotate_right(1) ^ a.rotate_right(8) ^ a >> 7;
-    join([w0.wrapping_add(sigma(w1)), w1.wrapping_add(sigma(x0))])
-}
-
-fn sha512_schedule1(w: u128, x: u128, y: u128) -> u128 {
-    let (w, x, y) = (halves(w), halves(x), halves(y));
-    let sigma = |a: u64| a.rotate_right(19) ^ a.rotate_right(61) ^ a >> 6;
-    join(std::array::from_fn(|i| w[i].wrapping_add(sigma(x[i])).wrapping_add(y[i])))
 }

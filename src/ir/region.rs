@@ -925,6 +925,15 @@ impl<'a> Builder<'a> {
         self.emit_with(Op::Call, helper.result, args, 0, index)
     }
 
+    /// The helper and its operands whose result the guest instruction before this one has put into a slot at last.
+    pub fn just_called(&self, slot: Slot) -> Option<(&'static Helper, [Value; 3])> {
+        let mut insts =
+            self.region.blocks[self.current.index()].insts.iter().rev().map(|&value| self.region.inst(value));
+        let set = insts.find(|inst| inst.op != Op::Insn)?;
+        let called = self.region.inst(*set.args.first().filter(|_| set.op == Op::Set && set.imm == u64::from(slot.0))?);
+        (called.op == Op::Call).then(|| (self.region.helpers[called.imm as usize], called.args))
+    }
+
     /// Ends the current block.
     pub fn terminate(&mut self, end: Terminator) {
         debug_assert!(!self.is_closed(), "block {:?} ends twice", self.current);

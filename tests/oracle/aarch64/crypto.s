@@ -3,6 +3,9 @@
 {aesmc|aesimc} v0.16b, v1.16b @ n=6
 {aese|aesd} v0.16b, v0.16b @ n=1
 aese v0.16b, v1.16b; aesmc v0.16b, v0.16b @ n=2
+aesd v0.16b, v1.16b; aesimc v0.16b, v0.16b @ n=2
+aese v0.16b, v1.16b; aesmc v2.16b, v0.16b @ n=1
+aesd v0.16b, v1.16b; aesmc v0.16b, v0.16b @ n=1
 pmull v0.1q, v1.1d, v2.1d @ n=4
 pmull2 v0.1q, v1.2d, v2.2d @ n=4
 {sha1c|sha1p|sha1m} q0, s1, v2.4s @ n=5
