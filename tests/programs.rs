@@ -83,14 +83,18 @@ macro_rules! programs {
 
 programs! {
     bash: "bash" Always;
+    compress: "compress" Always;
     coreutils: "coreutils" Always;
     erlang: "erlang" Always;
     gcc: "gcc" Soak;
     git: "git" Always;
     go: "go" Soak;
+    interpreters: "interpreters" Soak;
     java: "java" Soak;
+    media: "media" Soak;
     nginx: "nginx" Always;
     node: "node" Always;
+    numpy: "numpy" Soak;
     openssl: "openssl" Always;
     perl: "perl" Always;
     postgres: "postgres" Always;
@@ -99,4 +103,5 @@ programs! {
     redis: "redis" Always;
     ripgrep: "ripgrep" Always;
     stress: "stress" Soak;
+    text: "text" Always;
 }
