@@ -369,7 +369,7 @@ impl Thread {
                 let line = aarch64::untagged(exit.argument) & !63;
                 self.runtime.forget(line..line + 64);
             }
-            ExitReason::ExactFloats => self.require_floats(Floats::Exact),
+            ExitReason::ExactFloats => self.write_float_status(exit.argument),
             ExitReason::FloatStatus => {
                 let status = self.float_status();
                 if let Some(&slot) = aarch64::X.get(exit.argument as usize) {
@@ -433,12 +433,22 @@ impl Thread {
         self.cpu.set(NZCV, if number.is_some() { 0 } else { Z });
     }
 
+    /// The guest writes FPSR, whose flags are not kept. What keeps all that has been raised, as where a program gives back
+    /// what it has saved, changes nothing or adds to it. Only where flags go, the next ones count.
+    fn write_float_status(&mut self, status: u64) {
+        let before = self.float_status();
+        if status != 0 && before & !status == 0 {
+            self.cpu.set(aarch64::FPSR, status);
+            self.cpu.set_pc(self.cpu.pc() + 4);
+        } else {
+            self.require_floats(Floats::Exact);
+        }
+    }
+
     /// FPSR with what has been raised since it was last asked for.
     fn float_status(&mut self) -> u64 {
-        let raised = self.cpu.get(aarch64::RAISED) | u64::from(FloatControl::take_flags());
-        let status = self.cpu.get(aarch64::FPSR) | raised;
-        self.cpu.set(aarch64::FPSR, status);
-        self.cpu.set(aarch64::RAISED, 0);
+        let status = aarch64::float_status(&self.cpu) | u64::from(FloatControl::take_flags());
+        aarch64::set_float_status(&mut self.cpu, status);
         status
     }
 

@@ -73,6 +73,7 @@ macro_rules! programs {
 
 programs! {
     bash: "bash";
+    compress: "compress";
     coreutils: "coreutils";
     erlang: "erlang";
     #[ignore = "large packages: tests/run --soak"]
@@ -81,9 +82,15 @@ programs! {
     #[ignore = "large packages: tests/run --soak"]
     go: "go";
     #[ignore = "large packages: tests/run --soak"]
+    interpreters: "interpreters";
+    #[ignore = "large packages: tests/run --soak"]
     java: "java";
+    #[ignore = "large packages: tests/run --soak"]
+    media: "media";
     nginx: "nginx";
     node: "node";
+    #[ignore = "large packages: tests/run --soak"]
+    numpy: "numpy";
     openssl: "openssl";
     perl: "perl";
     postgres: "postgres";
@@ -95,4 +102,5 @@ programs! {
     sanitizers: "sanitizers";
     #[ignore = "large packages: tests/run --soak"]
     stress: "stress";
+    text: "text";
 }

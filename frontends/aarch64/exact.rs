@@ -14,12 +14,11 @@ use super::operand::{Lifted, Sign, v};
 use super::simd::Form;
 use super::simd_float::Fused;
 use super::softfloat::{
-    BRAIN, DOUBLE, Environment, Estimated, Exact, Extended, Extreme, FZ, Fixed, Format, HALF, IXC, Mode, QC, SINGLE,
-    Signal,
+    BRAIN, DOUBLE, Environment, Estimated, Exact, Extended, Extreme, FZ, Fixed, Format, HALF, IXC, Mode, SINGLE, Signal,
 };
 use super::word::Word;
 use crate::lift::Lift;
-use philae_ir::state::aarch64::{FPCR, FPSR, RAISED, V};
+use philae_ir::state::aarch64::{FPCR, FPSR, QC, RAISED, SATURATED, V};
 use philae_ir::{CpuState, FloatCond, Floats, Helper, IntCond, NanRule, Op, Rounding, Ty, Value};
 use std::ptr;
 
@@ -56,16 +55,8 @@ helpers! {
     JAVASCRIPT "a64_exact_javascript" (1) -> I64, State, |cpu, [a, ..]| {
         with(cpu, |e| u128::from(e.javascript(a as u64)))
     };
-    /// Raises QC where its operand is not 0.
-    SATURATED "a64_exact_saturated" (1) -> I64, State, |cpu, [difference, ..]| {
-        raise(cpu, if difference == 0 { 0 } else { QC });
-        0
-    };
-    /// Raises QC where a saturating operation that is a helper saturates: its operands, and its number and lanes.
-    SATURATES "a64_exact_saturates" (3) -> I64, State, |cpu, [a, b, shape]| {
-        raise(cpu, if saturates(a, b, shape as u64) { QC } else { 0 });
-        0
-    };
+    /// Whether a saturating operation that is a helper saturates: its operands, and its number and lanes.
+    SATURATES "a64_saturates" (3) -> V128, Pure, |_, [a, b, shape]| u128::from(saturates(a, b, shape as u64));
     /// What helpers have raised since the last call.
     TAKE_FLAGS "a64_exact_take_flags" (0) -> I32, State, |cpu, _| {
         let raised = cpu.get(RAISED);
@@ -835,19 +826,50 @@ pub(super) fn convert(l: &mut Lift<'_>, (from, to): (Format, Format), lanes: u64
     call(l, &CONVERT, &[n, description])
 }
 
-/// Raises QC where the lanes of `form` of `difference` are not all zero.
+/// Raises QC where the lanes of `form` of `difference` are not all zero. This costs little, and is done whatever is
+/// kept of the rest of FPSR.
 pub(super) fn saturated(l: &mut Lift<'_>, form: Form, ty: Ty, difference: Value) {
-    let shape = Shape::of(form, ty.lane().bits());
-    let mask = l.b.wide_const(Ty::V128, shape.mask());
-    let counted = l.b.and(Ty::V128, difference, mask);
-    call(l, &SATURATED, &[counted]);
+    let mask = Shape::of(form, ty.lane().bits()).mask();
+    let counted = if mask == u128::MAX {
+        difference
+    } else {
+        let mask = l.b.wide_const(Ty::V128, mask);
+        l.b.and(Ty::V128, difference, mask)
+    };
+    raise_saturation(l, counted);
 }
 
 /// Raises QC where the helper of this number saturates in the lanes of `form` (see [`saturates`]).
 pub(super) fn helper_saturates(l: &mut Lift<'_>, kind: u64, form: Form, ty: Ty, operands: [Value; 2]) {
     let shape = Shape::of(form, ty.lane().bits());
     let description = l.b.c64(shape.pack() | kind << 16);
-    call(l, &SATURATES, &[operands[0], operands[1], description]);
+    let saturates = l.b.call(&SATURATES, &[operands[0], operands[1], description]);
+    raise_saturation(l, saturates);
+}
+
+fn raise_saturation(l: &mut Lift<'_>, difference: Value) {
+    let before = l.b.get(Ty::V128, SATURATED);
+    let both = l.b.or(Ty::V128, before, difference);
+    l.b.set(Ty::V128, SATURATED, both);
+}
+
+/// FPSR, where its flags are kept.
+pub(super) fn status(l: &mut Lift<'_>) -> Value {
+    let word = l.b.get(Ty::I32, FPSR);
+    let saturated = l.b.get(Ty::V128, SATURATED);
+    let (low, high) = (l.b.low(Ty::V128, saturated), l.b.high(Ty::V128, saturated));
+    let any = l.b.or(Ty::I64, low, high);
+    let any = l.b.icmp_imm(Ty::I64, IntCond::Ne, any, 0);
+    let any = l.b.zext(Ty::I32, any);
+    let raised = l.b.shl_imm(Ty::I32, any, u64::from(QC.trailing_zeros()));
+    l.b.or(Ty::I32, word, raised)
+}
+
+/// Writes FPSR, where its flags are kept.
+pub(super) fn set_status(l: &mut Lift<'_>, word: Value) {
+    l.b.set(Ty::I32, FPSR, word);
+    let none = l.b.wide_const(Ty::V128, 0);
+    l.b.set(Ty::V128, SATURATED, none);
 }
 
 /// The halves that FMLAL reads, at the bottom.

@@ -176,11 +176,9 @@ pub(super) fn double_multiply_high(b: &mut Builder<'_>, ty: Ty, rounded: Rounded
 
 /// SQDMULH, SQRDMULH (vector).
 pub(super) fn sqdmulh(w: Word, l: &mut Lift<'_>, rounded: Rounded) -> Lifted {
-    if exact::keeps_flags(l) {
-        let (form, ty) = integer(w, HS)?;
-        let (n, m) = sources(w, l, ty);
-        both_smallest_saturate(l, form, ty, n, m);
-    }
+    let (form, ty) = integer(w, HS)?;
+    let (n, m) = sources(w, l, ty);
+    both_smallest_saturate(l, form, ty, n, m);
     binary(w, l, HS, |b, ty, n, m| double_multiply_high(b, ty, rounded, n, m))
 }
 
@@ -196,9 +194,7 @@ pub(super) fn both_smallest_saturate(l: &mut Lift<'_>, form: Form, ty: Ty, n: Va
 fn smallest_saturates(w: Word, l: &mut Lift<'_>) -> Lifted {
     let (form, ty) = integer(w, BHSD)?;
     let n = v(l, ty, w.rn());
-    if exact::keeps_flags(l) {
-        both_smallest_saturate(l, form, ty, n, n);
-    }
+    both_smallest_saturate(l, form, ty, n, n);
     Ok(())
 }
 
@@ -212,22 +208,18 @@ pub(super) fn saturating<'a>(
     let (form, ty) = integer(w, BHSD)?;
     let (n, m) = sources(w, l, ty);
     let result = op(&mut l.b, ty, n, m);
-    if exact::keeps_flags(l) {
-        let wrapped = wrapping(&mut l.b, ty, n, m);
-        let difference = l.b.xor(Ty::V128, result, wrapped);
-        exact::saturated(l, form, ty, difference);
-    }
+    let wrapped = wrapping(&mut l.b, ty, n, m);
+    let difference = l.b.xor(Ty::V128, result, wrapped);
+    exact::saturated(l, form, ty, difference);
     write(w, l, form, ty, result);
     Ok(())
 }
 
 /// SQSHL, UQSHL, SQRSHL, UQRSHL (register).
 pub(super) fn saturating_shift(w: Word, l: &mut Lift<'_>, shift: &'static helpers::SaturatingShift) -> Lifted {
-    if exact::keeps_flags(l) {
-        let (form, ty) = integer(w, BHSD)?;
-        let (n, m) = sources(w, l, ty);
-        exact::helper_saturates(l, shift.kind, form, ty, [n, m]);
-    }
+    let (form, ty) = integer(w, BHSD)?;
+    let (n, m) = sources(w, l, ty);
+    exact::helper_saturates(l, shift.kind, form, ty, [n, m]);
     super::simd::binary_helper(w, l, BHSD, shift.helper)
 }
 
@@ -256,9 +248,7 @@ pub(super) fn saturating_accumulate(w: Word, l: &mut Lift<'_>, helper: &'static 
     let (form, ty) = integer(w, BHSD)?;
     let n = v(l, ty, w.rn());
     let d = v(l, ty, w.rd());
-    if exact::keeps_flags(l) {
-        exact::helper_saturates(l, helpers::accumulate_kind(helper), form, ty, [d, n]);
-    }
+    exact::helper_saturates(l, helpers::accumulate_kind(helper), form, ty, [d, n]);
     let bits = l.b.c64(u64::from(ty.lane().bits()));
     let result = l.b.call(helper, &[d, n, bits]);
     write(w, l, form, ty, result);

@@ -174,12 +174,10 @@ pub(super) fn saturating_left(w: Word, l: &mut Lift<'_>, saturation: LeftSaturat
         (b.vlshr_imm(ty, up, amount), splat(b, ty, u64::MAX))
     };
     let fits = b.icmp(ty, IntCond::Eq, back, n);
-    if exact::keeps_flags(l) {
-        // What SQSHLU takes for zero has saturated, too.
-        let whole = v(l, ty, w.rn());
-        let back_to_whole = l.b.xor(Ty::V128, back, whole);
-        exact::saturated(l, form, ty, back_to_whole);
-    }
+    // What SQSHLU takes for zero has saturated, too.
+    let whole = v(l, ty, w.rn());
+    let back_to_whole = l.b.xor(Ty::V128, back, whole);
+    exact::saturated(l, form, ty, back_to_whole);
     let b = &mut l.b;
     let result = b.bit_select(fits, up, limit);
     write(w, l, form, ty, result);
@@ -201,7 +199,7 @@ pub(super) fn right_narrow(w: Word, l: &mut Lift<'_>, narrowing: Narrowing, roun
 
 /// What does not widen back to what it was has saturated.
 fn narrowing_saturates(w: Word, l: &mut Lift<'_>, ty: Ty, narrowing: Narrowing, value: Value, narrowed: Value) {
-    if narrowing == Narrowing::Wrap || !exact::keeps_flags(l) {
+    if narrowing == Narrowing::Wrap {
         return;
     }
     let wide = Ty::int_vector(2 * ty.lane().bits());

@@ -133,17 +133,15 @@ fn double_long(w: Word, l: &mut Lift<'_>, ty: Ty, accumulate: Accumulate, [n, m]
         Accumulate::Add => l.b.add_sat_s(wide, d, doubled),
         Accumulate::Sub => l.b.sub_sat_s(wide, d, doubled),
     };
-    if exact::keeps_flags(l) {
-        let twice = l.b.add(wide, product, product);
-        let wrapped = match accumulate {
-            Accumulate::No => doubled,
-            Accumulate::Add => l.b.add(wide, d, doubled),
-            Accumulate::Sub => l.b.sub(wide, d, doubled),
-        };
-        for (saturated, wrapped) in [(doubled, twice), (result, wrapped)] {
-            let difference = l.b.xor(Ty::V128, saturated, wrapped);
-            exact::saturated(l, form, wide, difference);
-        }
+    let twice = l.b.add(wide, product, product);
+    let wrapped = match accumulate {
+        Accumulate::No => doubled,
+        Accumulate::Add => l.b.add(wide, d, doubled),
+        Accumulate::Sub => l.b.sub(wide, d, doubled),
+    };
+    for (saturated, wrapped) in [(doubled, twice), (result, wrapped)] {
+        let difference = l.b.xor(Ty::V128, saturated, wrapped);
+        exact::saturated(l, form, wide, difference);
     }
     write(w, l, form, wide, result);
     Ok(())
@@ -226,11 +224,9 @@ pub(super) fn by_element<'a>(
 
 /// SQDMULH, SQRDMULH (by element).
 pub(super) fn sqdmulh_element(w: Word, l: &mut Lift<'_>, rounded: Rounded) -> Lifted {
-    if exact::keeps_flags(l) {
-        let (form, ty) = integer(w, HS)?;
-        let (n, m) = (v(l, ty, w.rn()), element(w, l, ty));
-        both_smallest_saturate(l, form, ty, n, m);
-    }
+    let (form, ty) = integer(w, HS)?;
+    let (n, m) = (v(l, ty, w.rn()), element(w, l, ty));
+    both_smallest_saturate(l, form, ty, n, m);
     by_element(w, l, |b, ty, [_, n, m]| double_multiply_high(b, ty, rounded, n, m))
 }
 
@@ -246,9 +242,6 @@ fn round_double_helper(ty: Ty, accumulate: Accumulate) -> Result<&'static Helper
 }
 
 fn round_double_saturates(l: &mut Lift<'_>, form: Form, ty: Ty, accumulate: Accumulate, operands: [Value; 3]) {
-    if !exact::keeps_flags(l) {
-        return;
-    }
     let helper = match (accumulate, ty) {
         (Accumulate::Sub, Ty::I16X8) => &helpers::ROUND_DOUBLE_SUB_16_SATURATES,
         (Accumulate::Sub, _) => &helpers::ROUND_DOUBLE_SUB_32_SATURATES,
@@ -275,10 +268,8 @@ pub(super) fn sqrdmlah(w: Word, l: &mut Lift<'_>, accumulate: Accumulate) -> Lif
 pub(super) fn sqrdmlah_element(w: Word, l: &mut Lift<'_>, accumulate: Accumulate) -> Lifted {
     let (form, ty) = integer(w, HS)?;
     let helper = round_double_helper(ty, accumulate)?;
-    if exact::keeps_flags(l) {
-        let operands = [v(l, ty, w.rd()), v(l, ty, w.rn()), element(w, l, ty)];
-        round_double_saturates(l, form, ty, accumulate, operands);
-    }
+    let operands = [v(l, ty, w.rd()), v(l, ty, w.rn()), element(w, l, ty)];
+    round_double_saturates(l, form, ty, accumulate, operands);
     by_element(w, l, |b, _, args| b.call(helper, &args))
 }
 

@@ -18,8 +18,6 @@ pub(super) const UFC: u32 = 1 << 3;
 pub(super) const IXC: u32 = 1 << 4;
 /// FPSR: denormal input, flushed.
 pub(super) const IDC: u32 = 1 << 7;
-/// FPSR: saturation.
-pub(super) const QC: u32 = 1 << 27;
 
 /// FPCR: denormal halves are zeroes.
 pub(super) const FZ16: u32 = 1 << 19;

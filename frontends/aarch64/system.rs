@@ -10,7 +10,7 @@ use super::word::Word;
 use crate::lift::{Lift, LiftError};
 use philae_ir::processor::{Feature, Features, IdRegister};
 use philae_ir::state::NZCV;
-use philae_ir::state::aarch64::{DIT, FPCR, FPSR, PSTATE, SPECIAL_FPCR, SSBS, TPIDR, X};
+use philae_ir::state::aarch64::{DIT, FPCR, PSTATE, SPECIAL_FPCR, SSBS, TPIDR, X};
 use philae_ir::{Barrier, ExitReason, IntCond, Ty, Value};
 
 /// Bytes in a cache line, and in the block that DC ZVA clears.
@@ -138,7 +138,10 @@ pub(super) fn mrs(w: Word, l: &mut Lift<'_>) -> Lifted {
             l.b.shl_imm(Ty::I64, wide, 28)
         }
         FPCR_REGISTER => word_slot(l, FPCR),
-        FPSR_REGISTER if exact::keeps_flags(l) => word_slot(l, FPSR),
+        FPSR_REGISTER if exact::keeps_flags(l) => {
+            let word = exact::status(l);
+            l.b.zext(Ty::I64, word)
+        }
         // Flags are kept from the first write on; until then, to read them is to save them or to ask what has been
         // raised since the program began, and the host's units know.
         FPSR_REGISTER => {
@@ -235,8 +238,15 @@ pub(super) fn msr(w: Word, l: &mut Lift<'_>) -> Lifted {
             // What follows may round differently: the runtime has to see the new control word first.
             l.leave(ExitReason::Interrupted, l.next);
         }
-        FPSR_REGISTER if exact::keeps_flags(l) => set_word_slot(l, FPSR, FPSR_MASK, value),
-        FPSR_REGISTER => l.leave(ExitReason::ExactFloats, l.pc),
+        FPSR_REGISTER if exact::keeps_flags(l) => {
+            let word = l.b.trunc(Ty::I32, value);
+            let word = l.b.and_imm(Ty::I32, word, FPSR_MASK);
+            exact::set_status(l, word);
+        }
+        FPSR_REGISTER => {
+            let status = l.b.and_imm(Ty::I64, value, FPSR_MASK);
+            l.leave_with(ExitReason::ExactFloats, l.pc, status);
+        }
         _ => return Err(LiftError::Undefined),
     }
     Ok(())

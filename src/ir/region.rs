@@ -114,7 +114,8 @@ pub enum ExitReason {
     Interrupted = 11,
     /// A memory access at the pc failed; only backends make this one. The argument is the address.
     Fault = 12,
-    /// The instruction at the pc writes floating-point flags and has to be lifted under [`Floats::Exact`].
+    /// The instruction at the pc, of four bytes, writes the argument to the floating-point flags, which are not kept; if
+    /// that takes some away, it has to be lifted under [`Floats::Exact`].
     ExactFloats = 13,
     /// The instruction at the pc chooses a mode that needs [`Floats::Modes`].
     FloatModes = 14,

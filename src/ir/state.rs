@@ -127,7 +127,7 @@ const fn wide_slots(table: &[SlotInfo]) -> [bool; WORDS] {
 
 /// Slots of the AArch64 guest.
 pub mod aarch64 {
-    use super::{Slot, slots};
+    use super::{CpuState, Slot, slots};
     /// General registers X0 to X30.
     pub const X: [Slot; 31] = slots(0, 1);
     /// The stack pointer.
@@ -148,6 +148,10 @@ pub mod aarch64 {
     pub const EXCLUSIVE_SIZE: Slot = Slot(38);
     /// The value (up to 128 bits) that the reservation's load saw.
     pub const EXCLUSIVE_VALUE: Slot = Slot(40);
+    /// Not all zero where an instruction has saturated and QC is not in FPSR yet.
+    pub const SATURATED: Slot = Slot(44);
+    /// QC of FPSR: something has saturated.
+    pub const QC: u64 = 1 << 27;
     /// Bits of the processor's state that user code can write and that have no slot of their own, in the places of
     /// SPSR_EL1 (Arm ARM C5.2.18): [`DIT`], [`SSBS`].
     pub const PSTATE: Slot = Slot(42);
@@ -157,6 +161,19 @@ pub mod aarch64 {
     pub const SSBS: u64 = 1 << 12;
     /// SIMD and floating-point registers V0 to V31.
     pub const V: [Slot; 32] = slots(48, 2);
+
+    /// FPSR with everything that has been raised, but for what only the host's units know.
+    pub fn float_status(cpu: &CpuState) -> u64 {
+        let saturated = if cpu.get128(SATURATED) == 0 { 0 } else { QC };
+        cpu.get(FPSR) | cpu.get(RAISED) | saturated
+    }
+
+    /// Writes FPSR.
+    pub fn set_float_status(cpu: &mut CpuState, status: u64) {
+        cpu.set(FPSR, status);
+        cpu.set(RAISED, 0);
+        cpu.set128(SATURATED, 0);
+    }
 
     /// The address without the byte that accesses ignore; what lies in the kernel's half keeps it, as Linux says in
     /// si_addr (`untagged_addr` of arch/arm64/include/asm/uaccess.h).
@@ -202,7 +219,7 @@ macro_rules! slot_table {
     };
 }
 
-static AARCH64_SLOTS: [SlotInfo; 99] = slot_table! {
+static AARCH64_SLOTS: [SlotInfo; 100] = slot_table! {
     "x0" I64 0 Guest; "x1" I64 1 Guest; "x2" I64 2 Guest; "x3" I64 3 Guest; "x4" I64 4 Guest; "x5" I64 5 Guest;
     "x6" I64 6 Guest; "x7" I64 7 Guest; "x8" I64 8 Guest; "x9" I64 9 Guest; "x10" I64 10 Guest; "x11" I64 11 Guest;
     "x12" I64 12 Guest; "x13" I64 13 Guest; "x14" I64 14 Guest; "x15" I64 15 Guest; "x16" I64 16 Guest;
@@ -211,7 +228,7 @@ static AARCH64_SLOTS: [SlotInfo; 99] = slot_table! {
     "x27" I64 27 Guest; "x28" I64 28 Guest; "x29" I64 29 Guest; "x30" I64 30 Guest; "sp" I64 31 Guest;
     "pc" I64 32 Guest; "nzcv" Flags 33 Guest; "tpidr_el0" I64 34 Guest; "fpcr" I32 35 Guest; "fpsr" I32 36 Guest;
     "exclusive_address" I64 37 Guest; "exclusive_size" I64 38 Guest; "exclusive_value" I128 40 Guest;
-    "pstate" I64 42 Guest;
+    "pstate" I64 42 Guest; "saturated" V128 44 Guest;
     "v0" V128 48 Guest; "v1" V128 50 Guest; "v2" V128 52 Guest; "v3" V128 54 Guest; "v4" V128 56 Guest;
     "v5" V128 58 Guest; "v6" V128 60 Guest; "v7" V128 62 Guest; "v8" V128 64 Guest; "v9" V128 66 Guest;
     "v10" V128 68 Guest; "v11" V128 70 Guest; "v12" V128 72 Guest; "v13" V128 74 Guest; "v14" V128 76 Guest;

@@ -8,7 +8,7 @@ use crate::signal::{AltStack, FaultContext, Frame, Restored, sa};
 use crate::uaccess::{self, GuestPtr, bytes_of};
 use philae_ir::CpuState;
 use philae_ir::state::NZCV;
-use philae_ir::state::aarch64::{DIT, EXCLUSIVE_SIZE, FPCR, FPSR, PSTATE, SP, SSBS, V, X};
+use philae_ir::state::aarch64::{self, DIT, EXCLUSIVE_SIZE, FPCR, PSTATE, SP, SSBS, V, X};
 
 /// O_DIRECTORY, O_NOFOLLOW, O_DIRECT, O_LARGEFILE: arch/arm64/include/uapi/asm/fcntl.h.
 pub(super) const OPEN_BITS: [u64; 4] = [0o40000, 0o100000, 0o200000, 0o400000];
@@ -103,7 +103,7 @@ fn frame_bytes(cpu: &CpuState, frame: &Frame<'_>) -> Vec<u8> {
     }
     bytes.u64(cpu.get(SP)).u64(cpu.pc()).u64(cpu.get(NZCV) << 28 | cpu.get(PSTATE));
     bytes.pad_to(RECORDS).u32(FPSIMD_MAGIC).u32(FPSIMD_SIZE as u32);
-    bytes.u32(cpu.get(FPSR) as u32).u32(cpu.get(FPCR) as u32);
+    bytes.u32(aarch64::float_status(cpu) as u32).u32(cpu.get(FPCR) as u32);
     for register in V {
         bytes.u128(cpu.get128(register));
     }
@@ -162,7 +162,7 @@ fn restore_fpsimd(cpu: &mut CpuState, fields: &Fields<'_>) -> Result<(), Errno> 
         match magic {
             0 if size == 0 => break,
             FPSIMD_MAGIC if size == FPSIMD_SIZE && at + size <= FRAME_SIZE => {
-                cpu.set(FPSR, u64::from(fields.u32(at + 8)));
+                aarch64::set_float_status(cpu, u64::from(fields.u32(at + 8)));
                 cpu.set(FPCR, u64::from(fields.u32(at + 12)));
                 for (index, register) in V.into_iter().enumerate() {
                     cpu.set128(register, fields.u128(at + 16 + 16 * index));

@@ -70,7 +70,7 @@ impl Runner {
                 ExitReason::Jump | ExitReason::Call | ExitReason::Return => continue,
                 ExitReason::StaleCode | ExitReason::Interrupted => continue,
                 ExitReason::FloatStatus => {
-                    let status = cpu.get(aarch64::FPSR);
+                    let status = aarch64::float_status(&cpu);
                     if let Some(&slot) = aarch64::X.get(exit.argument as usize) {
                         cpu.set(slot, status);
                     }

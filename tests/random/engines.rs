@@ -9,7 +9,7 @@ use philae_backends::cranelift::{Exactness, Recovery};
 use philae_backends::interp::Steps;
 use philae_frontends::{Shape, lift_into};
 use philae_ir::state::NZCV;
-use philae_ir::state::aarch64::{FPCR, FPSR, SP, V, X};
+use philae_ir::state::aarch64::{self, FPCR, SP, V, X};
 use philae_ir::{Arch, CpuState, ExitReason, Floats, Region, Terminator, opt};
 
 /// A way through Philae.
@@ -167,7 +167,7 @@ fn to_cpu(machine: &Machine) -> CpuState {
     cpu.set(SP, machine.sp);
     cpu.set(NZCV, machine.nzcv >> 28);
     cpu.set(FPCR, machine.fpcr);
-    cpu.set(FPSR, machine.fpsr);
+    aarch64::set_float_status(&mut cpu, machine.fpsr);
     cpu
 }
 
@@ -178,6 +178,6 @@ fn from_cpu(cpu: &CpuState) -> Machine {
     machine.sp = cpu.get(SP);
     machine.nzcv = cpu.get(NZCV) << 28;
     machine.fpcr = cpu.get(FPCR);
-    machine.fpsr = cpu.get(FPSR);
+    machine.fpsr = aarch64::float_status(cpu);
     machine
 }
