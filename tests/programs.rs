@@ -30,13 +30,17 @@ exec env -i $(env | grep '^PHILAE_[A-Z]*=') PATH=/usr/bin:/usr/sbin HOME=/tmp LA
 /// Runs a script in a sysroot, behind the words of `prefix`.
 fn enter(sysroot: &Path, prefix: &[&str], script: &str) -> Outcome {
     let script = format!("cd /tmp/place\n{script}");
+    let limit = if soaks() { 10 * LIMIT } else { LIMIT };
     let mut command = Command::new("unshare");
     command.args(["-m", "sh", "-c", ENTER, "sh"]).arg(sysroot).args(prefix).args(["/bin/sh", "-c", &script]);
-    run(command.env("PHILAE", support::PHILAE), "", LIMIT)
+    run(command.env("PHILAE", support::PHILAE), "", limit)
+}
+
+fn soaks() -> bool {
+    std::env::var_os("PHILAE_SOAK").is_some()
 }
 
 fn alike(name: &str) {
-    let soak = std::env::var_os("PHILAE_SOAK").is_some();
     let (guest, twin) = (root("target/real/sysroot-arm64"), root("target/real/sysroot-amd64"));
     if !guest.exists() || !twin.exists() || std::env::consts::ARCH != "x86_64" {
         return skip(name, "the sysroots were not fetched; tests/fetch-programs does it");
@@ -47,7 +51,7 @@ fn alike(name: &str) {
     let script = fs::read_to_string(root(&format!("testdata/real/programs/{name}.sh"))).expect("a script");
     let wanted = enter(&twin, &[], &script);
     let mut failures = Failures::default();
-    for _ in 0..if soak { SOAK_RUNS } else { 1 } {
+    for _ in 0..if soaks() { SOAK_RUNS } else { 1 } {
         let got = enter(&guest, &["/tmp/philae"], &script);
         if wanted.end == "timeout" || got.end != wanted.end {
             failures.add(name, &format!("ended with {}, wanted {}; errors:\n{}", got.end, wanted.end, got.stderr));
