@@ -15,6 +15,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 /// What [`Runtime`] knows of tags: none was used; one was; code takes them away.
 const NO_TAGS: u8 = 0;
@@ -146,7 +147,9 @@ impl Runtime {
     /// Guest memory changes: what was translated from this range goes.
     pub fn forget(&self, range: Range<u64>) {
         self.stats.invalidations.add(1);
+        let start = self.options.stats.then(Instant::now);
         self.cache.invalidate(range);
+        self.stats.longest_invalidating.raise(start.map_or(0, |start| start.elapsed().as_nanos() as u64));
     }
 
     /// The guest has installed a handler for faults: code compiled without exact registers goes.

@@ -50,6 +50,8 @@ enum Unit {
     Count,
     /// Nanoseconds, as milliseconds and as a share of all times of its section.
     Time,
+    /// The most nanoseconds at one go, as milliseconds.
+    Longest,
 }
 
 /// Writes a section of `--stats`: the rows whose value is not 0.
@@ -63,6 +65,7 @@ fn write_section(f: &mut fmt::Formatter<'_>, title: &str, rows: &[(Unit, u64, &s
     for (unit, value, text) in rows {
         match unit {
             Unit::Count => writeln!(f, "{value:>16}           {text}")?,
+            Unit::Longest => writeln!(f, "{:>16.3} ms        {text}", *value as f64 / 1e6)?,
             Unit::Time => {
                 let (milliseconds, share) = (*value as f64 / 1e6, 100.0 * *value as f64 / time as f64);
                 writeln!(f, "{milliseconds:>16.3} ms {share:>5.1} %  {text}")?;
@@ -108,6 +111,14 @@ counters! {
         call_nanos Time "in system calls, waiting included";
         /// Everywhere else.
         runtime_nanos Time "elsewhere in the runtime: look-ups, signals, threads and processes";
+    }
+    "the longest that one of them was kept from its own code, by the clock on the wall" {
+        /// Translating, at one go.
+        longest_translating Longest "translating";
+        /// In the runtime, at one go: look-ups, locks, following what was forgotten.
+        longest_runtime Longest "elsewhere in the runtime";
+        /// Forgetting code, at one go; whoever wants to translate waits for it.
+        longest_invalidating Longest "forgetting code of a range";
     }
     "what they did there" {
         /// Entries into compiled code from the runtime.
@@ -177,19 +188,23 @@ pub struct Clock {
     since: Option<Instant>,
     place: Place,
     nanos: [u64; Place::Runtime as usize + 1],
+    /// The most at one go.
+    longest: [u64; Place::Runtime as usize + 1],
 }
 
 impl Clock {
     /// A clock that starts in the runtime if it `runs`.
     pub fn new(runs: Option<Instant>) -> Clock {
-        Clock { since: runs, place: Place::Runtime, nanos: [0; _] }
+        Clock { since: runs, place: Place::Runtime, nanos: [0; _], longest: [0; _] }
     }
 
     /// The thread goes to another place; gives the one where it was.
     pub fn go(&mut self, to: Place) -> Place {
         if let Some(since) = &mut self.since {
             let now = Instant::now();
-            self.nanos[self.place as usize] += (now - *since).as_nanos() as u64;
+            let (spent, place) = ((now - *since).as_nanos() as u64, self.place as usize);
+            self.nanos[place] += spent;
+            self.longest[place] = self.longest[place].max(spent);
             *since = now;
         }
         std::mem::replace(&mut self.place, to)
@@ -212,6 +227,9 @@ impl Clock {
         for (place, counter) in counters {
             counter.add(std::mem::take(&mut self.nanos[place as usize]));
         }
+        stats.longest_translating.raise(self.longest[Place::Translating as usize]);
+        stats.longest_runtime.raise(self.longest[Place::Runtime as usize]);
+        self.longest = [0; _];
     }
 }
 
@@ -223,6 +241,11 @@ impl Counter {
     /// Adds `n`.
     pub fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Makes it `n` if it is less.
+    pub fn raise(&self, n: u64) {
+        self.0.fetch_max(n, Ordering::Relaxed);
     }
 
     /// Its value.
