@@ -26,6 +26,8 @@ pub enum Shape<'a> {
     Block {
         /// The most instructions.
         limit: usize,
+        /// How the guest may change them.
+        changes: Changes,
     },
     /// What direct jumps and branches reach from the entry.
     Graph {
@@ -34,6 +36,17 @@ pub enum Shape<'a> {
         /// Whether a block that starts at this address is worth taking in.
         wanted: &'a dyn Fn(u64) -> bool,
     },
+}
+
+/// How a guest changes its code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Changes {
+    /// It tells, or is caught at it: what was lifted is forgotten then.
+    Announced,
+    /// It may just write. The block starts by comparing its own bytes, and leaves with
+    /// [`philae_ir::ExitReason::StaleCode`] at its own pc, which is the argument too, if they are others; and it ends
+    /// behind the first instruction that writes to memory, because that may write to the next.
+    Unannounced,
 }
 
 /// What [`lift_region`] took in.

@@ -5,8 +5,8 @@
 //! inside the region, and puts a poll on every edge that goes back, so that every cycle has one.
 //! A body writes guest registers only after its last access that can fault: at a fault the state is the one before the instruction.
 
-use crate::{Coverage, Fetch, Shape};
-use philae_ir::{BlockId, Builder, ExitReason, FlowHint, Helper, Pc, Region, Value};
+use crate::{Changes, Coverage, Fetch, Shape};
+use philae_ir::{BlockId, Builder, Effect, ExitReason, FlowHint, Helper, IntCond, Pc, Region, Ty, Value};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -191,7 +191,8 @@ struct Found<I> {
 pub(crate) fn lift<G: Guest>(region: &mut Region, shape: Shape<'_>, fetch: Fetch<'_>) -> Coverage {
     match shape {
         Shape::Instruction => straight::<G>(region, 1, fetch),
-        Shape::Block { limit } => straight::<G>(region, limit, fetch),
+        Shape::Block { limit, changes: Changes::Announced } => straight::<G>(region, limit, fetch),
+        Shape::Block { limit, changes: Changes::Unannounced } => guarded::<G>(region, limit, fetch),
         Shape::Graph { limit, wanted } => graph::<G>(region, limit, wanted, fetch),
     }
 }
@@ -223,18 +224,89 @@ fn decode_run<G: Guest>(mut pc: u64, fetch: Fetch<'_>, mut visit: impl FnMut(u64
 fn straight<G: Guest>(region: &mut Region, limit: usize, fetch: Fetch<'_>) -> Coverage {
     let pc = region.pc;
     let mut lift = Lift { b: Builder::new(region), pc, next: pc, blocks: &[] };
+    run::<G>(&mut lift, limit, fetch, |_, _| false)
+}
+
+/// Appends a run of instructions up to a transfer of control, or one of whose operations, which start at the given
+/// place of the region, `is_last` says so.
+fn run<G: Guest>(
+    lift: &mut Lift<'_>,
+    limit: usize,
+    fetch: Fetch<'_>,
+    is_last: impl Fn(&Region, usize) -> bool,
+) -> Coverage {
+    let pc = lift.pc;
     let (mut end, mut instructions) = (pc, 0);
     decode_run::<G>(pc, fetch, |at, found| {
         instructions += 1;
         end = at.wrapping_add(found.length());
-        append::<G>(&mut lift, at, &found)?;
-        if found.flow() == Flow::Next && instructions < limit {
+        let first = lift.b.region.insts.len();
+        append::<G>(lift, at, &found)?;
+        if found.flow() == Flow::Next && instructions < limit && !is_last(lift.b.region, first) {
             return ControlFlow::Continue(());
         }
         lift.leave(ExitReason::Jump, lift.next);
         ControlFlow::Break(())
     });
     Coverage { instructions, ranges: std::iter::once(pc..end).collect(), blocks: Vec::new() }
+}
+
+/// A block that the guest may change unannounced: see [`Changes::Unannounced`].
+fn guarded<G: Guest>(region: &mut Region, limit: usize, fetch: Fetch<'_>) -> Coverage {
+    let pc = region.pc;
+    let mut bytes = Vec::new();
+    let mut recorded = |at: u64, buffer: &mut [u8]| {
+        let length = fetch(at, buffer);
+        bytes.truncate(at.wrapping_sub(pc) as usize);
+        bytes.extend_from_slice(&buffer[..length]);
+        length
+    };
+    let mut b = Builder::new(region);
+    let (entry, body) = (b.current(), b.new_block());
+    b.switch_to(body);
+    let mut lift = Lift { b, pc, next: pc, blocks: &[] };
+    let coverage = run::<G>(&mut lift, limit, &mut recorded, ends_with_write);
+    bytes.truncate(coverage.ranges.first().map_or(0, |range| range.end.wrapping_sub(pc)) as usize);
+    lift.b.switch_to(entry);
+    lift.pc = pc;
+    guard(&mut lift.b, pc, &bytes);
+    coverage
+}
+
+/// Ends the entry: leaves if the bytes at `pc` are not these any more, else goes on behind it.
+fn guard(b: &mut Builder<'_>, pc: u64, bytes: &[u8]) {
+    b.insn(pc, 0);
+    let here = b.c64(pc);
+    let mut differences = b.c64(0);
+    let mut at = 0;
+    while at < bytes.len() {
+        let (ty, size) = match bytes.len() - at {
+            8.. => (Ty::I64, 8),
+            4.. => (Ty::I32, 4),
+            2.. => (Ty::I16, 2),
+            _ => (Ty::I8, 1),
+        };
+        let old = bytes[at..at + size].iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
+        let now = b.load_zext(Ty::I64, ty, here, at as i64);
+        let old = b.c64(old);
+        let difference = b.xor(Ty::I64, now, old);
+        differences = b.or(Ty::I64, differences, difference);
+        at += size;
+    }
+    let changed = b.icmp_imm(Ty::I64, IntCond::Ne, differences, 0);
+    let (body, leave) = (BlockId(BlockId::ENTRY.0 + 1), b.new_block());
+    b.branch(changed, leave, body);
+    b.switch_to(leave);
+    b.exit(ExitReason::StaleCode, Pc::Const(pc), here);
+}
+
+/// Whether an instruction whose operations start here may have written to memory.
+fn ends_with_write(region: &Region, first: usize) -> bool {
+    region.insts[first..].iter().any(|inst| match inst.op.info().effect {
+        Effect::Store | Effect::Atomic => true,
+        Effect::Pure | Effect::Marker | Effect::ReadSlot | Effect::WriteSlot | Effect::Helper => false,
+        Effect::Load | Effect::Poll | Effect::Fence => false,
+    })
 }
 
 /// What direct jumps and branches reach.

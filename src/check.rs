@@ -10,7 +10,8 @@
 //! What must hold: nothing else changes what the two runs see. Guest code, interpreted or compiled, runs in one thread
 //! of a process at a time. A difference is excused, and counted, only
 //!
-//! * if the compiled code left at a poll because it was asked to meanwhile, and the rehearsal was not;
+//! * if the compiled code left at a poll because it was asked to meanwhile, and the rehearsal was not, or where it
+//!   wrote to code, to go on in what it changed;
 //! * if memory that the rehearsal read, and did not write, holds something else now, or any memory that it touched is
 //!   shared with other processes: the kernel or they wrote to it;
 //! * if one of the two alone met a fault while another thread was in a system call, which may have changed mappings.
@@ -19,7 +20,7 @@
 //! [`ROUNDS`] rounds after each such discovery; in a process of many threads every round is.
 
 use crate::cache::{EMPTY_JUMP_CACHE, SlotPointer};
-use crate::fault::{self, HostFault};
+use crate::fault::{self, FaultKind, HostFault};
 use crate::host;
 use crate::thread::Thread;
 use crate::tier::SETTLED;
@@ -124,7 +125,7 @@ impl Check {
 
 /// Enters the code that a slot is linked to and compares what it does with the interpreter.
 pub fn enter(thread: &mut Thread, check: &Check, slot: SlotPointer, code: u64) -> Exit {
-    let _alone = check.alone();
+    let alone = check.alone();
     let Some(reference) = thread.runtime.cache.reference(slot, code) else {
         // Another thread has just forgotten the code, or replaced it.
         return Exit { reason: ExitReason::Interrupted, argument: 0 };
@@ -133,23 +134,32 @@ pub fn enter(thread: &mut Thread, check: &Check, slot: SlotPointer, code: u64) -
     // A unit whose count ends with this run would leave at once.
     let heat = slot.heat();
     slot.set_heat(SETTLED);
-    let exit = run(thread, check, &reference, code);
-    slot.set_heat(heat.saturating_sub(i32::from(heat != SETTLED)));
+    let exit = run(thread, check, &reference, (slot, code));
     // The slot that it left through is nobody's.
     thread.through_link = false;
+    let Some(exit) = exit else {
+        drop(alone);
+        return thread.interpret_afresh(thread.cpu.pc());
+    };
+    slot.set_heat(heat.saturating_sub(i32::from(heat != SETTLED)));
     exit
 }
 
-fn run(thread: &mut Thread, check: &Check, reference: &Reference, code: u64) -> Exit {
+/// Runs the code; not if rehearsing it has made it stale, because it is about to write to what it came from.
+fn run(thread: &mut Thread, check: &Check, reference: &Reference, (slot, code): (SlotPointer, u64)) -> Option<Exit> {
     let runtime = thread.runtime.clone();
     let stats = &runtime.stats;
     if reference.reads_a_clock() {
         stats.check_clocks.add(1);
-        return thread.run_code(code);
+        return Some(thread.run_code(code));
     }
-    let Some(rehearsal) = rehearse(thread, reference, check) else {
+    let rehearsal = rehearse(thread, reference, check);
+    if slot.code() != Some(code) {
+        return None;
+    }
+    let Some(rehearsal) = rehearsal else {
         stats.check_endless.add(1);
-        return thread.run_code(code);
+        return Some(thread.run_code(code));
     };
     let exit = thread.run_code(code);
     match rehearsal.compare(thread, reference, exit) {
@@ -161,7 +171,7 @@ fn run(thread: &mut Thread, check: &Check, reference: &Reference, code: u64) -> 
             signal::die(libc::SIGABRT);
         }
     }
-    exit
+    Some(exit)
 }
 
 /// Rehearses the run that comes next, whole or to its first poll; `None` if it is not to be compared.
@@ -246,7 +256,7 @@ impl<'a> Rehearsal<'a> {
         }
         if what.is_empty() {
             Verdict::Same
-        } else if self.polls != 1 && exit.reason == ExitReason::Interrupted {
+        } else if exit.reason == ExitReason::Interrupted && (self.polls != 1 || wrote_code(fault)) {
             Verdict::Interrupted
         } else if self.was_disturbed(thread, fault) {
             Verdict::Raced
@@ -292,6 +302,11 @@ fn describe_end(exit: Exit, fault: Option<HostFault>, cpu: &CpuState) -> String 
         // The others' argument means nothing.
         (reason, _) => format!("{} at {pc:#x}", reason.name()),
     }
+}
+
+/// Whether the compiled code was left because it wrote to code.
+fn wrote_code(fault: Option<HostFault>) -> bool {
+    fault.is_some_and(|fault| fault.kind == FaultKind::WroteCode)
 }
 
 fn difference(what: &mut String, name: &str, expected: &str, found: &str) {

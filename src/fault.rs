@@ -8,7 +8,7 @@
 //! The access is then made where the address points without it, by a copy of the instruction with another operand, and
 //! the runtime is told, so that the code to come removes tags. Interpreted accesses have none.
 
-use crate::cache::{self, EMPTY_JUMP_CACHE};
+use crate::cache::{self, EMPTY_JUMP_CACHE, Maker};
 use crate::host::{self, Access, Context};
 use crate::thread::Thread;
 use philae_backends::cranelift::{self, Continuation};
@@ -34,6 +34,18 @@ pub struct HostFault {
     pub context: FaultContext,
     /// Where in translated code it was, or 0 if in the interpreter.
     pub host_pc: u64,
+    /// What it means.
+    pub kind: FaultKind,
+}
+
+/// What a fault means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FaultKind {
+    /// The guest may not do what it tried.
+    Guest,
+    /// It wrote to code, and may: the write is made again, by code that was lifted anew, because what it changed may
+    /// come next.
+    WroteCode,
 }
 
 /// An access that is made at another address.
@@ -119,11 +131,15 @@ fn fault(number: i32, mut info: SigInfo, context: &mut Context<'_>) {
     }
     let access = cache::contains(pc) || interp::recovery(pc).is_some() || philae_syscalls::recovery(pc).is_some();
     let refused_write = number == libc::SIGSEGV && info.code() == SEGV_ACCERR && context.is_write();
+    let mut kind = FaultKind::Guest;
     if access && refused_write && writes_code(info.address()) {
-        return;
+        if !cache::contains(pc) || !is_watched(pc) {
+            return;
+        }
+        kind = FaultKind::WroteCode;
     }
     if cache::contains(pc) {
-        FAULT.set(Some(HostFault { info, context: said, host_pc: pc }));
+        FAULT.set(Some(HostFault { info, context: said, host_pc: pc, kind }));
         // SAFETY: the pc is that of an access in compiled code, which stays as it was compiled.
         match unsafe { cranelift::fault_continuation(pc) } {
             Continuation::Recover(recovery) => context.set_pc(recovery),
@@ -133,7 +149,7 @@ fn fault(number: i32, mut info: SigInfo, context: &mut Context<'_>) {
             }
         }
     } else if let Some(recovery) = interp::recovery(pc) {
-        FAULT.set(Some(HostFault { info, context: said, host_pc: 0 }));
+        FAULT.set(Some(HostFault { info, context: said, host_pc: 0, kind }));
         context.set_result(info.address());
         context.set_pc(recovery);
     } else if let Some(recovery) = philae_syscalls::recovery(pc) {
@@ -185,6 +201,12 @@ fn put_back(context: &mut Context<'_>) {
 /// made again. No lock is held where the guest's memory is accessed.
 fn writes_code(address: u64) -> bool {
     current().is_some_and(|thread| thread.task.mm.unwatch_code(address))
+}
+
+/// Whether the code at a host address was translated from guest code that is watched, and may have changed now.
+fn is_watched(host_pc: u64) -> bool {
+    let maker = |thread: &Thread| thread.runtime.cache.fault_site(host_pc).map(|site| site.maker);
+    current().and_then(maker) == Some(Maker::Watched)
 }
 
 /// Ends Philae for a fault in its own code.

@@ -85,7 +85,7 @@ impl PerfMap {
     pub fn note(&self, code: u64, length: usize, pc: u64, maker: Maker) {
         let tier = match maker {
             Maker::Baseline => "baseline",
-            Maker::Cranelift => "cranelift",
+            Maker::Cranelift | Maker::Watched => "cranelift",
         };
         let mut state = self.lock();
         let name = state.name(pc);

@@ -7,21 +7,22 @@ use crate::background::Admission;
 use crate::cache::{Added, Found, Maker, SlotPointer};
 use crate::chaos::{Chaos, Disturbance, Flip};
 use crate::check::{self, Check};
-use crate::fault::{self, HostFault, SEGV_ACCERR, SEGV_MAPERR};
+use crate::fault::{self, FaultKind, HostFault, SEGV_ACCERR, SEGV_MAPERR};
 use crate::options::Tier;
 use crate::runtime::Runtime;
 use crate::thread::Thread;
 use crate::trace::Place;
-use crate::translate::Changes;
 use crate::{disassemble, exec, host, spawn, tier, translate};
 use philae_backends::compiled::CompileError;
 use philae_backends::cranelift::{Compiler, Recovery};
 use philae_backends::interp::Steps;
 use philae_backends::{Exit, FloatControl, baseline, link};
+use philae_frontends::Changes;
 use philae_ir::state::{NZCV, aarch64};
 use philae_ir::{Arch, ExitReason, Floats};
 use philae_syscalls::signal::{self, Delivery, FaultContext, SigInfo};
 use philae_syscalls::{Then, arch as abi, put_off_call, strace, system_call, table, uaccess};
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -49,6 +50,17 @@ pub enum End {
     Process(i32),
     /// The whole process, by this signal.
     Signal(i32),
+}
+
+/// What is stale: the line that the guest names, or what comes from the byte where a block found itself changed.
+fn stale_range(arch: Arch, address: u64) -> Range<u64> {
+    match arch {
+        Arch::Aarch64 => {
+            let line = aarch64::untagged(address) & !63;
+            line..line + 64
+        }
+        Arch::X86_64 => address..address.saturating_add(1),
+    }
 }
 
 /// A block for the interpreter.
@@ -132,7 +144,7 @@ impl Thread {
         }
         self.counts.misses += 1;
         let known = if unknown { None } else { self.runtime.cache.find(pc) };
-        match known.or_else(|| self.translate(pc, Changes::Compared)) {
+        match known.or_else(|| self.translate(pc)) {
             Some(Found::Code(slot)) => self.execute_code(slot, flip),
             Some(Found::Block(entry)) => {
                 self.table.insert(entry);
@@ -156,40 +168,23 @@ impl Thread {
 
     /// Executes the block at `pc` that is in the thread's table, or its code if there is some by now.
     fn execute_block(&mut self, pc: u64, flip: Flip) -> Exit {
-        let entry = self.table.get(pc).expect("it has just been found");
-        let changeable = entry.is_changeable();
-        let Some(slot) = entry.slot else {
+        let Some(slot) = self.table.get(pc).expect("it has just been found").slot else {
             self.runtime.cache.has_room();
-            return self.interpret(pc);
+            return self.run_steps(Cold::Known(pc));
         };
-        if slot.code().is_none() {
-            let heat = tier::count(slot);
-            if changeable && tier::is_worth_watching(self.runtime.options.tier, heat) {
-                self.translate(pc, Changes::Caught);
-            } else if heat < 0 || flip == Flip::Compile {
-                self.compile_by_tier(pc, slot, flip);
-            }
+        if slot.code().is_none() && (tier::count(slot) < 0 || flip == Flip::Compile) {
+            self.compile_by_tier(pc, slot, flip);
         }
         match slot.code() {
             Some(code) => self.enter(slot, code),
-            None => self.interpret(pc),
+            None => self.run_steps(Cold::Known(pc)),
         }
-    }
-
-    /// Interprets the block at `pc`, which is in the thread's table.
-    fn interpret(&mut self, pc: u64) -> Exit {
-        let entry = self.table.get(pc).expect("it has been found");
-        if entry.is_outdated() {
-            self.runtime.forget(pc..pc.saturating_add(1));
-            return Exit { reason: ExitReason::Interrupted, argument: 0 };
-        }
-        self.run_steps(Cold::Known(pc))
     }
 
     /// Interprets what the guest has at `pc` now, without keeping it.
-    fn interpret_afresh(&mut self, pc: u64) -> Exit {
+    pub fn interpret_afresh(&mut self, pc: u64) -> Exit {
         let from = self.clock.go(Place::Translating);
-        translate::block(&self.runtime, &self.task.mm, pc, &mut self.workshop, Changes::Compared);
+        translate::block(&self.runtime, &self.task.mm, pc, &mut self.workshop);
         let steps = self.workshop.steps();
         self.clock.go(from);
         self.run_steps(Cold::Afresh(steps))
@@ -214,9 +209,9 @@ impl Thread {
     }
 
     /// Translates the block at `pc`; nothing if it is not to be kept.
-    fn translate(&mut self, pc: u64, changes: Changes) -> Option<Found> {
+    fn translate(&mut self, pc: u64) -> Option<Found> {
         let from = self.clock.go(Place::Translating);
-        let found = self.translated(pc, changes);
+        let found = self.translated(pc);
         self.clock.go(from);
         found
     }
@@ -225,28 +220,34 @@ impl Thread {
     pub fn translate_for_children(&mut self) {
         for pc in self.runtime.tidings.collect() {
             if self.runtime.cache.find(pc).is_none() {
-                self.translate(pc, Changes::Compared);
+                self.translate(pc);
             }
         }
     }
 
-    fn translated(&mut self, pc: u64, changes: Changes) -> Option<Found> {
+    fn translated(&mut self, pc: u64) -> Option<Found> {
+        self.runtime.tidings.tell(pc);
         let Thread { runtime, task, workshop, .. } = self;
-        runtime.tidings.tell(pc);
+        let tier = runtime.options.tier;
         loop {
-            let block = translate::block(runtime, &task.mm, pc, workshop, changes);
+            let block = translate::block(runtime, &task.mm, pc, workshop);
             if block.is_cut {
                 return None;
             }
-            if block.source.bytes.is_none() && tier::starts_in_baseline(runtime.options.tier) {
+            if tier::starts_in_baseline(tier) {
                 match translate::unit(runtime, workshop, &block) {
-                    Ok(Added::Code(slot)) => return Some(Found::Code(slot)),
+                    Ok(Added::Code(slot)) => {
+                        if block.changes == Changes::Unannounced {
+                            slot.set_heat(tier::heat_of_written(tier, task.mm.times_caught(pc)));
+                        }
+                        return Some(Found::Code(slot));
+                    }
                     Ok(Added::Outdated) => continue,
                     Ok(Added::Full) => drop(runtime.cache.has_room()),
                     Err(error) => report_refusal(runtime, pc, &error),
                 }
             }
-            let found = runtime.cache.insert_block(pc, workshop.steps(), block.source, block.generation);
+            let found = runtime.cache.insert_block(pc, workshop.steps(), &block.range, block.generation);
             if found.is_some() {
                 return found;
             }
@@ -349,7 +350,11 @@ impl Thread {
                 baseline::store_pinned(self.task.arch, &mut self.cpu);
             }
             self.cpu.set_pc(site.pc);
-            return Exit { reason: ExitReason::Fault, argument: 0 };
+            let reason = match fault::peek().map(|fault| fault.kind) {
+                Some(FaultKind::WroteCode) => ExitReason::Interrupted,
+                Some(FaultKind::Guest) | None => ExitReason::Fault,
+            };
+            return Exit { reason, argument: 0 };
         }
         Exit { reason, argument: self.cpu.ctl.exit_argument }
     }
@@ -363,12 +368,16 @@ impl Thread {
     fn follow(&mut self, exit: Exit) -> Option<End> {
         let pc = self.cpu.pc();
         match exit.reason {
-            ExitReason::Jump | ExitReason::Call | ExitReason::Return | ExitReason::Interrupted => {}
-            ExitReason::Syscall => return self.system_call(),
-            ExitReason::StaleCode => {
-                let line = aarch64::untagged(exit.argument) & !63;
-                self.runtime.forget(line..line + 64);
+            ExitReason::Jump | ExitReason::Call | ExitReason::Return => {}
+            ExitReason::Interrupted => {
+                if fault::take().is_some_and(|fault| fault.kind == FaultKind::WroteCode) {
+                    // The write at last, before its page is watched again.
+                    let exit = self.interpret_afresh(pc);
+                    return self.follow(exit);
+                }
             }
+            ExitReason::Syscall => return self.system_call(),
+            ExitReason::StaleCode => self.runtime.forget(stale_range(self.task.arch, exit.argument)),
             ExitReason::ExactFloats => self.write_float_status(exit.argument),
             ExitReason::FloatStatus => {
                 let status = self.float_status();

@@ -17,14 +17,14 @@ const COMPILE_AFTER: i32 = 16_000;
 /// A neighbour that ran this often belongs to the region of a block that is being compiled. Which arm of a branch is
 /// the common one, and whether the other is taken now and then, shows by the time the block itself is compiled.
 const NEIGHBOUR_AFTER: i32 = COMPILE_AFTER / 12;
-/// Executions after which a block on a page that the guest may write becomes code: to catch a write and to translate
-/// anew what it changed costs as much.
-const WATCH_AFTER: i32 = 100;
 /// A region of so many guest bytes stays one of its own, which others link to: to compile it again in each of them
 /// costs 6 µs an instruction, to go there some nanoseconds.
 const APART: u64 = 256;
 /// A block is part of so many regions at most: functions that call are entered behind each of their calls.
 const MOST_COPIES: u32 = 3;
+
+/// A block is compiled at the latest after [`COMPILE_AFTER`] executions doubled so many times.
+const MOST_DOUBLINGS: u32 = 8;
 
 /// The parts of a region lie no farther than this from its start: tables of them hold distances of 32 bits.
 const FARTHEST: u64 = 1 << 30;
@@ -58,10 +58,13 @@ pub fn count(slot: SlotPointer) -> i32 {
     heat
 }
 
-/// Whether a block that the guest may change unannounced has just run so often, by its heat, that catching writes to its
-/// page pays. True once: if it did not become code then, it will not.
-pub fn is_worth_watching(tier: Tier, heat: i32) -> bool {
-    starts_in_baseline(tier) && first_heat(tier) - heat == WATCH_AFTER
+/// Executions before a block is compiled that the guest may write, and was caught at writing so many times since its
+/// page held compiled code: twice as many each time, so that a page which changes again and again is compiled rarely.
+pub fn heat_of_written(tier: Tier, times_caught: u32) -> i32 {
+    match tier {
+        Tier::Interp | Tier::Baseline | Tier::Cranelift => first_heat(tier),
+        Tier::Auto => COMPILE_AFTER << times_caught.min(MOST_DOUBLINGS),
+    }
 }
 
 /// Whether the block at `pc` belongs to the region that starts at `start` and jumps to it.
@@ -72,7 +75,8 @@ pub fn belongs(runtime: &Runtime, start: u64, pc: u64) -> bool {
     match runtime.options.tier {
         Tier::Interp | Tier::Baseline | Tier::Cranelift => true,
         Tier::Auto => runtime.cache.standing(pc).is_some_and(|known| {
-            let often = known.heat > COMPILE_AFTER || COMPILE_AFTER - known.heat >= NEIGHBOUR_AFTER;
+            let settled = known.heat > COMPILE_AFTER << MOST_DOUBLINGS;
+            let often = settled || COMPILE_AFTER - known.heat >= NEIGHBOUR_AFTER;
             often && known.compiled_bytes < APART && known.copies < MOST_COPIES
         }),
     }

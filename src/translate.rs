@@ -1,7 +1,7 @@
 //! From a guest address to code: lift, verify, optimise, compile. The only glue between the stages, and the only
 //! place that dumps them.
 
-use crate::cache::{Added, Maker, SlotPointer, Source};
+use crate::cache::{Added, Maker, SlotPointer};
 use crate::check::Reference;
 use crate::options::DumpItem;
 use crate::runtime::Runtime;
@@ -11,24 +11,27 @@ use philae_backends::compiled::{Code, CompileError};
 use philae_backends::cranelift::{Compiler, Exactness, Options};
 use philae_backends::interp::Steps;
 use philae_backends::link::LinkSite;
-use philae_frontends::{Coverage, Fetch, Shape, lift_into};
+use philae_frontends::{Changes, Coverage, Fetch, Shape, lift_into};
 use philae_ir::{Arch, ExitReason, Region, RuntimePage, Terminator, opt, verify};
 use philae_syscalls::{Mm, uaccess, vdso};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Bytes of the longest instruction of a guest.
+const LONGEST_INSTRUCTION: u64 = 15;
 
 /// Where a thread translates blocks; it keeps its memory from one to the next.
 #[derive(Debug)]
 pub struct Workshop {
     region: Region,
-    bytes: Vec<u8>,
     baseline: baseline::Compiler,
 }
 
 impl Workshop {
     /// A place for blocks of this guest.
     pub fn new(arch: Arch) -> Workshop {
-        Workshop { region: Region::new(arch, 0), bytes: Vec::new(), baseline: baseline::Compiler::new(arch) }
+        Workshop { region: Region::new(arch, 0), baseline: baseline::Compiler::new(arch) }
     }
 
     /// The block that was lifted last, for the interpreter.
@@ -40,8 +43,10 @@ impl Workshop {
 /// A block that was lifted, as far as it is not in the [`Workshop`].
 #[derive(Debug)]
 pub struct Lifted {
-    /// Where it comes from.
-    pub source: Source,
+    /// The guest bytes that it comes from.
+    pub range: Range<u64>,
+    /// How the guest may change them.
+    pub changes: Changes,
     /// The cache's generation before its bytes were read.
     pub generation: u64,
     /// Whether it ends where the guest may not execute: it is another one when that changes, which nobody announces.
@@ -49,31 +54,32 @@ pub struct Lifted {
 }
 
 /// Lifts the block at `pc`.
-pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, workshop: &mut Workshop, changes: Changes) -> Lifted {
+pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, workshop: &mut Workshop) -> Lifted {
     let start = runtime.options.stats.then(Instant::now);
     let generation = runtime.cache.generation();
-    let Workshop { region, bytes, .. } = workshop;
+    let region = &mut workshop.region;
     region.reset(pc);
     prepare(runtime, mm, region);
-    bytes.clear();
-    let mut reader = Reader::new(mm, changes);
-    let mut fetch = |at: u64, buffer: &mut [u8]| {
-        let length = reader.fetch(at, buffer);
-        if reader.changeable {
-            bytes.resize((at - pc) as usize, 0);
-            bytes.extend_from_slice(&buffer[..length]);
-        }
-        length
-    };
-    let coverage = lift(runtime, mm, region, Shape::Block { limit: tier::BLOCK_LIMIT }, &mut fetch);
+    let changes = changes(mm, pc);
+    let mut reader = Reader::new(mm, Watch::Off);
+    let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
+    let coverage = lift(runtime, mm, region, Shape::Block { limit: tier::BLOCK_LIMIT, changes }, &mut fetch);
     let range = coverage.ranges.first().cloned().unwrap_or(pc..pc);
-    bytes.truncate((range.end - pc) as usize);
     let stats = &runtime.stats;
     stats.blocks.add(1);
     stats.block_instructions.add(coverage.instructions as u64);
     stats.lift_nanos.add(start.map_or(0, |start| start.elapsed().as_nanos() as u64));
-    let is_cut = is_cut(region);
-    Lifted { source: Source { range, bytes: reader.changeable.then(|| bytes.as_slice().into()) }, generation, is_cut }
+    Lifted { range, changes, generation, is_cut: is_cut(region) }
+}
+
+/// How the guest may change the block at `pc`: unannounced where instruction fetch is coherent and any page that the
+/// block may reach can be written.
+fn changes(mm: &Mm, pc: u64) -> Changes {
+    let longest = tier::BLOCK_LIMIT as u64 * LONGEST_INSTRUCTION;
+    match mm.arch() {
+        Arch::X86_64 if mm.is_changeable(&(pc..pc.saturating_add(longest))) => Changes::Unannounced,
+        Arch::X86_64 | Arch::Aarch64 => Changes::Announced,
+    }
 }
 
 /// Says how the region is to be lifted.
@@ -96,7 +102,7 @@ pub fn unit(runtime: &Runtime, workshop: &mut Workshop, lifted: &Lifted) -> Resu
     let Workshop { region, baseline, .. } = workshop;
     let reference = runtime.options.check.then(|| Arc::new(Reference::new(region, Exactness::Exact)));
     let (mut listing, mut length) = (None, 0);
-    let bytes = (&lifted.source.range, lifted.generation);
+    let bytes = (&lifted.range, lifted.generation);
     let added = runtime.cache.add_unit(region.pc, bytes, reference, |own, links| {
         let code = baseline.compile(region, Exactness::Exact, links, own.as_ptr())?;
         let dumped = runtime.options.dump.wants(DumpItem::Code, region.pc);
@@ -125,6 +131,8 @@ pub struct Job {
     pub generation: u64,
     /// Whether it ends where the guest may not execute.
     pub is_cut: bool,
+    /// As whose its code counts.
+    pub maker: Maker,
     /// With `--check`: what its code has to do.
     pub reference: Option<Arc<Reference>>,
     region: Region,
@@ -132,10 +140,10 @@ pub struct Job {
 
 /// Publishes the code of a region; `None` if what it came from has changed, or there is no room.
 pub fn publish(runtime: &Runtime, code: Code, job: Job) -> Option<SlotPointer> {
-    let (pc, length) = (job.pc, code.bytes.len() - code.entry);
+    let (pc, length, maker) = (job.pc, code.bytes.len() - code.entry, job.maker);
     let slot = runtime.cache.insert_code(code, job)?;
     if let (Some(map), Some(start)) = (&runtime.perf_map, slot.code()) {
-        map.note(start, length, pc, Maker::Cranelift);
+        map.note(start, length, pc, maker);
     }
     Some(slot)
 }
@@ -145,19 +153,23 @@ pub fn region(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Job {
     let start = Instant::now();
     let generation = runtime.cache.generation();
     let wanted = |target| tier::belongs(runtime, pc, target);
-    let mut reader = Reader::new(mm, Changes::Caught);
+    let mut reader = Reader::new(mm, Watch::On);
     let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
     let mut region = Region::new(runtime.arch, pc);
     prepare(runtime, mm, &mut region);
     let coverage = lift(runtime, mm, &mut region, Shape::Graph { limit, wanted: &wanted }, &mut fetch);
     runtime.stats.lift_nanos.add(start.elapsed().as_nanos() as u64);
-    Job { pc, coverage, generation, is_cut: is_cut(&region), reference: None, region }
+    let maker = if reader.watched { Maker::Watched } else { Maker::Cranelift };
+    Job { pc, coverage, generation, is_cut: is_cut(&region), maker, reference: None, region }
 }
 
 /// Compiles a region, whose instructions are not the same afterwards.
 pub fn compile(runtime: &Runtime, compiler: &mut Compiler, job: &mut Job) -> Result<Code, CompileError> {
     let start = Instant::now();
-    let exactness = runtime.exactness();
+    let exactness = match job.maker {
+        Maker::Watched => Exactness::Exact,
+        Maker::Baseline | Maker::Cranelift => runtime.exactness(),
+    };
     job.reference = runtime.options.check.then(|| Arc::new(Reference::new(&job.region, exactness)));
     optimise(runtime, &mut job.region, exactness);
     let optimised = Instant::now();
@@ -220,33 +232,31 @@ fn dump_guest(runtime: &Runtime, mm: &Mm, pc: u64, coverage: &Coverage) {
         let mut text = String::new();
         for range in &coverage.ranges {
             let mut bytes = vec![0; (range.end - range.start) as usize];
-            let length = Reader::new(mm, Changes::Compared).fetch(range.start, &mut bytes);
+            let length = Reader::new(mm, Watch::Off).fetch(range.start, &mut bytes);
             text += &disassemble::listing(runtime.arch, range.start, &bytes[..length]);
         }
         text
     });
 }
 
-/// What is done about a guest that changes code without announcing it.
+/// Whether the host is to catch writes to what is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Changes {
-    /// The host catches writes to the page.
-    Caught,
-    /// The bytes are compared before the code runs.
-    Compared,
+enum Watch {
+    On,
+    Off,
 }
 
 /// Reads guest code.
 struct Reader<'a> {
     mm: &'a Mm,
-    changes: Changes,
-    /// Whether the guest may change, unannounced, anything of what was read.
-    changeable: bool,
+    watch: Watch,
+    /// Whether writes to anything of what was read are caught.
+    watched: bool,
 }
 
 impl<'a> Reader<'a> {
-    fn new(mm: &'a Mm, changes: Changes) -> Reader<'a> {
-        Reader { mm, changes, changeable: false }
+    fn new(mm: &'a Mm, watch: Watch) -> Reader<'a> {
+        Reader { mm, watch, watched: false }
     }
 
     /// Copies code at `pc` into `buffer`; gives the length of what may be executed there.
@@ -256,11 +266,8 @@ impl<'a> Reader<'a> {
             let at = pc.wrapping_add(done as u64);
             let Some(executable) = self.mm.executable_range(at) else { break };
             let length = (executable.end - at).min((buffer.len() - done) as u64) as usize;
-            let range = at..at + length as u64;
-            match (self.mm.arch(), self.changes) {
-                (Arch::Aarch64, _) => {}
-                (Arch::X86_64, Changes::Caught) => self.mm.watch_code(&range),
-                (Arch::X86_64, Changes::Compared) => self.changeable |= self.mm.is_changeable(&range),
+            if self.watch == Watch::On && self.mm.arch() == Arch::X86_64 {
+                self.watched |= self.mm.watch_code(&(at..at + length as u64));
             }
             if uaccess::read_bytes(at, &mut buffer[done..done + length]).is_err() {
                 break;

@@ -80,6 +80,8 @@ struct Space {
     /// Pages that the guest may write and the host keeps read-only because code was translated from what they hold,
     /// each with the pages where that code is executed.
     watched: BTreeMap<u64, BTreeSet<u64>>,
+    /// How often the guest was caught at writing to pages that it executes.
+    caught: BTreeMap<u64, u32>,
     /// After mlockall(2) with MCL_FUTURE: how new mappings are locked, the flags of mlock2(2).
     lock_future: Option<u64>,
 }
@@ -108,6 +110,7 @@ impl Mm {
             top,
             brk: Brk::default(),
             watched: BTreeMap::new(),
+            caught: BTreeMap::new(),
             lock_future: None,
         };
         Arc::new(Mm { arch, space: Mutex::new(space), sigreturn: AtomicU64::new(0), vdso: AtomicU64::new(0) })
@@ -448,9 +451,10 @@ impl Mm {
 
     /// Makes the host catch writes to the pages of a range, through every mapping that the guest may write them by,
     /// before code is translated from them: the guest of a machine with coherent instruction fetch does not announce
-    /// that it changes code.
-    pub fn watch_code(&self, range: &Range<u64>) {
+    /// that it changes code. Gives whether there are any.
+    pub fn watch_code(&self, range: &Range<u64>) -> bool {
         let mut space = self.lock();
+        let mut any = false;
         for page in (range.start & !(PAGE - 1)..range.end).step_by(PAGE as usize) {
             for (alias, prot) in space.writable_aliases(page) {
                 let watched = space.watched.entry(alias).or_default();
@@ -458,8 +462,10 @@ impl Mm {
                     protect_page(alias, host_prot(prot) & !WRITE);
                 }
                 watched.insert(page);
+                any = true;
             }
         }
+        any
     }
 
     /// May the guest write what it executes in a range, through any of its mappings?
@@ -472,7 +478,17 @@ impl Mm {
     /// Gives up watching the page of `address`, which the guest wants to write, and forgets the code that changes with
     /// it. False if the guest may not write it: then the fault is the guest's own.
     pub fn unwatch_code(&self, address: u64) -> bool {
-        self.lock().unwatch(address & !(PAGE - 1))
+        let page = address & !(PAGE - 1);
+        let mut space = self.lock();
+        for code in space.watched.get(&page).cloned().unwrap_or_default() {
+            *space.caught.entry(code).or_default() += 1;
+        }
+        space.unwatch(page)
+    }
+
+    /// How often the guest was caught at writing to the page of an address, which held code that was watched.
+    pub fn times_caught(&self, address: u64) -> u32 {
+        self.lock().caught.get(&(address & !(PAGE - 1))).copied().unwrap_or(0)
     }
 
     /// Gives up watching the pages of a range, which the kernel is going to write for the guest.
@@ -741,6 +757,7 @@ impl Space {
         for page in watched {
             self.unwatch(page);
         }
+        self.caught.retain(|page, _| !range.contains(page));
     }
 
     /// Lets the guest write a watched page again, and forgets the code that changes with it. False if the guest may not

@@ -6,7 +6,7 @@ use super::decode::find;
 use super::lift::{ROWS, Row};
 use super::word::Word;
 use crate::lift::{Decoded, Flow, Guest};
-use crate::{Shape, lift_region};
+use crate::{Changes, Shape, lift_region};
 use philae_ir::{Arch, ExitReason, Region, Terminator, verify};
 use yaxpeax_arch::{Decoder, U8Reader};
 use yaxpeax_arm::armv8::a64::{InstDecoder, Opcode};
@@ -38,7 +38,7 @@ fn lift(words: &[u32]) -> Region {
         buffer[..length].copy_from_slice(&rest[..length]);
         length
     };
-    lift_region(Arch::Aarch64, PC, Shape::Block { limit: words.len() }, &mut fetch).0
+    lift_region(Arch::Aarch64, PC, Shape::Block { limit: words.len(), changes: Changes::Announced }, &mut fetch).0
 }
 
 fn is_defined(word: u32) -> bool {

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 fn alignment(maker: Maker) -> usize {
     match maker {
         Maker::Baseline => 16,
-        Maker::Cranelift => 32,
+        Maker::Cranelift | Maker::Watched => 32,
     }
 }
 

@@ -38,7 +38,6 @@ use philae_backends::interp::Steps;
 use philae_backends::link::{LinkSite, LinkSlot};
 use philae_frontends::Coverage;
 use philae_ir::state::Control;
-use philae_syscalls::uaccess;
 use places::{Block, PlaceId, Places};
 use std::collections::HashMap;
 use std::io;
@@ -55,29 +54,6 @@ pub const LEAST_LIMIT: usize = 4 * ROOM;
 /// A cache of a limit knows at most one guest address for so many bytes of it.
 const BYTES_PER_ENTRY: usize = 512;
 
-/// The guest memory that a block was lifted from.
-#[derive(Debug)]
-pub struct Source {
-    /// Where it is.
-    pub range: Range<u64>,
-    /// What it was, from the block's address on, if the guest may change it without announcing that.
-    pub bytes: Option<Box<[u8]>>,
-}
-
-impl Source {
-    /// Whether the bytes at `pc`, where the block starts, are others by now.
-    fn is_outdated(&self, pc: u64) -> bool {
-        let Some(bytes) = &self.bytes else { return false };
-        let mut at = pc;
-        bytes.chunks(256).any(|old| {
-            let mut now = [0; 256];
-            let read = uaccess::read_bytes(at, &mut now[..old.len()]);
-            at += old.len() as u64;
-            read.is_err() || now[..old.len()] != *old
-        })
-    }
-}
-
 /// A guest address whose block is interpreted until there is code.
 #[derive(Debug)]
 pub struct Entry {
@@ -87,19 +63,6 @@ pub struct Entry {
     pub steps: Steps,
     /// Its link slot; none if the arena was full.
     pub slot: Option<SlotPointer>,
-    source: Source,
-}
-
-impl Entry {
-    /// Whether the block is no longer what the guest has there; to be asked before each run of it.
-    pub fn is_outdated(&self) -> bool {
-        self.source.is_outdated(self.pc)
-    }
-
-    /// Whether the guest may change the block without announcing it.
-    pub fn is_changeable(&self) -> bool {
-        self.source.bytes.is_some()
-    }
 }
 
 /// How to execute what is at a guest address.
@@ -276,12 +239,12 @@ impl Cache {
 
     /// Adds the interpreter's block, unless its code changed since `generation` was read. What another thread was
     /// quicker to add is as good.
-    pub fn insert_block(&self, pc: u64, steps: Steps, source: Source, generation: u64) -> Option<Found> {
+    pub fn insert_block(&self, pc: u64, steps: Steps, range: &Range<u64>, generation: u64) -> Option<Found> {
         let mut inner = self.lock();
         if inner.blocks >= inner.settings.limit / BYTES_PER_ENTRY {
             self.start_anew(&mut inner);
         }
-        if !inner.history.spares(std::slice::from_ref(&source.range), generation) {
+        if !inner.history.spares(std::slice::from_ref(range), generation) {
             return None;
         }
         let id = inner.places.add(pc);
@@ -292,8 +255,8 @@ impl Cache {
         if let Some(known) = inner.entries.get(&pc) {
             return Some(Found::Block(known.clone()));
         }
-        inner.set_block(id, Block::Steps, &source.range);
-        let entry = Arc::new(Entry { pc, steps, slot, source });
+        inner.set_block(id, Block::Steps, range);
+        let entry = Arc::new(Entry { pc, steps, slot });
         inner.entries.insert(pc, entry.clone());
         Some(Found::Block(entry))
     }
@@ -371,7 +334,7 @@ impl Cache {
     /// Publishes the compiled region of an entry and links every exit to it, unless code that it came from changed since
     /// `generation` was read or the arena is full. The region that another thread was quicker to add is as good.
     pub fn insert_code(&self, mut code: Code, job: Job) -> Option<SlotPointer> {
-        let Job { pc, coverage, generation, reference, .. } = job;
+        let Job { pc, coverage, generation, maker, reference, .. } = job;
         let mut inner = self.lock();
         if !inner.history.spares(&coverage.ranges, generation) {
             return None;
@@ -381,7 +344,7 @@ impl Cache {
         if inner.regions.contains_key(&pc) {
             return Some(slot);
         }
-        let base = inner.arena.add_code(pc, &mut code, Maker::Cranelift)?;
+        let base = inner.arena.add_code(pc, &mut code, maker)?;
         inner.dependants.add(Dependant::region(id), &coverage.ranges);
         for &block in &coverage.blocks {
             if let Some(id) = inner.places.find(block) {

@@ -12,6 +12,9 @@ pub enum Maker {
     Baseline,
     /// The optimising compiler.
     Cranelift,
+    /// The optimising compiler, of code that the guest writes without announcing it: the host catches that, and the
+    /// registers are exact at every access, so that the code can be left there.
+    Watched,
 }
 
 /// An access that may fault.
@@ -30,7 +33,7 @@ struct Unit {
     start: u64,
     /// The guest address it starts at.
     pc: u64,
-    /// Its length, and [`BASELINE`].
+    /// Its length, and [`BASELINE`] or [`WATCHED`].
     length: u32,
     /// The place of its first access; those of the next unit begin where its own end.
     first: u32,
@@ -38,14 +41,20 @@ struct Unit {
 
 /// In a length: the baseline compiler's.
 const BASELINE: u32 = 1 << 31;
+/// In a length: of code that is watched.
+const WATCHED: u32 = 1 << 30;
 
 impl Unit {
     fn end(&self) -> u64 {
-        self.start + u64::from(self.length & !BASELINE)
+        self.start + u64::from(self.length & !(BASELINE | WATCHED))
     }
 
     fn maker(&self) -> Maker {
-        if self.length & BASELINE == 0 { Maker::Cranelift } else { Maker::Baseline }
+        match self.length & (BASELINE | WATCHED) {
+            0 => Maker::Cranelift,
+            WATCHED => Maker::Watched,
+            _ => Maker::Baseline,
+        }
     }
 }
 
@@ -74,7 +83,11 @@ impl Units {
             let distance = i32::try_from(site.pc.wrapping_sub(pc) as i64);
             Access { offset: site.offset, distance: distance.expect("a region's addresses lie close together") }
         }));
-        let mark = if maker == Maker::Baseline { BASELINE } else { 0 };
+        let mark = match maker {
+            Maker::Baseline => BASELINE,
+            Maker::Cranelift => 0,
+            Maker::Watched => WATCHED,
+        };
         self.units.push(Unit { start, pc, length: length as u32 | mark, first });
     }
 

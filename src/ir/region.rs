@@ -106,7 +106,8 @@ pub enum ExitReason {
     Misaligned = 7,
     /// x86 #GP at the pc.
     Protection = 8,
-    /// The guest declares code stale (AArch64 `IC IVAU`); the argument is an address in the line, the pc is that of the next instruction.
+    /// The guest declares code stale (AArch64 `IC IVAU`), the pc being that of the next instruction; or a block that
+    /// starts at the pc has found that its own bytes changed. The argument is an address in what is stale.
     StaleCode = 9,
     /// The instruction at the pc cannot be fetched; the argument is the address that failed.
     FetchFault = 10,

@@ -9,7 +9,7 @@ use crate::sandbox::{CODE, SIZE, Sandbox};
 use crate::state::{Random, guest_slots, random_memory, random_state};
 use philae_backends::Exit;
 use philae_backends::cranelift::{Exactness, Recovery};
-use philae_frontends::{Shape, lift_into};
+use philae_frontends::{Changes, Shape, lift_into};
 use philae_ir::verify::verify;
 use philae_ir::{Arch, CpuState, ExitReason, Floats, Region, opt};
 use std::cell::RefCell;
@@ -45,7 +45,7 @@ impl<'a> Case<'a> {
         let (head, code) = data.split_at_checked(HEAD)?;
         let shape = match head[0] >> 1 & 3 {
             0 => Shape::Instruction,
-            1 => Shape::Block { limit: 64 },
+            1 => Shape::Block { limit: 64, changes: Changes::Announced },
             _ => Shape::Graph { limit: GRAPH, wanted: &|pc| pc.wrapping_sub(CODE) < LONGEST as u64 },
         };
         Some(Case {

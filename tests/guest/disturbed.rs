@@ -31,8 +31,18 @@ fn programs(names: &[&str], options: &[&str]) {
 #[test]
 fn chaos() {
     for seed in 1..if soak() { 20 } else { 2 } {
-        let quick =
-            ["integers", "jumps", "processes", "signals", "faults", "jit", "vfork", "codegen", "repaired_faults"];
+        let quick = [
+            "integers",
+            "jumps",
+            "processes",
+            "signals",
+            "faults",
+            "jit",
+            "rewrites",
+            "vfork",
+            "codegen",
+            "repaired_faults",
+        ];
         programs(&quick, &["--chaos", &seed.to_string()]);
     }
 }
@@ -53,6 +63,7 @@ fn check() {
         "times",
         "sockets",
         "jit",
+        "rewrites",
         "illegal",
         "flags",
         "rounding",
@@ -61,7 +72,7 @@ fn check() {
     ];
     programs(&quick, &["--check", "--tier", "cranelift"]);
     programs(
-        &["integers", "floats", "strings", "jumps", "signals", "jit", "flags"],
+        &["integers", "floats", "strings", "jumps", "signals", "jit", "rewrites", "flags"],
         &["--check", "--tier", "baseline"],
     );
 }

@@ -6,7 +6,7 @@ use crate::line::{Line, State};
 use crate::sandbox::{CODE, SIZE, Sandbox};
 use philae_backends::Exit;
 use philae_backends::cranelift::{Exactness, Recovery};
-use philae_frontends::{Shape, lift_into};
+use philae_frontends::{Changes, Shape, lift_into};
 use philae_ir::state::{NZCV, aarch64, x86_64};
 use philae_ir::{Arch, CpuState, ExitReason, Floats, Region, Ty, opt};
 
@@ -132,7 +132,7 @@ fn lift(line: &Line, pc: u64, floats: Floats) -> Region {
     };
     let mut region = Region::new(line.arch, pc);
     region.floats = floats;
-    lift_into(&mut region, Shape::Block { limit: 16 }, &mut fetch);
+    lift_into(&mut region, Shape::Block { limit: 16, changes: Changes::Announced }, &mut fetch);
     region
 }
 
