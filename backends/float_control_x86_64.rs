@@ -35,33 +35,40 @@ impl FloatControl {
         rounding | flush
     }
 
-    /// Makes it the calling thread's.
+    /// Makes it the calling thread's; what has been raised stays.
     pub fn set(self) {
         if self != Self::DEFAULT {
-            self.load();
+            self.load(raised());
         }
     }
 
-    /// Goes back to Philae's own.
+    /// Goes back to Philae's own; what has been raised stays.
     pub fn reset(self) {
         if self != Self::DEFAULT {
-            Self::DEFAULT.load();
+            Self::DEFAULT.load(raised());
         }
     }
 
     /// The flags that the calling thread's floating-point unit has raised since the last call, as AArch64 has them in
     /// FPSR: IOC, DZC, OFC, UFC, IXC in bits 0 to 4. Philae's own arithmetic raises them, too.
     pub fn take_flags() -> u32 {
-        let mut mxcsr = 0u32;
-        // SAFETY: MXCSR is stored to a variable.
-        unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut mxcsr, options(nostack)) };
-        Self::DEFAULT.load();
+        let raised = raised();
+        Self::DEFAULT.load(0);
         // SDM volume 1, 10.2.3: invalid, denormal, divide by zero, overflow, underflow, precision.
-        mxcsr & 1 | mxcsr >> 1 & 0x1e
+        raised & 1 | raised >> 1 & 0x1e
     }
 
-    fn load(self) {
+    fn load(self, raised: u32) {
+        let mxcsr = self.0 | raised;
         // SAFETY: the value has no reserved bit, and all exceptions are masked.
-        unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const self.0, options(nostack, readonly)) };
+        unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr, options(nostack, readonly)) };
     }
+}
+
+/// The flags in MXCSR.
+fn raised() -> u32 {
+    let mut mxcsr = 0u32;
+    // SAFETY: MXCSR is stored to a variable.
+    unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut mxcsr, options(nostack)) };
+    mxcsr & 0x3f
 }

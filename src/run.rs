@@ -89,8 +89,13 @@ impl Thread {
     fn settle(&mut self) -> Option<End> {
         self.disturb();
         self.runtime.follow_tags();
+        self.follow_floats();
         self.synchronise();
         while std::mem::take(&mut self.restarts) || signal::pending(&self.task) {
+            // The handler's frame shows what has been raised.
+            if self.task.arch == Arch::Aarch64 {
+                self.float_status();
+            }
             match signal::deliver(&mut self.task, &mut self.cpu) {
                 Delivery::None => break,
                 Delivery::Handler => {}
@@ -427,9 +432,8 @@ impl Thread {
     /// From now on, more of the floating-point environment is followed. Until flags are, they were those of the host's
     /// units.
     fn require_floats(&mut self, floats: Floats) {
-        if self.runtime.require_floats(floats) < Floats::Exact && floats == Floats::Exact {
-            self.float_status();
-        }
+        self.runtime.require_floats(floats);
+        self.follow_floats();
     }
 
     /// RNDR: a random number and NZCV 0, or 0 and Z where there is none.
@@ -454,9 +458,18 @@ impl Thread {
         }
     }
 
+    /// Where flags are kept from now on, those of the host's units count for the last time.
+    fn follow_floats(&mut self) {
+        if !self.keeps_float_flags && self.runtime.floats() == Floats::Exact {
+            self.float_status();
+            self.keeps_float_flags = true;
+        }
+    }
+
     /// FPSR with what has been raised since it was last asked for.
     fn float_status(&mut self) -> u64 {
-        let status = aarch64::float_status(&self.cpu) | u64::from(FloatControl::take_flags());
+        let host = if self.keeps_float_flags { 0 } else { FloatControl::take_flags() };
+        let status = aarch64::float_status(&self.cpu) | u64::from(host);
         aarch64::set_float_status(&mut self.cpu, status);
         status
     }
@@ -521,12 +534,24 @@ impl Thread {
         match outcome.then {
             Then::Continue => {}
             Then::SigReturn => {
+                // What the handler has raised goes: FPSR is the frame's.
+                if self.task.arch == Arch::Aarch64 {
+                    FloatControl::take_flags();
+                }
                 if self.task.arch == Arch::Aarch64 && self.cpu.get(aarch64::FPCR) & aarch64::SPECIAL_FPCR != 0 {
                     self.require_floats(Floats::Modes);
                 }
             }
             Then::Restart => self.restarts = true,
-            Then::Thread(child) => spawn::thread(self, *child),
+            Then::Thread(mut child) => {
+                if self.task.arch == Arch::Aarch64 {
+                    let status = self.float_status();
+                    // The child's host thread starts with the flags of this one's unit.
+                    FloatControl::take_flags();
+                    aarch64::set_float_status(&mut child.cpu, status);
+                }
+                spawn::thread(self, *child);
+            }
             Then::Fork(child) => spawn::process(self, &child),
             Then::Exec(request) => exec::replace(self, *request),
             Then::ExitThread(status) => return Some(End::Thread(status)),

@@ -116,14 +116,11 @@ impl Runtime {
         [Floats::Plain, Floats::Modes, Floats::Exact][usize::from(now)]
     }
 
-    /// The guest writes its floating-point flags or chooses an unusual mode: what was lifted with less goes. Gives what
-    /// was kept until now.
-    pub fn require_floats(&self, floats: Floats) -> Floats {
-        let before = self.floats();
+    /// The guest writes its floating-point flags or chooses an unusual mode: what was lifted with less goes.
+    pub fn require_floats(&self, floats: Floats) {
         if self.floats.fetch_max(floats as u8, Ordering::AcqRel) < floats as u8 {
             self.cache.invalidate(0..u64::MAX);
         }
-        before
     }
 
     /// How addresses are lifted: with their tags removed once the guest has used one.

@@ -44,6 +44,9 @@ pub struct Thread {
     pub clock: Clock,
     /// What it found in the code cache lately.
     pub table: Table,
+    /// Whether flags of floating point are kept in its registers alone ([`philae_ir::Floats::Exact`]), and not in the
+    /// host's units.
+    pub keeps_float_flags: bool,
     /// Whether the last exit was through a link slot: such an address need not be remembered for indirect branches.
     pub through_link: bool,
     jump_cache: JumpCache,
@@ -85,6 +88,7 @@ impl Thread {
             counts: Counts::default(),
             clock: Clock::new(runtime.options.stats.then(Instant::now)),
             table: Table::default(),
+            keeps_float_flags: false,
             through_link: false,
             jump_cache: JumpCache::new(),
             presence: Presence::outside(),

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,10 +82,40 @@ static void *thread(void *unused) {
     return 0;
 }
 
-int main(void) {
-    // Nothing has been cleared yet, as far as this program goes.
+static void *heir(void *unused) {
+    printf("in an early thread: %d\n", !!fetestexcept(FE_DIVBYZERO));
+    return unused;
+}
+
+static void raise_invalid(int number) { (void)number, sink = zero / zero; }
+
+// Nothing has been cleared yet, as far as this program goes.
+static void first_look(void) {
     sink = one / zero;
     printf("first look: %d\n", !!fetestexcept(FE_DIVBYZERO));
+    fesetround(FE_UPWARD);
+    sink = huge * huge;
+    fesetround(FE_TONEAREST);
+    printf("raised while rounding upward: %d %d\n", !!fetestexcept(FE_OVERFLOW), !!fetestexcept(FE_DIVBYZERO));
+    pthread_t early;
+    pthread_create(&early, 0, heir, 0);
+    pthread_join(early, 0);
+    signal(SIGUSR1, raise_invalid);
+    raise(SIGUSR1);
+    printf("raised in a handler: %d, before it: %d\n", !!fetestexcept(FE_INVALID), !!fetestexcept(FE_DIVBYZERO));
+    unsigned long before = 0, after = 1;
+#if defined __aarch64__
+    __asm__ volatile("mrs %0, fpsr\nmovi v0.16b, #0x7f\nsqadd v0.16b, v0.16b, v0.16b\nmrs %1, fpsr"
+        : "=&r"(before), "=r"(after) :: "v0");
+    // Given back as it was found.
+    __asm__ volatile("mrs x9, fpsr\nmsr fpsr, x9" ::: "x9");
+    before = before >> 27 & 1, after = after >> 27 & 1;
+#endif
+    printf("saturated: %lu, then %lu\n", before, after);
+}
+
+int main(void) {
+    first_look();
     feclearexcept(FE_ALL_EXCEPT);
     each();
     sink = hot(100000, 1), show("hot, exact");
