@@ -31,7 +31,7 @@ use philae_syscalls::host as kernel;
 use philae_syscalls::process::{self, Forked, NewProcess, NewThread, Remaining};
 use philae_syscalls::{arch as abi, signal, vfork};
 use std::sync::mpsc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Philae's own descriptors are at this number or above.
 pub const OWN_DESCRIPTORS: i32 = 1000;
@@ -115,13 +115,31 @@ fn borrower(parent: &mut Thread, new: &NewProcess) {
     // It may be killed at any moment, with the right to run guest code.
     child.check = None;
     let borrowed = &mut *child;
-    vfork::run(&mut parent.task, &mut parent.cpu, new, || {
+    let pid = vfork::run(&mut parent.task, &mut parent.cpu, new, || {
         vfork::enter_child(&mut borrowed.task, new);
         run_to_end(borrowed).finish()
     });
+    if pid.is_some_and(vfork::was_killed) {
+        expect_free_locks(parent);
+    }
     // The child has used this thread's thread-local data, and may have left without a word.
     fault::attach_thread(parent);
     parent.runtime.cache.remove_thread(&child.cpu.ctl);
+}
+
+/// A child that was killed in this process's memory may have taken a lock with it: then every thread would wait for ever
+/// for what is half changed, and the process ends.
+fn expect_free_locks(thread: &Thread) {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
+    while !(thread.task.mm.is_free() && thread.runtime.cache.is_free()) {
+        if Instant::now() > deadline {
+            let line = "philae: a child of vfork was killed while it changed what it shares with its parent\n";
+            thread.runtime.log.write(line);
+            signal::die(libc::SIGABRT);
+        }
+        std::thread::yield_now();
+    }
 }
 
 /// Starts a child that runs in this process's memory beside it. A host thread waits for its end in this one's place

@@ -43,7 +43,7 @@ use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 pub use units::Maker;
 use units::Site;
 
@@ -204,6 +204,11 @@ impl Cache {
     /// The lock, for fork: whoever holds it knows that no other thread is changing the cache.
     pub fn freeze(&self) -> impl Sized + '_ {
         self.lock()
+    }
+
+    /// Whether nobody has the lock just now.
+    pub fn is_free(&self) -> bool {
+        !matches!(self.inner.try_lock(), Err(TryLockError::WouldBlock))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
