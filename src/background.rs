@@ -47,6 +47,8 @@ struct State {
     stopping: bool,
     /// The process whose thread it is.
     process: u32,
+    /// Requests that were put off because Cranelift has not run yet.
+    put_off: u32,
     /// The most instructions of regions that turned out to be too large, by guest address.
     limits: HashMap<u64, usize>,
 }
@@ -82,6 +84,7 @@ impl Background {
             thread: Existence::Left(None),
             stopping: false,
             process: std::process::id(),
+            put_off: 0,
             limits: HashMap::new(),
         };
         Background { state: Mutex::new(state), changed: Condvar::new() }
@@ -98,7 +101,11 @@ impl Background {
 
     /// What to do about a guest address that has become worth compiling.
     pub fn admit(&self, pc: u64) -> Admission {
-        let state = self.lock();
+        let mut state = self.lock();
+        if state.put_off < tier::FIRST_PUT_OFF {
+            state.put_off += 1;
+            return Admission::Later;
+        }
         let can_start = state.process == std::process::id() || matches!(state.thread, Existence::Running(_));
         let mut waiting = state.queue.iter().map(|job| &job.coverage.blocks).chain([&state.current]);
         if waiting.clone().any(|blocks| blocks.first() == Some(&pc)) {

@@ -12,6 +12,7 @@ use crate::options::Tier;
 use crate::runtime::Runtime;
 use crate::thread::Thread;
 use crate::trace::Place;
+use crate::translate::Lifted;
 use crate::{disassemble, exec, host, spawn, tier, translate};
 use philae_backends::compiled::CompileError;
 use philae_backends::cranelift::{Compiler, Recovery};
@@ -232,9 +233,9 @@ impl Thread {
 
     fn translated(&mut self, pc: u64) -> Option<Found> {
         self.runtime.tidings.tell(pc);
-        let Thread { runtime, task, workshop, .. } = self;
-        let tier = runtime.options.tier;
         loop {
+            let Thread { runtime, task, workshop, .. } = self;
+            let tier = runtime.options.tier;
             let block = translate::block(runtime, &task.mm, pc, workshop);
             if block.is_cut {
                 return None;
@@ -244,6 +245,8 @@ impl Thread {
                     Ok(Added::Code(slot)) => {
                         if block.changes == Changes::Unannounced {
                             slot.set_heat(tier::heat_of_written(tier, task.mm.times_caught(pc)));
+                        } else {
+                            self.translate_returns(block);
                         }
                         return Some(Found::Code(slot));
                     }
@@ -256,6 +259,28 @@ impl Thread {
             if found.is_some() {
                 return found;
             }
+        }
+    }
+
+    /// Compiles where the call returns to that a block ends with, hardly any of which never returns, and makes returns
+    /// find it: later it would take an exit and an entry. The same with the block there.
+    fn translate_returns(&mut self, mut last: Lifted) {
+        for _ in 0..tier::RETURNS_AHEAD {
+            let pc = last.range.end;
+            if !self.workshop.ends_with_call() {
+                return;
+            }
+            match self.runtime.cache.find(pc) {
+                Some(Found::Code(slot)) => return self.remember_slot(pc, slot),
+                Some(Found::Block(_)) => return,
+                None => {}
+            }
+            last = translate::block(&self.runtime, &self.task.mm, pc, &mut self.workshop);
+            if last.is_cut || last.changes == Changes::Unannounced {
+                return;
+            }
+            let Ok(Added::Code(slot)) = translate::unit(&self.runtime, &mut self.workshop, &last) else { return };
+            self.remember_slot(pc, slot);
         }
     }
 

@@ -7,6 +7,8 @@ use crate::runtime::Runtime;
 
 /// The most guest instructions in a block.
 pub const BLOCK_LIMIT: usize = 48;
+/// Blocks behind calls that are translated with the block that calls, one behind the other.
+pub const RETURNS_AHEAD: usize = 4;
 /// The most guest instructions in a compiled region: compile time grows faster than size beyond. A loop that does not
 /// fit is compiled in pieces, each of which is left and entered in every round; vectorised ones have 250 and more.
 pub const REGION_LIMIT: usize = 400;
@@ -32,6 +34,9 @@ const FARTHEST: u64 = 1 << 30;
 
 /// The heat of an address whose region could not be compiled now, but later.
 pub const SOON: i32 = COMPILE_AFTER / 4;
+/// So many requests are put off, each for [`SOON`] executions, before Cranelift compiles anything: its first regions
+/// cost some 5 ms, in pages of its own code and tables, and that is what it saves in so many executions.
+pub const FIRST_PUT_OFF: u32 = 1000;
 /// The heat of an address that is not to be compiled, or not again.
 pub const SETTLED: i32 = i32::MAX;
 

@@ -34,6 +34,12 @@ impl Workshop {
         Workshop { region: Region::new(arch, 0), baseline: baseline::Compiler::new(arch) }
     }
 
+    /// Whether the block that was lifted last ends with a call.
+    pub fn ends_with_call(&self) -> bool {
+        let calls = |end| matches!(end, Terminator::Exit { reason: ExitReason::Call, .. });
+        self.region.blocks.iter().any(|block| calls(block.end))
+    }
+
     /// The block that was lifted last, for the interpreter.
     pub fn steps(&self) -> Steps {
         Steps::new(&self.region)

@@ -116,7 +116,7 @@ const STEP: usize = 64 << 10;
 impl Half {
     fn new(range: Range<usize>) -> Half {
         let (start, end) = (range.start, range.end);
-        let units = Units::default();
+        let units = Units::of(end - start);
         Half { range, code_end: start, slots_start: end, code_ready: start, slots_ready: end, units }
     }
 }

@@ -107,7 +107,11 @@ impl Places {
     }
 
     fn grow(&mut self) {
-        let size = (2 * self.table.len()).max(1024);
+        if self.all.capacity() == 0 {
+            // So much at once is memory that is there when it is touched; to grow would copy it again and again.
+            self.all.reserve(1 << 15);
+        }
+        let size = (2 * self.table.len()).max(4096);
         self.table.clear();
         self.table.resize(size, Entry::default());
         for number in 0..self.all.len() {

@@ -75,6 +75,12 @@ pub(super) struct Units {
 }
 
 impl Units {
+    /// No translations yet, with room for those of so many bytes of code: memory that is there when it is touched.
+    pub(super) fn of(bytes: usize) -> Units {
+        let count = (bytes / 128).min(1 << 15);
+        Units { units: Vec::with_capacity(count), accesses: Vec::with_capacity(2 * count) }
+    }
+
     /// Notes a translation behind all others. Its accesses lie within 2 GiB of `pc`.
     pub(super) fn add(&mut self, start: u64, length: usize, maker: Maker, pc: u64, faults: &[FaultSite]) {
         debug_assert!(self.units.last().is_none_or(|last| last.end() <= start));
