@@ -36,7 +36,7 @@ const FARTHEST: u64 = 1 << 30;
 pub const SOON: i32 = COMPILE_AFTER / 4;
 /// So many requests are put off, each for [`SOON`] executions, before Cranelift compiles anything: its first regions
 /// cost some 5 ms, in pages of its own code and tables, and that is what it saves in so many executions.
-pub const FIRST_PUT_OFF: u32 = 1000;
+pub const FIRST_PUT_OFF: u32 = 320;
 /// The heat of an address that is not to be compiled, or not again.
 pub const SETTLED: i32 = i32::MAX;
 
