@@ -40,7 +40,8 @@ fn soaks() -> bool {
     std::env::var_os("PHILAE_SOAK").is_some()
 }
 
-fn alike(name: &str) {
+/// The script under Philae, with these options, does what it does natively.
+fn alike(name: &str, options: &[&str]) {
     let (guest, twin) = (root("target/real/sysroot-arm64"), root("target/real/sysroot-amd64"));
     if !guest.exists() || !twin.exists() || std::env::consts::ARCH != "x86_64" {
         return skip(name, "the sysroots were not fetched; tests/fetch-programs does it");
@@ -51,8 +52,9 @@ fn alike(name: &str) {
     let script = fs::read_to_string(root(&format!("testdata/real/programs/{name}.sh"))).expect("a script");
     let wanted = enter(&twin, &[], &script);
     let mut failures = Failures::default();
-    for _ in 0..if soaks() { SOAK_RUNS } else { 1 } {
-        let got = enter(&guest, &["/tmp/philae"], &script);
+    let prefix = [&["/tmp/philae"], options].concat();
+    for _ in 0..if soaks() && options.is_empty() { SOAK_RUNS } else { 1 } {
+        let got = enter(&guest, &prefix, &script);
         if wanted.end == "timeout" || got.end != wanted.end {
             failures.add(name, &format!("ended with {}, wanted {}; errors:\n{}", got.end, wanted.end, got.stderr));
         }
@@ -63,13 +65,30 @@ fn alike(name: &str) {
     failures.check();
 }
 
+#[test]
+fn text_baseline() {
+    alike("text", &["-tier", "baseline"]);
+}
+
+#[test]
+#[ignore = "slow: tests/run --soak"]
+fn text_interp() {
+    alike("text", &["-tier", "interp"]);
+}
+
+#[test]
+#[ignore = "slow: tests/run --soak"]
+fn text_cranelift() {
+    alike("text", &["-tier", "cranelift"]);
+}
+
 macro_rules! programs {
     ($($(#[$attribute:meta])* $name:ident: $script:literal;)*) => {
         $(
             #[test]
             $(#[$attribute])*
             fn $name() {
-                alike($script);
+                alike($script, &[]);
             }
         )*
     };
