@@ -10,10 +10,11 @@ pub const BLOCK_LIMIT: usize = 48;
 /// The most guest instructions in a compiled region: compile time grows faster than size beyond. A loop that does not
 /// fit is compiled in pieces, each of which is left and entered in every round; vectorised ones have 250 and more.
 pub const REGION_LIMIT: usize = 400;
-/// Executions after which compiling pays. An instruction costs 6 µs to compile, and what that saves is some half a
-/// nanosecond for each time its baseline code would have run. Programs that start and end (bash, python3, perl, git)
-/// take a tenth less time than with 1,000 executions, and no less with 40,000; kernels of a second do not notice.
-const COMPILE_AFTER: i32 = 16_000;
+/// Executions after which compiling pays. An instruction of a large program costs 12 µs to compile, and what that saves
+/// is a quarter of a nanosecond for each time its baseline code would have run. With 16,000, node and java take a tenth
+/// more time to start and cc1 of half a second natively as much as a third; interpreters and kernels of half a second do
+/// not notice the difference, nor that to 100,000.
+const COMPILE_AFTER: i32 = 50_000;
 /// A neighbour that ran this often belongs to the region of a block that is being compiled. Which arm of a branch is
 /// the common one, and whether the other is taken now and then, shows by the time the block itself is compiled.
 const NEIGHBOUR_AFTER: i32 = COMPILE_AFTER / 12;

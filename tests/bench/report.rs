@@ -161,7 +161,7 @@ pub(crate) fn chart(rows: &[Row], runners: &[Runner]) -> String {
          font-size=\"10\">\n<rect width=\"{total}\" height=\"{height}\" fill=\"white\"/>\n"
     );
     for (place, runner) in runners[1..].iter().enumerate() {
-        let (x, fill, name) = (LEFT + place * 130, colour(runner.kind), runner.name());
+        let (x, fill, name) = (LEFT + place * 170, colour(runner.kind), runner.name());
         writeln!(text, "<rect x=\"{x}\" y=\"8\" width=\"9\" height=\"9\" fill=\"{fill}\"/>").expect("a string");
         writeln!(text, "<text x=\"{}\" y=\"16\">{name}, × native</text>", x + 13).expect("a string");
     }
