@@ -137,8 +137,12 @@ impl<'a, 'b> Lower<'a, 'b> {
     }
 
     /// Lowers the whole region; returns for each trap code, from code 1, the guest pc and whether its accesses recover.
-    pub(super) fn run(mut self, isa: &dyn TargetIsa) -> Result<Vec<(u64, bool)>, CompileError> {
+    /// `counter` is the address of the link slot that counts entries.
+    pub(super) fn run(mut self, isa: &dyn TargetIsa, counter: Option<u64>) -> Result<Vec<(u64, bool)>, CompileError> {
         let plan = self.plan;
+        if let Some(slot) = counter {
+            self.count_entry(slot);
+        }
         for &block in &plan.order {
             self.blocks[block.index()] = Some(self.b.create_block());
         }

@@ -46,6 +46,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub struct Options {
     /// What must hold at a fault.
     pub exactness: Exactness,
+    /// The address of the link slot whose `heat` counts entries down; below 0 the code leaves at once, for whoever makes
+    /// better code of what runs so often.
+    pub counter: Option<u64>,
 }
 
 /// What exact accesses in loops do about their faults.
@@ -119,7 +122,7 @@ impl Compiler {
         let mut synchronised = HashSet::new();
         loop {
             let plan = Plan::new(region, options.exactness, self.recovery, &synchronised);
-            let fault_pcs = self.lower(region, &plan, links)?;
+            let fault_pcs = self.lower(region, &plan, options.counter, links)?;
             let (code, failed) = self.emit(&fault_pcs)?;
             if failed.is_empty() {
                 return Ok(code);
@@ -133,6 +136,7 @@ impl Compiler {
         &mut self,
         region: &Region,
         plan: &Plan,
+        counter: Option<u64>,
         links: &mut dyn FnMut(LinkSite) -> *const LinkSlot,
     ) -> Result<Vec<(u64, bool)>, CompileError> {
         self.context.clear();
@@ -140,7 +144,7 @@ impl Compiler {
         signature.params = vec![AbiParam::new(types::I64); 2];
         self.context.func.signature = signature;
         let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder);
-        let lowered = Lower::new(region, plan, builder, self.features, links).run(&*self.isa);
+        let lowered = Lower::new(region, plan, builder, self.features, links).run(&*self.isa, counter);
         if lowered.is_err() {
             self.builder = FunctionBuilderContext::new();
         }
