@@ -347,7 +347,7 @@ fn ends_with_write(region: &Region, first: usize) -> bool {
     region.insts[first..].iter().any(|inst| match inst.op.info().effect {
         Effect::Store | Effect::Atomic => true,
         Effect::Pure | Effect::Marker | Effect::ReadSlot | Effect::WriteSlot | Effect::Helper => false,
-        Effect::Load | Effect::Poll | Effect::Fence => false,
+        Effect::Load | Effect::Poll | Effect::Fence | Effect::Hint => false,
     })
 }
 

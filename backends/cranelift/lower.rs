@@ -20,6 +20,8 @@ use std::collections::{HashMap, HashSet};
 
 /// The most trap codes that one function can tell apart.
 const MAX_FAULT_CODES: usize = 249;
+/// The trap code of loads that become prefetches: see [`super::x86_64::make_prefetch`].
+pub(super) const PREFETCH: TrapCode = TrapCode::unwrap_user(MAX_FAULT_CODES as u8 + 1);
 
 /// What a block holds of a place.
 #[derive(Clone, Copy, Default)]
@@ -437,6 +439,7 @@ impl<'a, 'b> Lower<'a, 'b> {
                 self.recover(inst, recovers);
             }
             Op::Fence => self.fence(inst),
+            Op::Prefetch => self.prefetch(inst),
             Op::Call => self.values[value.index()] = Some(self.call_helper(inst)),
             Op::FlagsAdd | Op::FlagsAdc | Op::FlagsSub | Op::FlagsSbc | Op::FlagsLogic | Op::FlagsFcmp => (),
             Op::FlagsWithC | Op::FlagsWithV | Op::FlagsFromBits => (),

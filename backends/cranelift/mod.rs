@@ -34,7 +34,7 @@ use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{AbiParam, Function, Opcode, Signature, Type, types};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
-use lower::Lower;
+use lower::{Lower, PREFETCH};
 use philae_ir::{Region, Ty, Value};
 use places::Plan;
 use std::collections::HashSet;
@@ -165,6 +165,10 @@ impl Compiler {
         let mut faults = Vec::with_capacity(compiled.buffer.traps().len());
         let mut recovering = Vec::new();
         for trap in compiled.buffer.traps() {
+            if trap.code == PREFETCH {
+                x86_64::make_prefetch(&mut bytes[trap.offset as usize..])?;
+                continue;
+            }
             let code = usize::from(trap.code.as_raw().get());
             let Some(&(pc, recovers)) = fault_pcs.get(code - 1) else { continue };
             faults.push(FaultSite { offset: trap.offset, pc });
