@@ -91,7 +91,8 @@ fn list(region: &Region, insts: &[Value], end: Terminator, order: &mut Vec<Value
                 continue;
             }
             Effect::Load | Effect::Store | Effect::Atomic => order.extend(marker.take()),
-            Effect::Pure | Effect::ReadSlot | Effect::WriteSlot | Effect::Fence | Effect::Helper | Effect::Poll => {}
+            Effect::Pure | Effect::ReadSlot | Effect::WriteSlot => {}
+            Effect::Fence | Effect::Hint | Effect::Helper | Effect::Poll => {}
         }
         order.push(value);
     }
@@ -250,6 +251,7 @@ impl<M: Memory> Frame<'_, M> {
                     order(Barrier::from_aux(inst.aux));
                     continue;
                 }
+                Op::Prefetch => continue,
                 Op::Load | Op::LoadZext | Op::LoadSext | Op::AtomicLoad => self.load(inst)?,
                 Op::Store | Op::AtomicStore => {
                     self.store(inst)?;

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aarch64;
+mod graph;
 mod lift;
 pub mod x86_64;
 
@@ -29,12 +30,14 @@ pub enum Shape<'a> {
         /// How the guest may change them.
         changes: Changes,
     },
-    /// What direct jumps and branches reach from the entry.
+    /// What direct jumps and branches reach from the entry, and the functions called there.
     Graph {
         /// The most instructions.
         limit: usize,
         /// Whether a block that starts at this address is worth taking in.
         wanted: &'a dyn Fn(u64) -> bool,
+        /// Whether a function that starts at this address is worth taking in where it is called, or a block of it.
+        called: &'a dyn Fn(u64) -> bool,
     },
 }
 
@@ -56,7 +59,7 @@ pub struct Coverage {
     pub instructions: usize,
     /// The bytes they occupy, sorted, merged.
     pub ranges: Vec<Range<u64>>,
-    /// Where the blocks of a [`Shape::Graph`] start, the entry first.
+    /// Where the blocks of a [`Shape::Graph`] start, the entry first, without those of functions that it calls.
     pub blocks: Vec<u64>,
 }
 

@@ -1,13 +1,13 @@
-//! From addresses to a region: one body after another; where control can go about inside, after discovery of what
-//! belongs to it.
+//! From addresses to a region: one body after another; where control can go about inside ([`crate::graph`]), after
+//! discovery of what belongs to it.
 //!
 //! A guest's folder implements [`Guest`]; its bodies append to a [`Lift`], which knows where control can go
 //! inside the region, and puts a poll on every edge that goes back, so that every cycle has one.
 //! A body writes guest registers only after its last access that can fault: at a fault the state is the one before the instruction.
 
+use crate::graph::{self, Wanted};
 use crate::{Changes, Coverage, Fetch, Shape};
 use philae_ir::{BlockId, Builder, Effect, ExitReason, FlowHint, Helper, IntCond, Pc, Region, Ty, Value};
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 /// Where control can go after an instruction, as far as its bytes tell.
@@ -19,7 +19,11 @@ pub enum Flow {
     Jump(u64),
     /// To a known address or to the next instruction.
     Branch(u64),
-    /// Out of the region: calls, indirect branches, system calls, traps.
+    /// To a known address, from where a return comes back to the next instruction.
+    Call(u64),
+    /// Back to where the function was called.
+    Return,
+    /// Out of the region: indirect branches and calls, system calls, traps.
     Leave,
 }
 
@@ -82,20 +86,43 @@ pub struct Lift<'a> {
     pub pc: u64,
     /// The address after it.
     pub next: u64,
-    /// Where control can go inside the region, by address.
-    blocks: &'a [(u64, BlockId)],
+    /// Where control can go inside the region from here.
+    ways: Ways<'a>,
 }
 
-impl Lift<'_> {
+/// Where control can go inside a region.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Ways<'a> {
+    /// Jumps, by address.
+    pub(crate) blocks: &'a [(u64, BlockId)],
+    /// Calls, by the address of the call.
+    pub(crate) calls: &'a [(u64, BlockId)],
+    /// The return, to this address.
+    pub(crate) back: Option<(u64, BlockId)>,
+}
+
+impl<'a> Lift<'a> {
+    /// Appends to a region that starts at `pc`.
+    pub(crate) fn new(b: Builder<'a>, pc: u64) -> Lift<'a> {
+        Lift { b, pc, next: pc, ways: Ways::default() }
+    }
+
+    /// What is appended from here on goes these ways.
+    pub(crate) fn set_ways(&mut self, ways: Ways<'a>) {
+        self.ways = ways;
+    }
+
     /// Goes on at a known address, inside the region or out of it.
     pub fn go(&mut self, target: u64) {
         let block = self.edge(target, ExitReason::Jump);
         self.b.jump(block);
     }
 
-    /// Calls a known address; the body has stored the return address.
+    /// Calls a known address; the body has stored the return address. A call that stays in the region needs no poll:
+    /// a function is taken in at one call after another, and what it returns to is ahead of the call.
     pub fn call(&mut self, target: u64) {
-        let block = self.edge(target, ExitReason::Call);
+        let inside = find(self.ways.calls, self.pc);
+        let block = inside.unwrap_or_else(|| self.edge(target, ExitReason::Call));
         self.b.jump(block);
     }
 
@@ -108,6 +135,12 @@ impl Lift<'_> {
 
     /// Goes to an address that is only known when the guest gets here.
     pub fn go_indirect(&mut self, target: Value, hint: FlowHint) {
+        if let (FlowHint::Return, Some((back, block))) = (hint, self.ways.back) {
+            let elsewhere = self.b.new_block();
+            let expected = self.b.icmp_imm(Ty::I64, IntCond::Eq, target, back);
+            self.b.branch(expected, block, elsewhere);
+            self.b.switch_to(elsewhere);
+        }
         self.b.exit(ExitReason::from_hint(hint), Pc::Dynamic(target), Value::NONE);
     }
 
@@ -140,7 +173,7 @@ impl Lift<'_> {
 
     /// The block that stands for going to `target` from the current instruction: polled if that is not forward.
     fn edge(&mut self, target: u64, reason: ExitReason) -> BlockId {
-        let inside = if reason == ExitReason::Jump { self.inside(target) } else { None };
+        let inside = if reason == ExitReason::Jump { find(self.ways.blocks, target) } else { None };
         let backward = target <= self.pc;
         if let (Some(block), false) = (inside, backward) {
             return block;
@@ -159,10 +192,9 @@ impl Lift<'_> {
         edge
     }
 
-    /// The block that starts at `target` in this region.
-    fn inside(&self, target: u64) -> Option<BlockId> {
-        let place = self.blocks.binary_search_by_key(&target, |&(pc, _)| pc).ok()?;
-        Some(self.blocks[place].1)
+    /// The block of this region that the instruction after the current one starts.
+    pub(crate) fn next_block(&self) -> Option<BlockId> {
+        find(self.ways.blocks, self.next)
     }
 
     /// Leaves the region, to go on at `pc`, if someone asks the thread to; bodies that loop by themselves poll so too.
@@ -177,14 +209,20 @@ impl Lift<'_> {
     }
 }
 
+/// The block that an address leads to, out of a sorted list.
+fn find(blocks: &[(u64, BlockId)], pc: u64) -> Option<BlockId> {
+    let place = blocks.binary_search_by_key(&pc, |&(pc, _)| pc).ok()?;
+    Some(blocks[place].1)
+}
+
 /// Bytes of code that are fetched at once: a dozen instructions and more.
 const WINDOW: usize = 128;
 
 /// What was found at an address.
-struct Found<I> {
-    decoded: Decoded<I>,
+pub(crate) struct Found<I> {
+    pub(crate) decoded: Decoded<I>,
     /// How many bytes could be fetched, up to the length of the longest instruction.
-    fetched: usize,
+    pub(crate) fetched: usize,
 }
 
 /// Lifts what this shape describes at the address of `region`, which is empty.
@@ -193,12 +231,16 @@ pub(crate) fn lift<G: Guest>(region: &mut Region, shape: Shape<'_>, fetch: Fetch
         Shape::Instruction => straight::<G>(region, 1, fetch),
         Shape::Block { limit, changes: Changes::Announced } => straight::<G>(region, limit, fetch),
         Shape::Block { limit, changes: Changes::Unannounced } => guarded::<G>(region, limit, fetch),
-        Shape::Graph { limit, wanted } => graph::<G>(region, limit, wanted, fetch),
+        Shape::Graph { limit, wanted, called } => graph::lift::<G>(region, limit, Wanted { wanted, called }, fetch),
     }
 }
 
 /// Hands instructions to `visit`, from the one at `pc` on, until it wants no more or comes to what is none.
-fn decode_run<G: Guest>(mut pc: u64, fetch: Fetch<'_>, mut visit: impl FnMut(u64, Found<G::Insn>) -> ControlFlow<()>) {
+pub(crate) fn decode_run<G: Guest>(
+    mut pc: u64,
+    fetch: Fetch<'_>,
+    mut visit: impl FnMut(u64, Found<G::Insn>) -> ControlFlow<()>,
+) {
     let mut window = [0; WINDOW];
     loop {
         let length = fetch(pc, &mut window);
@@ -223,7 +265,7 @@ fn decode_run<G: Guest>(mut pc: u64, fetch: Fetch<'_>, mut visit: impl FnMut(u64
 /// A run of instructions, one block. It goes to itself by leaving: whoever runs it wants to count how often.
 fn straight<G: Guest>(region: &mut Region, limit: usize, fetch: Fetch<'_>) -> Coverage {
     let pc = region.pc;
-    let mut lift = Lift { b: Builder::new(region), pc, next: pc, blocks: &[] };
+    let mut lift = Lift::new(Builder::new(region), pc);
     run::<G>(&mut lift, limit, fetch, |_, _| false)
 }
 
@@ -264,7 +306,7 @@ fn guarded<G: Guest>(region: &mut Region, limit: usize, fetch: Fetch<'_>) -> Cov
     let mut b = Builder::new(region);
     let (entry, body) = (b.current(), b.new_block());
     b.switch_to(body);
-    let mut lift = Lift { b, pc, next: pc, blocks: &[] };
+    let mut lift = Lift::new(b, pc);
     let coverage = run::<G>(&mut lift, limit, &mut recorded, ends_with_write);
     bytes.truncate(coverage.ranges.first().map_or(0, |range| range.end.wrapping_sub(pc)) as usize);
     lift.b.switch_to(entry);
@@ -305,85 +347,12 @@ fn ends_with_write(region: &Region, first: usize) -> bool {
     region.insts[first..].iter().any(|inst| match inst.op.info().effect {
         Effect::Store | Effect::Atomic => true,
         Effect::Pure | Effect::Marker | Effect::ReadSlot | Effect::WriteSlot | Effect::Helper => false,
-        Effect::Load | Effect::Poll | Effect::Fence => false,
+        Effect::Load | Effect::Poll | Effect::Fence | Effect::Hint => false,
     })
 }
 
-/// What direct jumps and branches reach.
-fn graph<G: Guest>(region: &mut Region, limit: usize, wanted: &dyn Fn(u64) -> bool, fetch: Fetch<'_>) -> Coverage {
-    let pc = region.pc;
-    let (found, leaders) = discover::<G>(pc, limit, wanted, fetch);
-    let mut builder = Builder::new(region);
-    let block_of = |&leader: &u64| (leader, if leader == pc { BlockId::ENTRY } else { builder.new_block() });
-    let in_order: Vec<(u64, BlockId)> = leaders.iter().map(block_of).collect();
-    let mut blocks = in_order.clone();
-    blocks.sort_unstable_by_key(|&(leader, _)| leader);
-    let mut lift = Lift { b: builder, pc, next: pc, blocks: &blocks };
-    for (leader, block) in in_order {
-        lift.b.switch_to(block);
-        lift_block::<G>(&mut lift, leader, &found);
-    }
-    coverage(&found, leaders)
-}
-
-/// The instructions that belong to the region, and the addresses where its blocks start, entry first.
-fn discover<G: Guest>(
-    pc: u64,
-    limit: usize,
-    wanted: &dyn Fn(u64) -> bool,
-    fetch: Fetch<'_>,
-) -> (BTreeMap<u64, Found<G::Insn>>, Vec<u64>) {
-    let mut found = BTreeMap::new();
-    let mut leaders = vec![pc];
-    let mut next_leader = 0;
-    while let Some(&leader) = leaders.get(next_leader) {
-        next_leader += 1;
-        if found.len() == limit {
-            break;
-        }
-        decode_run::<G>(leader, fetch, |at, here| {
-            if found.len() == limit || found.contains_key(&at) {
-                return ControlFlow::Break(());
-            }
-            let (flow, next) = (here.flow(), at.wrapping_add(here.length()));
-            found.insert(at, here);
-            let targets = match flow {
-                Flow::Next => return ControlFlow::Continue(()),
-                Flow::Leave => [None, None],
-                Flow::Jump(target) => [Some(target), None],
-                Flow::Branch(target) => [Some(next), Some(target)],
-            };
-            for target in targets.into_iter().flatten() {
-                if wanted(target) && !leaders.contains(&target) {
-                    leaders.push(target);
-                }
-            }
-            ControlFlow::Break(())
-        });
-    }
-    leaders.retain(|leader| found.contains_key(leader));
-    (found, leaders)
-}
-
-/// Appends the instructions from `leader` up to the next leader or transfer of control.
-fn lift_block<G: Guest>(lift: &mut Lift<'_>, leader: u64, found: &BTreeMap<u64, Found<G::Insn>>) {
-    let mut at = leader;
-    loop {
-        let Some(here) = found.get(&at) else {
-            return lift.leave(ExitReason::Jump, at);
-        };
-        if append::<G>(lift, at, here).is_break() {
-            return;
-        }
-        at = lift.next;
-        if let Some(block) = lift.inside(at) {
-            return lift.b.jump(block);
-        }
-    }
-}
-
 /// Appends what was found at `at`; breaks if the block has ended with it.
-fn append<G: Guest>(lift: &mut Lift<'_>, at: u64, found: &Found<G::Insn>) -> ControlFlow<()> {
+pub(crate) fn append<G: Guest>(lift: &mut Lift<'_>, at: u64, found: &Found<G::Insn>) -> ControlFlow<()> {
     lift.pc = at;
     match &found.decoded {
         Decoded::Insn { insn, length, .. } => {
@@ -417,22 +386,9 @@ fn lift_one<G: Guest>(lift: &mut Lift<'_>, insn: &G::Insn, length: u8) -> Result
     })
 }
 
-/// What was found, in blocks that start at these addresses.
-fn coverage<I>(found: &BTreeMap<u64, Found<I>>, blocks: Vec<u64>) -> Coverage {
-    let mut coverage = Coverage { instructions: found.len(), ranges: Vec::new(), blocks };
-    for (&pc, found) in found {
-        let end = pc.wrapping_add(found.length());
-        match coverage.ranges.last_mut() {
-            Some(last) if last.end >= pc => last.end = last.end.max(end),
-            _ => coverage.ranges.push(pc..end),
-        }
-    }
-    coverage
-}
-
 impl<I> Found<I> {
     /// How many bytes decided what was found.
-    fn length(&self) -> u64 {
+    pub(crate) fn length(&self) -> u64 {
         match self.decoded {
             Decoded::Insn { length, .. } => u64::from(length),
             Decoded::Undefined | Decoded::Truncated => self.fetched as u64,
@@ -440,7 +396,7 @@ impl<I> Found<I> {
     }
 
     /// Where control goes from here.
-    fn flow(&self) -> Flow {
+    pub(crate) fn flow(&self) -> Flow {
         match self.decoded {
             Decoded::Insn { flow, .. } => flow,
             Decoded::Undefined | Decoded::Truncated => Flow::Leave,

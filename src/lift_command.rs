@@ -39,7 +39,7 @@ pub fn show(arch: Arch, bytes: &[u8], execute: Execute) -> Result<String, LoadEr
         slots.push(Box::new(LinkSlot::new(site.pc, 0)));
         slots.last().map_or(std::ptr::null(), |slot| std::ptr::from_ref(&**slot))
     };
-    match compiler.compile(&region, Options { exactness: Exactness::Relaxed }, &mut link) {
+    match compiler.compile(&region, Options { exactness: Exactness::Relaxed, counter: None }, &mut link) {
         Ok(code) => {
             section(&mut text, "clif", &compiler.clif_text());
             section(&mut text, "code", &disassemble::listing(host::ARCH, 0, &code.bytes));

@@ -126,6 +126,15 @@ pub fn unit(runtime: &Runtime, workshop: &mut Workshop, lifted: &Lifted) -> Resu
     added
 }
 
+/// How often an address was worth compiling.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Round {
+    /// It has no compiled region yet.
+    First,
+    /// What it has runs so often that what jumps and calls reach from there belongs into one.
+    Again,
+}
+
 /// A region that was lifted and waits to be compiled.
 #[derive(Debug)]
 pub struct Job {
@@ -139,6 +148,8 @@ pub struct Job {
     pub is_cut: bool,
     /// As whose its code counts.
     pub maker: Maker,
+    /// Whether there is a compiled region already.
+    pub round: Round,
     /// With `--check`: what its code has to do.
     pub reference: Option<Arc<Reference>>,
     region: Region,
@@ -147,7 +158,8 @@ pub struct Job {
 /// Publishes the code of a region; `None` if what it came from has changed, or there is no room.
 pub fn publish(runtime: &Runtime, code: Code, job: Job) -> Option<SlotPointer> {
     let (pc, length, maker) = (job.pc, code.bytes.len() - code.entry, job.maker);
-    let slot = runtime.cache.insert_code(code, job)?;
+    let heat = tier::compiled_heat(runtime.options.tier, job.round);
+    let slot = runtime.cache.insert_code(code, job, heat)?;
     if let (Some(map), Some(start)) = (&runtime.perf_map, slot.code()) {
         map.note(start, length, pc, maker);
     }
@@ -158,15 +170,17 @@ pub fn publish(runtime: &Runtime, code: Code, job: Job) -> Option<SlotPointer> {
 pub fn region(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Job {
     let start = Instant::now();
     let generation = runtime.cache.generation();
-    let wanted = |target| tier::belongs(runtime, pc, target);
+    let round = if runtime.cache.is_compiled(pc) { Round::Again } else { Round::First };
+    let wanted = |target| tier::belongs(runtime, pc, target, round);
+    let called = |target| tier::is_worth_inlining(runtime, pc, target, round);
     let mut reader = Reader::new(mm, Watch::On);
     let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
     let mut region = Region::new(runtime.arch, pc);
     prepare(runtime, mm, &mut region);
-    let coverage = lift(runtime, mm, &mut region, Shape::Graph { limit, wanted: &wanted }, &mut fetch);
+    let coverage = lift(runtime, mm, &mut region, Shape::Graph { limit, wanted: &wanted, called: &called }, &mut fetch);
     runtime.stats.lift_nanos.add(start.elapsed().as_nanos() as u64);
     let maker = if reader.watched { Maker::Watched } else { Maker::Cranelift };
-    Job { pc, coverage, generation, is_cut: is_cut(&region), maker, reference: None, region }
+    Job { pc, coverage, generation, is_cut: is_cut(&region), maker, round, reference: None, region }
 }
 
 /// Compiles a region, whose instructions are not the same afterwards.
@@ -179,7 +193,10 @@ pub fn compile(runtime: &Runtime, compiler: &mut Compiler, job: &mut Job) -> Res
     job.reference = runtime.options.check.then(|| Arc::new(Reference::new(&job.region, exactness)));
     optimise(runtime, &mut job.region, exactness);
     let optimised = Instant::now();
-    let result = generate(runtime, compiler, &job.region, exactness);
+    let counts = tier::counts_entries(runtime.options.tier, job.round);
+    let counter = if counts { runtime.cache.counting_slot(job.pc) } else { None };
+    let options = Options { exactness, counter: counter.map(|slot| slot.as_ptr() as u64) };
+    let result = generate(runtime, compiler, &job.region, options);
     let stats = &runtime.stats;
     stats.lift_nanos.add((optimised - start).as_nanos() as u64);
     stats.compile_nanos.add(optimised.elapsed().as_nanos() as u64);
@@ -210,7 +227,7 @@ fn generate(
     runtime: &Runtime,
     compiler: &mut Compiler,
     region: &Region,
-    exactness: Exactness,
+    options: Options,
 ) -> Result<Code, CompileError> {
     let mut full = false;
     let mut link = |site: LinkSite| {
@@ -218,7 +235,7 @@ fn generate(
         full |= slot.is_none();
         slot.map_or(std::ptr::null(), SlotPointer::as_ptr)
     };
-    let code = compiler.compile(region, Options { exactness }, &mut link)?;
+    let code = compiler.compile(region, options, &mut link)?;
     if full {
         return Err(CompileError::Cranelift("the code cache is full".to_owned()));
     }

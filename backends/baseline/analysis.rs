@@ -254,6 +254,7 @@ impl Analysis {
             Effect::Poll if !eager => self.drop(value),
             Effect::Poll => {}
             Effect::Fence => ahead.barrier = position,
+            Effect::Hint => self.take_all(inst, position),
         }
     }
 

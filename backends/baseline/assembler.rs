@@ -471,6 +471,11 @@ impl Assembler {
         self.plain(Encoding { prefix: 0xf3, map: Map::Two, opcode, wide: width == Width::Q }, to.0, Rm::Gpr(from));
     }
 
+    /// `prefetcht0 [from]`.
+    pub(super) fn prefetch(&mut self, from: Mem) {
+        self.plain(Encoding { prefix: 0, map: Map::Two, opcode: 0x18, wide: false }, 1, Rm::Mem(from));
+    }
+
     /// `bswap to`, of 32 or 64 bits.
     pub(super) fn bswap(&mut self, width: Width, to: Gpr) {
         let mut out = self.begin();

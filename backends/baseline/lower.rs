@@ -159,6 +159,7 @@ impl Lower<'_> {
             Op::Load | Op::LoadZext | Op::LoadSext | Op::Store => self.access(value, inst),
             Op::AtomicLoad | Op::AtomicStore | Op::AtomicRmw | Op::AtomicCas => return self.atomic(value, inst),
             Op::Fence => self.fence(inst),
+            Op::Prefetch => self.prefetch(inst),
             Op::Call => self.call_helper(value, inst),
             Op::FlagsTest | Op::PollPending => self.truth(value),
             Op::Icmp if is_lazy(inst) => self.truth(value),

@@ -108,6 +108,11 @@ impl Lower<'_> {
         }
     }
 
+    pub(super) fn prefetch(&mut self, inst: &Inst) {
+        let from = self.address(inst);
+        self.asm.prefetch(from);
+    }
+
     /// An access in one step.
     pub(super) fn atomic(&mut self, value: Value, inst: &Inst) -> Result<(), CompileError> {
         if inst.ty == Ty::I128 {

@@ -13,6 +13,7 @@ const EXIT_REASON: i32 = offset_of!(CpuState, ctl.exit_reason) as i32;
 const EXIT_ARGUMENT: i32 = offset_of!(CpuState, ctl.exit_argument) as i32;
 const JUMP_CACHE: i32 = offset_of!(CpuState, ctl.jump_cache) as i32;
 const POLL: i32 = offset_of!(CpuState, ctl.poll) as i32;
+const HEAT: i32 = offset_of!(LinkSlot, heat) as i32;
 const TARGET: i32 = offset_of!(LinkSlot, target) as i32;
 
 impl Lower<'_, '_> {
@@ -22,6 +23,26 @@ impl Lower<'_, '_> {
         let poll = self.b.ins().load(I32, MemFlagsData::trusted(), state, POLL);
         // Not `NotEqual`: that becomes a load and a test, this a comparison in memory.
         self.compare_with(IntCC::UnsignedGreaterThanOrEqual, poll, 1)
+    }
+
+    /// Counts down in the link slot at an address, and leaves below 0. Here, where the function starts, all places are in
+    /// the state.
+    pub(super) fn count_entry(&mut self, slot: u64) {
+        let slot = self.address(slot);
+        let heat = self.b.ins().load(I32, MemFlagsData::trusted(), slot, HEAT);
+        let one = self.iconst(I32, 1);
+        let left = self.b.ins().isub(heat, one);
+        self.b.ins().store(MemFlagsData::trusted(), left, slot, HEAT);
+        let is_over = self.compare_with(IntCC::SignedLessThan, left, 0);
+        let (leave, on) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(leave);
+        self.b.ins().brif(is_over, leave, &[], on, &[]);
+        self.b.seal_block(leave);
+        self.b.seal_block(on);
+        self.b.switch_to_block(leave);
+        let pc = self.iconst(I64, self.region.pc);
+        self.reported_exit(ExitReason::Jump, pc, Value::NONE);
+        self.b.switch_to_block(on);
     }
 
     /// Leaves the region; the places are in the state already.

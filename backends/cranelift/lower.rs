@@ -20,6 +20,8 @@ use std::collections::{HashMap, HashSet};
 
 /// The most trap codes that one function can tell apart.
 const MAX_FAULT_CODES: usize = 249;
+/// The trap code of loads that become prefetches: see [`super::x86_64::make_prefetch`].
+pub(super) const PREFETCH: TrapCode = TrapCode::unwrap_user(MAX_FAULT_CODES as u8 + 1);
 
 /// What a block holds of a place.
 #[derive(Clone, Copy, Default)]
@@ -137,8 +139,12 @@ impl<'a, 'b> Lower<'a, 'b> {
     }
 
     /// Lowers the whole region; returns for each trap code, from code 1, the guest pc and whether its accesses recover.
-    pub(super) fn run(mut self, isa: &dyn TargetIsa) -> Result<Vec<(u64, bool)>, CompileError> {
+    /// `counter` is the address of the link slot that counts entries.
+    pub(super) fn run(mut self, isa: &dyn TargetIsa, counter: Option<u64>) -> Result<Vec<(u64, bool)>, CompileError> {
         let plan = self.plan;
+        if let Some(slot) = counter {
+            self.count_entry(slot);
+        }
         for &block in &plan.order {
             self.blocks[block.index()] = Some(self.b.create_block());
         }
@@ -433,6 +439,7 @@ impl<'a, 'b> Lower<'a, 'b> {
                 self.recover(inst, recovers);
             }
             Op::Fence => self.fence(inst),
+            Op::Prefetch => self.prefetch(inst),
             Op::Call => self.values[value.index()] = Some(self.call_helper(inst)),
             Op::FlagsAdd | Op::FlagsAdc | Op::FlagsSub | Op::FlagsSbc | Op::FlagsLogic | Op::FlagsFcmp => (),
             Op::FlagsWithC | Op::FlagsWithV | Op::FlagsFromBits => (),

@@ -2,7 +2,7 @@
 //! the order in which the region has them.
 
 use super::clif_type;
-use super::lower::Lower;
+use super::lower::{Lower, PREFETCH};
 use cranelift_codegen::ir::types::{F32, F64, I8, I8X16, I16, I32, I64, I128};
 use cranelift_codegen::ir::{AtomicRmwOp, InstBuilder, MemFlagsData, Type, Value as Clif};
 use philae_ir::{Barrier, Inst, Op, Ordering, RmwOp, Ty};
@@ -146,6 +146,13 @@ impl Lower<'_, '_> {
     fn store_once(&mut self, value: Clif, ty: Type, address: Clif, flags: MemFlagsData) {
         let whole = if ty == I128 { self.zero_extend(value, I8X16) } else { value };
         self.b.ins().store(flags, whole, address, 0);
+    }
+
+    /// Cranelift has no prefetch: a load of a byte is emitted, whose result nobody uses, and made one afterwards.
+    pub(super) fn prefetch(&mut self, inst: &Inst) {
+        let (address, offset) = self.location(inst);
+        let flags = MemFlagsData::new().with_trap_code(Some(PREFETCH));
+        self.b.ins().uload8(I64, flags, address, offset);
     }
 
     /// Loads and stores keep their order on this host, except that loads overtake earlier stores.

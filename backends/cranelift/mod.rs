@@ -34,7 +34,7 @@ use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{AbiParam, Function, Opcode, Signature, Type, types};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
-use lower::Lower;
+use lower::{Lower, PREFETCH};
 use philae_ir::{Region, Ty, Value};
 use places::Plan;
 use std::collections::HashSet;
@@ -46,6 +46,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub struct Options {
     /// What must hold at a fault.
     pub exactness: Exactness,
+    /// The address of the link slot whose `heat` counts entries down; below 0 the code leaves at once, for whoever makes
+    /// better code of what runs so often.
+    pub counter: Option<u64>,
 }
 
 /// What exact accesses in loops do about their faults.
@@ -119,7 +122,7 @@ impl Compiler {
         let mut synchronised = HashSet::new();
         loop {
             let plan = Plan::new(region, options.exactness, self.recovery, &synchronised);
-            let fault_pcs = self.lower(region, &plan, links)?;
+            let fault_pcs = self.lower(region, &plan, options.counter, links)?;
             let (code, failed) = self.emit(&fault_pcs)?;
             if failed.is_empty() {
                 return Ok(code);
@@ -133,6 +136,7 @@ impl Compiler {
         &mut self,
         region: &Region,
         plan: &Plan,
+        counter: Option<u64>,
         links: &mut dyn FnMut(LinkSite) -> *const LinkSlot,
     ) -> Result<Vec<(u64, bool)>, CompileError> {
         self.context.clear();
@@ -140,7 +144,7 @@ impl Compiler {
         signature.params = vec![AbiParam::new(types::I64); 2];
         self.context.func.signature = signature;
         let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder);
-        let lowered = Lower::new(region, plan, builder, self.features, links).run(&*self.isa);
+        let lowered = Lower::new(region, plan, builder, self.features, links).run(&*self.isa, counter);
         if lowered.is_err() {
             self.builder = FunctionBuilderContext::new();
         }
@@ -161,6 +165,10 @@ impl Compiler {
         let mut faults = Vec::with_capacity(compiled.buffer.traps().len());
         let mut recovering = Vec::new();
         for trap in compiled.buffer.traps() {
+            if trap.code == PREFETCH {
+                x86_64::make_prefetch(&mut bytes[trap.offset as usize..])?;
+                continue;
+            }
             let code = usize::from(trap.code.as_raw().get());
             let Some(&(pc, recovers)) = fault_pcs.get(code - 1) else { continue };
             faults.push(FaultSite { offset: trap.offset, pc });

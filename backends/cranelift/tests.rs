@@ -50,7 +50,7 @@ impl Drop for Arena {
     }
 }
 
-const RELAXED: Options = Options { exactness: Exactness::Relaxed };
+const RELAXED: Options = Options { exactness: Exactness::Relaxed, counter: None };
 
 fn compile(compiler: &mut Compiler, region: &Region) -> Code {
     let mut links = |site: LinkSite| -> *const LinkSlot { panic!("no link expected to {site:?}") };

@@ -77,6 +77,18 @@ const FRAME_RESTORE: [u8; 4] = [0x48, 0x89, 0xec, 0x5d];
 /// A four-byte nop.
 const NOP: [u8; 4] = [0x0f, 0x1f, 0x40, 0x00];
 
+/// Makes a `prefetcht0` of the load of a byte, zero-extended, that `bytes` start with: but for the opcode and the register
+/// they are the same.
+pub(super) fn make_prefetch(bytes: &mut [u8]) -> Result<(), CompileError> {
+    let start = usize::from(bytes[0] & 0xf0 == 0x40);
+    let [0x0f, opcode @ 0xb6, modrm, ..] = &mut bytes[start..] else {
+        return Err(CompileError::Cranelift("a prefetch is no load of a byte".to_owned()));
+    };
+    *opcode = 0x18;
+    *modrm = *modrm & !0x38 | 1 << 3;
+    Ok(())
+}
+
 /// Where the code is entered without making a frame.
 pub(super) const ENTRY: usize = FRAME_SETUP.len();
 

@@ -12,8 +12,11 @@ pub(super) fn flow(pc: u64, w: Word) -> Flow {
         0x14..=0x17 => Flow::Jump(target_26(pc, w)),
         0x54 | 0x34 | 0x35 | 0xb4 | 0xb5 => Flow::Branch(target_19(pc, w)),
         0x36 | 0x37 | 0xb6 | 0xb7 => Flow::Branch(target_14(pc, w)),
-        // BL; exception generation; branch to register.
-        0x94..=0x97 | 0xd4 | 0xd6 | 0xd7 => Flow::Leave,
+        0x94..=0x97 => Flow::Call(target_26(pc, w)),
+        // RET, RETAA, RETAB.
+        0xd6 if w.bits(23, 21) == 0b010 => Flow::Return,
+        // Exception generation; other branches to registers.
+        0xd4 | 0xd6 | 0xd7 => Flow::Leave,
         // IC IVAU.
         0xd5 if w.0 & !0x1f == 0xd50b_7520 => Flow::Leave,
         _ => Flow::Next,

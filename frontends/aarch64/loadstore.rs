@@ -102,10 +102,15 @@ pub(super) fn store(w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
-/// PRFM, PRFUM: nothing that a program can see, once the address form is a valid one.
+/// PRFM, PRFUM: nothing that a program can see, once the address form is a valid one. Those for data (bits 4:3 are PLD or
+/// PST) are passed on.
 pub(super) fn prefetch(w: Word, l: &mut Lift<'_>) -> Lifted {
     let place = place(w, l, 3)?;
-    require(place.writeback.is_none() && (w.is_set(24) || w.is_set(21) || w.bits(11, 10) == 0))
+    require(place.writeback.is_none() && (w.is_set(24) || w.is_set(21) || w.bits(11, 10) == 0))?;
+    if matches!(w.bits(4, 3), 0b00 | 0b10) {
+        l.b.prefetch(place.base, place.offset);
+    }
+    Ok(())
 }
 
 /// LDR (literal).

@@ -149,7 +149,11 @@ fn flows() {
     assert_eq!(flow(0x3500_0041), Flow::Branch(PC + 8), "cbnz w1, .+8");
     assert_eq!(flow(0xb607_fffe), Flow::Branch(PC - 4), "tbz x30, #32, .-4");
     assert_eq!(flow(0x3700_0040), Flow::Branch(PC + 8), "tbnz w0, #0, .+8");
-    for leaves in [0x9400_0002, 0xd61f_0000, 0xd63f_0000, 0xd65f_03c0, 0xd400_0001, 0xd420_0000, 0xd50b_7520] {
+    assert_eq!(flow(0x9400_0002), Flow::Call(PC + 8), "bl .+8");
+    for returns in [0xd65f_03c0, 0xd65f_0bff, 0xd65f_0fff] {
+        assert_eq!(flow(returns), Flow::Return, "{returns:08x}");
+    }
+    for leaves in [0xd61f_0000, 0xd63f_0000, 0xd400_0001, 0xd420_0000, 0xd50b_7520] {
         assert_eq!(flow(leaves), Flow::Leave, "{leaves:08x}");
     }
     for next in [0xd503_201f, 0xd50b_7421, 0xd53b_d040, 0x8b02_0020, 0xf940_0020, 0x1e62_2820] {

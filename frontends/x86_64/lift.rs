@@ -138,9 +138,9 @@ fn body(x: &mut X86) -> Lifted {
 
         // The system.
         M::Nop | M::Pause | M::Endbr64 | M::Endbr32 | M::Reservednop | M::Wait | M::Cldemote
-        | M::Clflush | M::Clflushopt | M::Clwb | M::Prefetch | M::Prefetchw | M::Prefetchwt1
-        | M::Prefetchnta | M::Prefetcht0 | M::Prefetcht1 | M::Prefetcht2
-        | M::Prefetchit0 | M::Prefetchit1 => system::nop(x),
+        | M::Clflush | M::Clflushopt | M::Clwb | M::Prefetchit0 | M::Prefetchit1 => system::nop(x),
+        M::Prefetch | M::Prefetchw | M::Prefetchwt1 | M::Prefetchnta | M::Prefetcht0 | M::Prefetcht1
+        | M::Prefetcht2 => system::prefetch(x),
         // Without shadow stacks these leave their register.
         M::Rdsspd | M::Rdsspq => system::nop(x),
         M::Syscall => system::syscall(x),

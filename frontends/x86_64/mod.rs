@@ -26,7 +26,7 @@ mod x87;
 mod x87_unit;
 
 use crate::lift::{Decoded, Flow, Guest, Lift, LiftError};
-use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, OpKind};
+use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind};
 pub use system::cpuid_leaf;
 
 /// The x86_64 guest.
@@ -72,6 +72,8 @@ fn flow(insn: &Instruction) -> Flow {
         FlowControl::Next => Flow::Next,
         FlowControl::UnconditionalBranch if near => Flow::Jump(insn.near_branch64()),
         FlowControl::ConditionalBranch if near => Flow::Branch(insn.near_branch64()),
+        FlowControl::Call if near => Flow::Call(insn.near_branch64()),
+        FlowControl::Return if insn.mnemonic() == Mnemonic::Ret => Flow::Return,
         _ => Flow::Leave,
     }
 }

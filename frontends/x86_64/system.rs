@@ -16,6 +16,13 @@ pub(super) fn nop(_: &mut X86) -> Lifted {
     Ok(())
 }
 
+/// PREFETCHh, PREFETCHW.
+pub(super) fn prefetch(x: &mut X86) -> Lifted {
+    let at = x.address();
+    x.lift.b.prefetch(at.base, at.offset);
+    Ok(())
+}
+
 pub(super) fn syscall(x: &mut X86) -> Lifted {
     let next = x.lift.next;
     let flags = x.rflags();

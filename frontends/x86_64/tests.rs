@@ -41,9 +41,9 @@ fn flow_and_length() {
         (&[0x0f, 0x85, 0, 1, 0, 0], 6, Flow::Branch(PC + 0x106)),
         (&[0xe2, 0x00], 2, Flow::Branch(PC + 2)),
         (&[0xe3, 0x05], 2, Flow::Branch(PC + 7)),
-        (&[0xe8, 0, 0, 0, 0], 5, Flow::Leave),
+        (&[0xe8, 0, 0, 0, 0], 5, Flow::Call(PC + 5)),
         (&[0xff, 0xe0], 2, Flow::Leave),
-        (&[0xc3], 1, Flow::Leave),
+        (&[0xc3], 1, Flow::Return),
         (&[0x0f, 0x05], 2, Flow::Leave),
         (&[0xcc], 1, Flow::Leave),
     ];

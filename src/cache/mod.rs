@@ -24,7 +24,7 @@ mod places;
 mod units;
 
 use crate::check::Reference;
-use crate::translate::Job;
+use crate::translate::{Job, Round};
 use arena::Arena;
 pub use arena::{Scratch, SlotPointer, contains};
 use dependants::{Dependant, Dependants};
@@ -311,6 +311,17 @@ impl Cache {
         self.lock().history.spares(&coverage.ranges, generation)
     }
 
+    /// The link slot that counts the executions of an address.
+    pub fn counting_slot(&self, pc: u64) -> Option<SlotPointer> {
+        let inner = self.lock();
+        inner.places[inner.places.find(pc)?].slot
+    }
+
+    /// Whether there is a compiled region at an address.
+    pub fn is_compiled(&self, pc: u64) -> bool {
+        self.lock().regions.contains_key(&pc)
+    }
+
     /// Says how many executions of an address are left before it is worth more than it got.
     pub fn set_heat(&self, pc: u64, heat: i32) {
         let inner = self.lock();
@@ -337,21 +348,25 @@ impl Cache {
     }
 
     /// Publishes the compiled region of an entry and links every exit to it, unless code that it came from changed since
-    /// `generation` was read or the arena is full. The region that another thread was quicker to add is as good.
-    pub fn insert_code(&self, mut code: Code, job: Job) -> Option<SlotPointer> {
-        let Job { pc, coverage, generation, maker, reference, .. } = job;
+    /// `generation` was read or the arena is full. The region that another thread was quicker to add is as good, but
+    /// for one that is compiled again. `heat` is what the entry has from then on.
+    pub fn insert_code(&self, mut code: Code, job: Job, heat: i32) -> Option<SlotPointer> {
+        let Job { pc, coverage, generation, maker, round, reference, .. } = job;
         let mut inner = self.lock();
         if !inner.history.spares(&coverage.ranges, generation) {
             return None;
         }
         let id = inner.places.find(pc).filter(|&id| inner.places[id].block != Block::Unknown)?;
         let slot = inner.places[id].slot?;
-        if inner.regions.contains_key(&pc) {
+        if round == Round::First && inner.regions.contains_key(&pc) {
             return Some(slot);
         }
         let base = inner.arena.add_code(pc, &mut code, maker)?;
+        if let Some(ranges) = inner.regions.remove(&pc) {
+            inner.dependants.remove(Dependant::region(id), &ranges);
+        }
         inner.dependants.add(Dependant::region(id), &coverage.ranges);
-        for &block in &coverage.blocks {
+        for &block in coverage.blocks.iter().filter(|_| round == Round::First) {
             if let Some(id) = inner.places.find(block) {
                 let copies = &mut inner.places[id].copies;
                 *copies = copies.saturating_add(1);
@@ -361,6 +376,7 @@ impl Cache {
         let address = base + code.entry as u64;
         inner.references.extend(reference.map(|reference| (address, reference)));
         slot.link(address, inner.settings.spill);
+        slot.set_heat(heat);
         Some(slot)
     }
 

@@ -110,9 +110,14 @@ pub fn eval_op(op: Op, ty: Ty, from: Ty, aux: u8, imm: u128, args: [u128; 3]) ->
         Op::Get | Op::Set | Op::SetLow | Op::Insn | Op::PollPending | Op::Load | Op::LoadZext | Op::LoadSext => {
             impure(op)
         }
-        Op::Store | Op::AtomicLoad | Op::AtomicStore | Op::AtomicRmw | Op::AtomicCas | Op::Fence | Op::Call => {
-            impure(op)
-        }
+        Op::Store
+        | Op::AtomicLoad
+        | Op::AtomicStore
+        | Op::AtomicRmw
+        | Op::AtomicCas
+        | Op::Fence
+        | Op::Prefetch
+        | Op::Call => impure(op),
     }
 }
 

@@ -88,6 +88,8 @@ pub enum Effect {
     Atomic,
     /// Orders guest memory accesses.
     Fence,
+    /// Nothing that a program can see but by the time that passes.
+    Hint,
     /// As its [`crate::Helper`] says.
     Helper,
     /// Reads the poll word, which other threads and signal handlers write.
@@ -217,6 +219,8 @@ ops! {
     AtomicCas "atomic_cas" (I64 Same Same) -> Same, Atomic, None, None;
     /// Orders the accesses before it against those after it.
     Fence "fence" () -> None, Fence, Barrier, None;
+    /// The memory at operand 0 + offset will be read soon; nothing happens where there is none.
+    Prefetch "prefetch" (I64) -> None, Hint, None, Offset;
 
     /// Sum. Vectors: lane by lane, as in all that follows.
     Add "add" (Same Same) -> Same, Pure, None, None;

@@ -600,6 +600,11 @@ impl<'a> Builder<'a> {
         self.emit_with(Op::Fence, Ty::I64, &[], barrier as u8, 0);
     }
 
+    /// [`Op::Prefetch`].
+    pub fn prefetch(&mut self, address: Value, offset: i64) {
+        self.emit_with(Op::Prefetch, Ty::I64, &[address], 0, offset as u64);
+    }
+
     unary! {
         /// [`Op::Neg`].
         neg Neg;

@@ -259,6 +259,7 @@ fn is_allowed(op: Op, ty: Ty) -> bool {
         Op::AddSatS | Op::AddSatU | Op::SubSatS | Op::SubSatU | Op::AvgU | Op::AddPairs => int_shape,
         Op::DotPairsS | Op::WidenLowS | Op::WidenHighS | Op::WidenLowU | Op::WidenHighU => int_shape && ty != Ty::I8X16,
         Op::Narrow | Op::NarrowSatSS | Op::NarrowSatSU | Op::NarrowSatUU => int_shape && ty != Ty::I64X2,
+        Op::Prefetch => ty == Ty::I64,
         Op::Insn | Op::PollPending | Op::Fence | Op::FlagsWithC | Op::FlagsWithV | Op::FlagsFromBits => false,
         Op::FlagsToBits | Op::FlagsTest | Op::Shuffle | Op::TableLookup | Op::BitSelect | Op::ClmulLow => false,
     }

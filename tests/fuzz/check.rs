@@ -46,7 +46,10 @@ impl<'a> Case<'a> {
         let shape = match head[0] >> 1 & 3 {
             0 => Shape::Instruction,
             1 => Shape::Block { limit: 64, changes: Changes::Announced },
-            _ => Shape::Graph { limit: GRAPH, wanted: &|pc| pc.wrapping_sub(CODE) < LONGEST as u64 },
+            _ => {
+                let wanted = &|pc: u64| pc.wrapping_sub(CODE) < LONGEST as u64;
+                Shape::Graph { limit: GRAPH, wanted, called: wanted }
+            }
         };
         Some(Case {
             arch: [Arch::Aarch64, Arch::X86_64][usize::from(head[0] & 1)],

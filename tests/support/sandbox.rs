@@ -176,7 +176,7 @@ impl Sandbox {
             Recovery::Never => &mut self.compiler,
             Recovery::InLoops => &mut self.recovering,
         };
-        let code = compiler.compile(region, Options { exactness }, &mut link);
+        let code = compiler.compile(region, Options { exactness, counter: None }, &mut link);
         let code = code.map_err(|error| format!("not compiled: {error}"))?;
         assert!(code.bytes.len() <= ARENA - SLOTS * size_of::<LinkSlot>());
         Ok(Compiled { code, arch: region.arch, pins: Pins::No, _slots: slots })

@@ -395,7 +395,7 @@ fn random_regions_do_as_the_interpreter() {
             let mut random = Random(seed);
             let options = match seed % 3 {
                 0 => RELAXED,
-                _ => Options { exactness: Exactness::Exact },
+                _ => Options { exactness: Exactness::Exact, counter: None },
             };
             let mut region = Region::new(Arch::Aarch64, PC);
             let b = Builder::new(&mut region);

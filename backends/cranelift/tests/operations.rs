@@ -60,7 +60,14 @@ pub(super) fn types(op: Op) -> Vec<(Ty, Ty)> {
         Op::Narrow | Op::NarrowSatSS | Op::NarrowSatSU | Op::NarrowSatUU => &VECTORS[..3],
         Op::Const | Op::WideConst => &[],
         Op::Get | Op::Set | Op::SetLow | Op::Insn | Op::PollPending | Op::Load | Op::LoadZext | Op::LoadSext => &[],
-        Op::Store | Op::AtomicLoad | Op::AtomicStore | Op::AtomicRmw | Op::AtomicCas | Op::Fence | Op::Call => &[],
+        Op::Store
+        | Op::AtomicLoad
+        | Op::AtomicStore
+        | Op::AtomicRmw
+        | Op::AtomicCas
+        | Op::Fence
+        | Op::Prefetch
+        | Op::Call => &[],
     };
     single.iter().map(|&ty| (ty, ty)).collect()
 }
