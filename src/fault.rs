@@ -20,6 +20,12 @@ use std::cell::Cell;
 use std::io::Write;
 use std::sync::atomic::Ordering;
 
+/// The x86 vectors of an address that is not canonical (SDM volume 3, 6.15): #SS with RSP or RBP as its base, else #GP.
+const STACK_FAULT: u64 = 12;
+const GENERAL_PROTECTION: u64 = 13;
+
+/// `si_code` of a signal that the kernel sends without more to say.
+pub const SI_KERNEL: i32 = 0x80;
 /// `si_code` of an access to what is not mapped.
 pub const SEGV_MAPERR: i32 = 1;
 /// `si_code` of an access that the mapping does not allow.
@@ -128,6 +134,11 @@ fn fault(number: i32, mut info: SigInfo, context: &mut Context<'_>) {
         let error = 4 | u64::from(access.is_write()) << 1;
         said = FaultContext { address, trap: 14, error };
         info = SigInfo::fault(libc::SIGSEGV, SEGV_MAPERR, aarch64::untagged(address));
+    }
+    if said.trap == STACK_FAULT && cache::contains(pc) {
+        // That the host's base was RBP says nothing about the guest's.
+        said.trap = GENERAL_PROTECTION;
+        info = SigInfo::fault(libc::SIGSEGV, SI_KERNEL, 0);
     }
     let access = cache::contains(pc) || interp::recovery(pc).is_some() || philae_syscalls::recovery(pc).is_some();
     let refused_write = number == libc::SIGSEGV && info.code() == SEGV_ACCERR && context.is_write();

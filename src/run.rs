@@ -7,7 +7,7 @@ use crate::background::Admission;
 use crate::cache::{Added, Found, Maker, SlotPointer};
 use crate::chaos::{Chaos, Disturbance, Flip};
 use crate::check::{self, Check};
-use crate::fault::{self, FaultKind, HostFault, SEGV_ACCERR, SEGV_MAPERR};
+use crate::fault::{self, FaultKind, HostFault, SEGV_ACCERR, SEGV_MAPERR, SI_KERNEL};
 use crate::options::Tier;
 use crate::runtime::Runtime;
 use crate::thread::Thread;
@@ -32,7 +32,6 @@ const ILL_ILLOPC: i32 = 1;
 const FPE_INTDIV: i32 = 1;
 const TRAP_BRKPT: i32 = 1;
 const BUS_ADRALN: i32 = 1;
-const SI_KERNEL: i32 = 0x80;
 
 /// Notes that the region at `pc` stays without code.
 pub fn report_refusal(runtime: &Runtime, pc: u64, error: &CompileError) {

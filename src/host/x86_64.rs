@@ -70,9 +70,9 @@ impl Context<'_> {
     }
 
     /// Whether the fault is one that comes without an address, as that of an address that no page can have (SDM
-    /// volume 3, 6.15: #GP).
+    /// volume 3, 6.15: #GP, or #SS where RBP or RSP is the base).
     pub fn is_without_address(&self) -> bool {
-        self.fault().trap == 13
+        matches!(self.fault().trap, 12 | 13)
     }
 
     /// Whether the fault is a write (SDM volume 3, 4.7: W/R of the error code).

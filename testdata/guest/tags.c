@@ -94,7 +94,7 @@ static void kinds(unsigned tag) {
 #if !defined __aarch64__
     (void)tag;
     puts("pairs 312a231c150e0700 69625b544d463f38 ffffffff857e7770 ffffffffa19a938c\nwriteback 312a231c150e0700 24\n"
-        "vectors 0 7\nzeroed 0 0\natomics 1 1 1 18 4\nexclusive 19 4 0 19");
+        "vectors 0 7\nzeroed 0 0\natomics 1 1 1 18 4\nexclusive 19 4 0 19\npair 19 4 23 42");
 #else
     _Alignas(64) static unsigned char buffer[256];
     unsigned char *bytes = tagged(buffer, tag);
@@ -122,6 +122,11 @@ static void kinds(unsigned tag) {
     __asm__ volatile("1: ldaxp %0, %1, [%3]\nadd %0, %0, #1\nstlxp %w2, %0, %1, [%4]\ncbnz %w2, 1b"
         : "=&r"(a), "=&r"(b), "+&r"(failed) : "r"(word), "r"(tagged(word, tag + 1)) : "memory");
     printf("exclusive %llu %llu %u %llu\n", (unsigned long long)a, (unsigned long long)b, failed, (unsigned long long)*word);
+    register uint64_t low __asm__("x2") = 19, high __asm__("x3") = 4, new_low __asm__("x4") = 23, new_high __asm__("x5") = 42;
+    __asm__ volatile(".arch_extension lse\ncaspal x2, x3, x4, x5, [%4]"
+        : "+r"(low), "+r"(high) : "r"(new_low), "r"(new_high), "r"(word) : "memory");
+    printf("pair %llu %llu %llu %llu\n", (unsigned long long)low, (unsigned long long)high, (unsigned long long)word[0],
+        (unsigned long long)word[1]);
 #endif
 }
 
