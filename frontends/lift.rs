@@ -319,23 +319,25 @@ fn guarded<G: Guest>(region: &mut Region, limit: usize, fetch: Fetch<'_>) -> Cov
 fn guard(b: &mut Builder<'_>, pc: u64, bytes: &[u8]) {
     b.insn(pc, 0);
     let here = b.c64(pc);
-    let mut differences = b.c64(0);
-    let mut at = 0;
-    while at < bytes.len() {
-        let (ty, size) = match bytes.len() - at {
-            8.. => (Ty::I64, 8),
-            4.. => (Ty::I32, 4),
-            2.. => (Ty::I16, 2),
-            _ => (Ty::I8, 1),
-        };
+    let (ty, size) = match bytes.len() {
+        8.. => (Ty::I64, 8),
+        4.. => (Ty::I32, 4),
+        2.. => (Ty::I16, 2),
+        _ => (Ty::I8, 1),
+    };
+    let mut differences = None;
+    let pieces = bytes.len().div_ceil(size);
+    for number in 0..pieces {
+        // The last may overlap the one before.
+        let at = (number * size).min(bytes.len() - size);
         let old = bytes[at..at + size].iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
-        let now = b.load_zext(Ty::I64, ty, here, at as i64);
-        let old = b.c64(old);
-        let difference = b.xor(Ty::I64, now, old);
-        differences = b.or(Ty::I64, differences, difference);
-        at += size;
+        let now = b.load(ty, here, at as i64);
+        let old = b.iconst(ty, old);
+        let difference = b.xor(ty, now, old);
+        differences = Some(differences.map_or(difference, |others| b.or(ty, others, difference)));
     }
-    let changed = b.icmp_imm(Ty::I64, IntCond::Ne, differences, 0);
+    let differences = differences.unwrap_or_else(|| b.iconst(ty, 0));
+    let changed = b.icmp_imm(ty, IntCond::Ne, differences, 0);
     let (body, leave) = (BlockId(BlockId::ENTRY.0 + 1), b.new_block());
     b.branch(changed, leave, body);
     b.switch_to(leave);
