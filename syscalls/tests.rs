@@ -174,6 +174,9 @@ fn fill(cpu: &mut CpuState, arch: Arch) {
         Arch::Aarch64 => {
             cpu.set(philae_ir::state::aarch64::FPCR, 0x0100_0000);
             cpu.set(philae_ir::state::aarch64::FPSR, 0x10);
+            // DIT; and what no instruction has saturated.
+            cpu.set(philae_ir::state::aarch64::PSTATE, 1 << 24);
+            cpu.set128(philae_ir::state::aarch64::SATURATED, 0);
             cpu.set(philae_ir::state::aarch64::EXCLUSIVE_SIZE, 0);
         }
         Arch::X86_64 => {

@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn levels_of_a_field_do_not_add_up() {
-        assert_eq!(MAX.id_register(Isar0), 0x1221_1111_1021_2120);
+        assert_eq!(MAX.id_register(Isar0), 0x1021_1111_1021_2120);
         assert_eq!(MAX.id_register(Isar1), 0x0011_1011_1021_1102);
         assert_eq!(MAX.id_register(Pfr0), 0x0001_0000_0011_0011);
         let a53 = Model::named("cortex-a53").expect("a model");
