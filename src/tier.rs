@@ -115,9 +115,9 @@ pub fn is_worth_inlining(runtime: &Runtime, start: u64, pc: u64, round: Round) -
     }
     match runtime.options.tier {
         Tier::Interp | Tier::Baseline | Tier::Cranelift => true,
+        Tier::Auto if round == Round::First => false,
         Tier::Auto => {
-            let known = || runtime.cache.standing(pc);
-            round == Round::Again && known().is_some_and(|known| runs_often(&known) && known.compiled_bytes < APART)
+            runtime.cache.standing(pc).is_some_and(|known| runs_often(&known) && known.compiled_bytes < APART)
         }
     }
 }

@@ -227,9 +227,9 @@ fn is_plain(call: &Call<'_>) -> bool {
 
 /// Puts the address that the host knows into a message's header; what it points to is the result.
 pub(crate) fn rename(call: &Call<'_>, message: &mut [u64]) -> Option<Vec<u8>> {
-    let host = unix_address(call, message[0], (message[1] & 0xffff_ffff) as usize)?;
-    message[0] = host.as_ptr() as u64;
-    message[1] = host.len() as u64;
+    let host = unix_address(call, message[NAME], (message[LENGTH] & 0xffff_ffff) as usize)?;
+    message[NAME] = host.as_ptr() as u64;
+    message[LENGTH] = host.len() as u64;
     Some(host)
 }
 

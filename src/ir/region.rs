@@ -934,10 +934,12 @@ impl<'a> Builder<'a> {
 
     /// The helper and its operands whose result the guest instruction before this one has put into a slot at last.
     pub fn just_called(&self, slot: Slot) -> Option<(&'static Helper, [Value; 3])> {
-        let mut insts =
-            self.region.blocks[self.current.index()].insts.iter().rev().map(|&value| self.region.inst(value));
-        let set = insts.find(|inst| inst.op != Op::Insn)?;
-        let called = self.region.inst(*set.args.first().filter(|_| set.op == Op::Set && set.imm == u64::from(slot.0))?);
+        let insts = &self.region.blocks[self.current.index()].insts;
+        let set = insts.iter().rev().map(|&value| self.region.inst(value)).find(|inst| inst.op != Op::Insn)?;
+        if set.op != Op::Set || set.imm != u64::from(slot.0) {
+            return None;
+        }
+        let called = self.region.inst(set.args[0]);
         (called.op == Op::Call).then(|| (self.region.helpers[called.imm as usize], called.args))
     }
 
