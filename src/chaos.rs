@@ -3,8 +3,9 @@
 //! In: a seed. Out: decisions that the loop of a guest thread asks for at its own safe points: to forget the code
 //! where it is, all compiled code, or everything; to be asked to leave at the next poll, alone or with all other
 //! threads wherever they are; to interpret what is compiled or compile what is cold; to wait between compiling and
-//! publishing; to put a system call off as if a signal had come first. What must hold: no guest can tell.
-//! A thread's decisions depend on the seed and on nothing else; the threads' order remains the host's.
+//! publishing; to fork a child that ends at once; to put a system call off as if a signal had come first. What must
+//! hold: no guest can tell. A thread's decisions depend on the seed and on nothing else; the threads' order remains the
+//! host's.
 
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub enum Disturbance {
     Renew,
     /// Every thread is asked to leave translated code.
     Expel,
+    /// The process forks.
+    Fork,
 }
 
 /// How a block is executed.
@@ -63,6 +66,7 @@ impl Chaos {
             1..4 => Disturbance::Discard,
             4..64 => Disturbance::Forget,
             64..256 => Disturbance::Expel,
+            256..260 => Disturbance::Fork,
             _ => Disturbance::Nothing,
         }
     }
@@ -105,7 +109,9 @@ mod tests {
         let all = decisions(1);
         assert_eq!(all, decisions(1));
         assert_ne!(all, decisions(2));
-        for wanted in [Disturbance::Forget, Disturbance::Discard, Disturbance::Renew, Disturbance::Expel] {
+        for wanted in
+            [Disturbance::Forget, Disturbance::Discard, Disturbance::Renew, Disturbance::Expel, Disturbance::Fork]
+        {
             assert!(all.iter().any(|(disturbance, ..)| *disturbance == wanted), "{wanted:?}");
         }
     }

@@ -115,6 +115,7 @@ impl Thread {
             Disturbance::Discard => self.runtime.cache.discard_code(),
             Disturbance::Renew => self.runtime.cache.renew(),
             Disturbance::Expel => self.runtime.cache.expel(),
+            Disturbance::Fork => spawn::unseen_child(self),
         }
     }
 
@@ -214,7 +215,7 @@ impl Thread {
     }
 
     /// Translates the block at `pc`; nothing if it is not to be kept.
-    fn translate(&mut self, pc: u64) -> Option<Found> {
+    pub fn translate(&mut self, pc: u64) -> Option<Found> {
         let from = self.clock.go(Place::Translating);
         let found = self.translated(pc);
         self.clock.go(from);

@@ -82,6 +82,11 @@ pub fn process(thread: &mut Thread, new: &NewProcess) {
         return companion(thread, new);
     }
     thread.translate_for_children();
+    fork(thread, new);
+}
+
+/// Forks; both sides come back, the child alone with what it shares with nobody.
+fn fork(thread: &mut Thread, new: &NewProcess) -> Forked {
     let runtime = thread.runtime.clone();
     if !new.is_plain() {
         runtime.background.stop();
@@ -93,7 +98,8 @@ pub fn process(thread: &mut Thread, new: &NewProcess) {
         let perf_map = runtime.perf_map.as_ref().map(PerfMap::freeze);
         (compiler, perf_map, runtime.log.freeze(), runtime.background.freeze(), runtime.cache.freeze())
     };
-    if process::fork(&mut thread.task, &mut thread.cpu, new, hold) == Forked::Child {
+    let forked = process::fork(&mut thread.task, &mut thread.cpu, new, hold);
+    if forked == Forked::Child {
         runtime.cache.keep_thread(&thread.cpu.ctl);
         runtime.change_process();
         runtime.tidings.become_child();
@@ -105,6 +111,28 @@ pub fn process(thread: &mut Thread, new: &NewProcess) {
         for lost in runtime.background.lose_thread() {
             runtime.cache.set_heat(lost, tier::SOON);
         }
+    }
+    forked
+}
+
+/// With `--chaos`: forks a child that the guest does not see, at a moment when the other threads do what they please. It
+/// throws all code away, translates the block at the pc, and ends; a lock that is not free in it hangs this thread.
+pub fn unseen_child(thread: &mut Thread) {
+    if !thread.task.owns_memory() {
+        return;
+    }
+    let registers = thread.cpu.fork();
+    let forked = fork(thread, &NewProcess::unseen());
+    thread.cpu.restore(&registers);
+    match forked {
+        Forked::Child => {
+            thread.runtime.cache.renew();
+            thread.synchronise();
+            thread.translate(thread.cpu.pc());
+            host::exit_process(0)
+        }
+        Forked::Parent(child) => process::wait_for(child),
+        Forked::Refused => {}
     }
 }
 

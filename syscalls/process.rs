@@ -88,6 +88,12 @@ impl NewProcess {
         self.args.flags & (VM | VFORK) == VM
     }
 
+    /// A child of which the guest learns nothing: no signal says that it ends, and only who asks for it by its id, as
+    /// [`wait_for`] does, waits for it.
+    pub fn unseen() -> NewProcess {
+        NewProcess { args: CloneArgs::default() }
+    }
+
     /// Is it what the C library's fork does? [`fork`] asks the kernel itself for anything else.
     pub fn is_plain(&self) -> bool {
         let chosen_signal = self.args.exit_signal != libc::SIGCHLD as u64;
@@ -98,8 +104,10 @@ impl NewProcess {
 /// On which side of [`fork`] the caller is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Forked {
-    /// The parent; the child's id is in the result register.
-    Parent,
+    /// The parent of the child with this id, which is in the result register.
+    Parent(u32),
+    /// There is no child; the error is in the result register.
+    Refused,
     /// The child, whose only thread this is.
     Child,
 }
@@ -299,7 +307,7 @@ pub fn fork<H>(task: &mut Task, cpu: &mut CpuState, new: &NewProcess, hold: impl
     let forked = fork_blocked(task, cpu, &new.args, hold);
     match forked {
         Ok(Forked::Child) => task.signals.sync_host_mask(),
-        Ok(Forked::Parent) => {
+        Ok(_) => {
             host::set_mask(mask);
         }
         Err(error) => {
@@ -307,7 +315,7 @@ pub fn fork<H>(task: &mut Task, cpu: &mut CpuState, new: &NewProcess, hold: impl
             arch::set_result(task.arch, cpu, error.as_result());
         }
     }
-    forked.unwrap_or(Forked::Parent)
+    forked.unwrap_or(Forked::Refused)
 }
 
 fn fork_blocked<H>(
@@ -336,7 +344,15 @@ fn fork_blocked<H>(
     if let Some(done) = waited {
         done.wait();
     }
-    Ok(Forked::Parent)
+    Ok(Forked::Parent(pid))
+}
+
+/// Waits until this child of the process has ended, whatever signal it sends (`waitpid(2)`), or somebody else has waited
+/// for it.
+pub fn wait_for(child: u32) {
+    let args = [u64::from(child), 0, libc::__WALL as u64, 0, 0, 0];
+    // SAFETY: nothing is written.
+    while unsafe { host::raw(libc::SYS_wait4, args) } == Err(Errno::EINTR) {}
 }
 
 /// The flags that are the host's business.

@@ -94,6 +94,11 @@ impl Task {
         self.signals.mask = inheritance.mask.unwrap_or(self.signals.mask);
     }
 
+    /// Whether its process runs in memory of its own, and not in its parent's as a child of vfork(2) does.
+    pub fn owns_memory(&self) -> bool {
+        self.memory == Memory::Own
+    }
+
     /// Has the last system call ended in [`Then::Restart`](crate::Then::Restart), and [`deliver`] not seen to it?
     ///
     /// [`deliver`]: crate::signal::deliver
