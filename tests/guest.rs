@@ -19,7 +19,7 @@ use std::process::Command;
 use std::time::Duration;
 use support::{Failures, GUESTS, Outcome, difference, philae, root, run, skip};
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(400);
 
 /// A program to run: its name, its variants (those with a guest's name only there), and each list of arguments.
 struct Program {

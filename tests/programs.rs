@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::Duration;
 use support::{Failures, Outcome, difference, root, run, skip};
 
-const LIMIT: Duration = Duration::from_secs(170);
+const LIMIT: Duration = Duration::from_secs(600);
 /// How often a soak runs each script.
 const SOAK_RUNS: u32 = 20;
 

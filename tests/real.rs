@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 use support::{Failures, GUESTS, difference, philae, root, run, skip};
 
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// A guest's busybox, if it was fetched.
 fn busybox(guest: &str) -> Option<PathBuf> {
