@@ -1,4 +1,4 @@
-//! Helpers of guests that this host has instructions for: AES, SHA-1, SHA-256 and the carry-less product, on x86-64.
+//! Helpers of guests that this host has instructions for: AES, SHA-1 and SHA-256, on x86-64.
 //!
 //! In: a helper as its frontend defines it. Out: where the processor can, a stub that does the same: operands and result
 //! in `ctl.scratch`, every register kept; or a helper that calls it. The frontend's is the meaning, which the interpreter
@@ -89,8 +89,6 @@ stubs_of_two! {
     aesd_aesimc: "pxor xmm0, xmm1" "pxor xmm1, xmm1" "aesdec xmm0, xmm1";
     /// SHA256SU0.
     sha256su0: "sha256msg1 xmm0, xmm1";
-    /// The product of the low words.
-    carry_less: "pclmulqdq xmm0, xmm1, 0";
 }
 
 stubs! {
@@ -182,9 +180,4 @@ pub(crate) fn faster(helper: &'static Helper) -> &'static Helper {
 /// The stub that does what this helper does, its operands and its result in `ctl.scratch`.
 pub(crate) fn stub(helper: &Helper) -> Option<u64> {
     find(helper).map(|faster| faster.stub as *const () as u64)
-}
-
-/// The stub of [`philae_ir::Op::ClmulLow`].
-pub(crate) fn carry_less_stub() -> Option<u64> {
-    is_x86_feature_detected!("pclmulqdq").then_some(carry_less as *const () as u64)
 }

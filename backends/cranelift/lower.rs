@@ -4,8 +4,8 @@
 //! the place's own type. Every pure operation without a rule of its own goes through [`super::outcall`].
 
 use super::places::{Layout, PlaceId, PlaceSet, Plan};
-use super::x86_64::Features;
-use super::{CompileError, clif_type};
+use super::x86_64::{Features, StandIn};
+use super::{CompileError, clif_type, crypto};
 use crate::link::{LinkSite, LinkSlot};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -50,6 +50,14 @@ pub(super) struct Signatures {
     pub(super) settle: SigRef,
 }
 
+/// What the machine code of a region will be finished with.
+pub(super) struct Lowered {
+    /// For each trap code, from code 1, the guest pc and whether its accesses recover.
+    pub(super) fault_pcs: Vec<(u64, bool)>,
+    /// The instructions that others stand for, in the order of their source locations.
+    pub(super) stand_ins: Vec<StandIn>,
+}
+
 /// A region being lowered.
 pub(super) struct Lower<'a, 'b> {
     pub(super) region: &'a Region,
@@ -81,6 +89,10 @@ pub(super) struct Lower<'a, 'b> {
     pub(super) differences: HashMap<(Clif, Clif), Clif>,
     /// Flags computed in this block.
     pub(super) nibbles: HashMap<Value, Clif>,
+    /// What is known of cryptographic operations in this block.
+    pub(super) known: crypto::Known,
+    /// The instructions that others stand for, in the order of their source locations.
+    pub(super) stand_ins: Vec<StandIn>,
     pub(super) block: BlockId,
     /// The place of the current instruction in its block.
     pub(super) position: usize,
@@ -128,6 +140,8 @@ impl<'a, 'b> Lower<'a, 'b> {
             wide: HashMap::new(),
             differences: HashMap::new(),
             nibbles: HashMap::new(),
+            known: crypto::Known::default(),
+            stand_ins: Vec::new(),
             block: BlockId::ENTRY,
             position: 0,
             blocks: vec![None; region.blocks.len()],
@@ -138,9 +152,8 @@ impl<'a, 'b> Lower<'a, 'b> {
         }
     }
 
-    /// Lowers the whole region; returns for each trap code, from code 1, the guest pc and whether its accesses recover.
-    /// `counter` is the address of the link slot that counts entries.
-    pub(super) fn run(mut self, isa: &dyn TargetIsa, counter: Option<u64>) -> Result<Vec<(u64, bool)>, CompileError> {
+    /// Lowers the whole region. `counter` is the address of the link slot that counts entries.
+    pub(super) fn run(mut self, isa: &dyn TargetIsa, counter: Option<u64>) -> Result<Lowered, CompileError> {
         let plan = self.plan;
         if let Some(slot) = counter {
             self.count_entry(slot);
@@ -172,7 +185,7 @@ impl<'a, 'b> Lower<'a, 'b> {
             }
         }
         self.b.finalize(isa.frontend_config());
-        Ok(self.fault_pcs)
+        Ok(Lowered { fault_pcs: self.fault_pcs, stand_ins: self.stand_ins })
     }
 
     /// Gives every place that crosses a block border a variable, and those needed at the entry their values.
@@ -233,6 +246,7 @@ impl<'a, 'b> Lower<'a, 'b> {
         }
         self.differences.clear();
         self.nibbles.clear();
+        self.known = crypto::Known::default();
     }
 
     fn terminator(&mut self, id: BlockId) {

@@ -9,6 +9,7 @@
 //!
 //! What must hold: the region verifies, and addresses given by the caller of [`Compiler::compile`] outlive the code.
 
+mod crypto;
 mod exits;
 mod flags;
 mod float;
@@ -34,12 +35,13 @@ use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{AbiParam, Function, Opcode, Signature, Type, types};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
-use lower::{Lower, PREFETCH};
+use lower::{Lower, Lowered, PREFETCH};
 use philae_ir::{Region, Ty, Value};
 use places::Plan;
 use std::collections::HashSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use x86_64::Forms;
 
 /// How to compile.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -64,6 +66,8 @@ pub enum Recovery {
 pub struct Compiler {
     isa: OwnedTargetIsa,
     features: x86_64::Features,
+    /// For regions with instructions that have no form of three operands.
+    legacy: (OwnedTargetIsa, x86_64::Features),
     recovery: Recovery,
     context: Context,
     builder: FunctionBuilderContext,
@@ -78,10 +82,11 @@ impl Compiler {
 
     /// A compiler for the processor that it runs on.
     pub fn with_recovery(recovery: Recovery) -> Compiler {
-        let (isa, features) = x86_64::host_isa();
+        let (isa, features) = x86_64::host_isa(Forms::All);
         Compiler {
             isa,
             features,
+            legacy: x86_64::host_isa(Forms::Legacy),
             recovery,
             context: Context::new(),
             builder: FunctionBuilderContext::new(),
@@ -120,10 +125,12 @@ impl Compiler {
         links: &mut dyn FnMut(LinkSite) -> *const LinkSlot,
     ) -> Result<Code, CompileError> {
         let mut synchronised = HashSet::new();
+        let is_legacy = self.legacy.1.sha && region.helpers.iter().any(|helper| crypto::is_legacy(helper));
+        let forms = if is_legacy { Forms::Legacy } else { Forms::All };
         loop {
             let plan = Plan::new(region, options.exactness, self.recovery, &synchronised);
-            let fault_pcs = self.lower(region, &plan, options.counter, links)?;
-            let (code, failed) = self.emit(&fault_pcs)?;
+            let lowered = self.lower(region, &plan, options.counter, forms, links)?;
+            let (code, failed) = self.emit(&lowered, forms)?;
             if failed.is_empty() {
                 return Ok(code);
             }
@@ -131,20 +138,25 @@ impl Compiler {
         }
     }
 
-    /// Builds the function; returns for each trap code, from code 1, the guest pc and whether its accesses recover.
+    /// Builds the function.
     fn lower(
         &mut self,
         region: &Region,
         plan: &Plan,
         counter: Option<u64>,
+        forms: Forms,
         links: &mut dyn FnMut(LinkSite) -> *const LinkSlot,
-    ) -> Result<Vec<(u64, bool)>, CompileError> {
+    ) -> Result<Lowered, CompileError> {
         self.context.clear();
         let mut signature = Signature::new(CallConv::Tail);
         signature.params = vec![AbiParam::new(types::I64); 2];
         self.context.func.signature = signature;
         let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder);
-        let lowered = Lower::new(region, plan, builder, self.features, links).run(&*self.isa, counter);
+        let (isa, features) = match forms {
+            Forms::All => (&self.isa, self.features),
+            Forms::Legacy => (&self.legacy.0, self.legacy.1),
+        };
+        let lowered = Lower::new(region, plan, builder, features, links).run(&**isa, counter);
         if lowered.is_err() {
             self.builder = FunctionBuilderContext::new();
         }
@@ -152,8 +164,12 @@ impl Compiler {
     }
 
     /// Compiles the function; returns the code and the accesses that cannot recover.
-    fn emit(&mut self, fault_pcs: &[(u64, bool)]) -> Result<(Code, Vec<Value>), CompileError> {
-        let compiled = self.context.compile(&*self.isa, &mut self.control);
+    fn emit(&mut self, lowered: &Lowered, forms: Forms) -> Result<(Code, Vec<Value>), CompileError> {
+        let isa = match forms {
+            Forms::All => &self.isa,
+            Forms::Legacy => &self.legacy.0,
+        };
+        let compiled = self.context.compile(&**isa, &mut self.control);
         compiled.map_err(|error| CompileError::Cranelift(format!("{:?}", error.inner)))?;
         let tail_jumps = tail_jumps(&self.context.func);
         let compiled = self.context.compiled_code().expect("it was just compiled");
@@ -170,13 +186,18 @@ impl Compiler {
                 continue;
             }
             let code = usize::from(trap.code.as_raw().get());
-            let Some(&(pc, recovers)) = fault_pcs.get(code - 1) else { continue };
+            let Some(&(pc, recovers)) = lowered.fault_pcs.get(code - 1) else { continue };
             faults.push(FaultSite { offset: trap.offset, pc });
             recovering.extend(recovers.then_some(trap.offset as usize));
         }
         let locations = compiled.buffer.get_srclocs_sorted().iter();
         let locations: Vec<_> =
             locations.map(|location| (location.start as usize..location.end as usize, location.loc)).collect();
+        for (range, location) in &locations {
+            if let Some(stand_in) = crypto::stand_in(&lowered.stand_ins, *location) {
+                x86_64::replace_stand_in(&mut bytes[range.start..], stand_in)?;
+            }
+        }
         let failed = recovery::mark(&mut bytes, recovering.into_iter(), &locations);
         Ok((Code { bytes, entry: x86_64::ENTRY, faults, relocations: Vec::new() }, failed))
     }

@@ -38,6 +38,9 @@ impl Lower<'_, '_> {
     /// [`philae_ir::Op::Call`].
     pub(super) fn call_helper(&mut self, inst: &Inst) -> Clif {
         let helper: &'static Helper = self.region.helpers[inst.imm as usize];
+        if let Some(result) = self.crypto(helper, inst) {
+            return result;
+        }
         if let Some(stub) = faster::stub(helper) {
             return self.call_stub(inst, helper.result, stub);
         }
@@ -76,11 +79,6 @@ impl Lower<'_, '_> {
         let stub = self.address(stub);
         self.b.ins().call_indirect(self.signatures.settle, stub, &[self.state]);
         self.b.ins().load(clif_type(result), MemFlagsData::trusted(), self.state, SCRATCH)
-    }
-
-    /// [`philae_ir::Op::ClmulLow`], if the processor makes it.
-    pub(super) fn carry_less_product(&mut self, inst: &Inst) -> Option<Clif> {
-        faster::carry_less_stub().map(|stub| self.call_stub(inst, Ty::V128, stub))
     }
 
     /// Any pure operation that does not take or make flags, by the evaluator.

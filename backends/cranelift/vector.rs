@@ -54,7 +54,7 @@ impl Lower<'_, '_> {
         match inst.op {
             Op::And => self.b.ins().band(a, b),
             Op::Or => self.b.ins().bor(a, b),
-            Op::Xor => self.b.ins().bxor(a, b),
+            Op::Xor => self.with_key(a, b).unwrap_or_else(|| self.b.ins().bxor(a, b)),
             Op::AndNot => {
                 let inverse = self.b.ins().bnot(b);
                 self.b.ins().band(a, inverse)
@@ -122,7 +122,7 @@ impl Lower<'_, '_> {
         self.b.ins().band(shuffled, kept)
     }
 
-    fn plain_shuffle(&mut self, a: Clif, b: Clif, mask: [u8; 16]) -> Clif {
+    pub(super) fn plain_shuffle(&mut self, a: Clif, b: Clif, mask: [u8; 16]) -> Clif {
         let mask = self.b.func.dfg.immediates.push(mask.to_vec().into());
         self.b.ins().shuffle(a, b, mask)
     }

@@ -15,10 +15,25 @@ pub(super) struct Features {
     pub(super) rounding: bool,
     /// Fused multiply-add.
     pub(super) fma: bool,
+    /// The AES instructions, and those of SSSE3 that stand for them.
+    pub(super) aes: bool,
+    /// The SHA-256 instructions, and those of SSE4.1 that stand for them; in code without AVX only.
+    pub(super) sha: bool,
+    /// The carry-less product.
+    pub(super) carry_less: bool,
+}
+
+/// Which forms of vector instructions code may have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Forms {
+    /// All that the processor has.
+    All,
+    /// Those of SSE, whose result is their first operand.
+    Legacy,
 }
 
 /// Cranelift's description of this processor.
-pub(super) fn host_isa() -> (OwnedTargetIsa, Features) {
+pub(super) fn host_isa(forms: Forms) -> (OwnedTargetIsa, Features) {
     let mut flags = settings::builder();
     let verifier = if cfg!(debug_assertions) { "true" } else { "false" };
     for (name, value) in [
@@ -35,19 +50,24 @@ pub(super) fn host_isa() -> (OwnedTargetIsa, Features) {
         flags.set(name, value).expect("a Cranelift setting");
     }
     let mut builder = isa::lookup_by_name("x86_64").expect("Cranelift compiles for this host");
-    for (name, present) in detected() {
+    for (name, present) in detected(forms) {
         builder.set(name, if present { "true" } else { "false" }).expect("a Cranelift x64 setting");
     }
     let isa = builder.finish(Flags::new(flags)).expect("consistent Cranelift settings");
+    let ssse3 = is_x86_feature_detected!("ssse3");
+    let sse41 = is_x86_feature_detected!("sse4.1");
     let features = Features {
-        rounding: is_x86_feature_detected!("sse4.1"),
-        fma: is_x86_feature_detected!("fma") && is_x86_feature_detected!("avx"),
+        rounding: sse41,
+        fma: forms == Forms::All && is_x86_feature_detected!("fma") && is_x86_feature_detected!("avx"),
+        aes: ssse3 && is_x86_feature_detected!("aes"),
+        sha: forms == Forms::Legacy && sse41 && ssse3 && is_x86_feature_detected!("sha"),
+        carry_less: ssse3 && is_x86_feature_detected!("pclmulqdq"),
     };
     (isa, features)
 }
 
-fn detected() -> [(&'static str, bool); 17] {
-    let avx = is_x86_feature_detected!("avx");
+fn detected(forms: Forms) -> [(&'static str, bool); 17] {
+    let avx = forms == Forms::All && is_x86_feature_detected!("avx");
     let avx512 = avx && is_x86_feature_detected!("avx512f");
     [
         ("has_sse3", is_x86_feature_detected!("sse3")),
@@ -87,6 +107,79 @@ pub(super) fn make_prefetch(bytes: &mut [u8]) -> Result<(), CompileError> {
     *opcode = 0x18;
     *modrm = *modrm & !0x38 | 1 << 3;
     Ok(())
+}
+
+/// An instruction that Cranelift does not know; one that it knows stands for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::upper_case_acronyms, reason = "names as in the manual")]
+pub(super) enum StandIn {
+    /// PSHUFB stands for it, as for the next three.
+    AESENC,
+    /// The last round.
+    AESENCLAST,
+    /// Decryption.
+    AESDEC,
+    /// Its last round.
+    AESDECLAST,
+    /// PABSB stands for it.
+    AESIMC,
+    /// PALIGNR stands for it.
+    PCLMULQDQ,
+    /// PSHUFB stands for it.
+    SHA256MSG1,
+    /// PSHUFB stands for it.
+    SHA256MSG2,
+    /// PBLENDVB stands for it, whose third operand is XMM0 as well.
+    SHA256RNDS2,
+}
+
+impl StandIn {
+    /// The map and opcode of what is emitted, the opcode to put for it, and whether that is without a 66 prefix.
+    fn opcodes(self) -> (u8, u8, u8, bool) {
+        match self {
+            StandIn::AESENC => (0x38, 0x00, 0xdc, false),
+            StandIn::AESENCLAST => (0x38, 0x00, 0xdd, false),
+            StandIn::AESDEC => (0x38, 0x00, 0xde, false),
+            StandIn::AESDECLAST => (0x38, 0x00, 0xdf, false),
+            StandIn::AESIMC => (0x38, 0x1c, 0xdb, false),
+            StandIn::PCLMULQDQ => (0x3a, 0x0f, 0x44, false),
+            StandIn::SHA256MSG1 => (0x38, 0x00, 0xcc, true),
+            StandIn::SHA256MSG2 => (0x38, 0x00, 0xcd, true),
+            StandIn::SHA256RNDS2 => (0x38, 0x10, 0xcb, true),
+        }
+    }
+}
+
+/// A prefix that means nothing here: the DS segment.
+const NO_PREFIX: u8 = 0x3e;
+
+/// Makes the instruction that `stand_in` stands for of the one that `bytes` start with.
+pub(super) fn replace_stand_in(bytes: &mut [u8], stand_in: StandIn) -> Result<(), CompileError> {
+    let (map, old, new, unprefixed) = stand_in.opcodes();
+    let vex_map = if map == 0x38 { 2 } else { 3 };
+    match bytes {
+        // The third byte has the size of vectors in bit 2 and the prefix in the low ones.
+        [0xc4, second, third, opcode, ..]
+            if *second & 0x1f == vex_map && *third & 7 == 1 && *opcode == old && !unprefixed =>
+        {
+            *opcode = new;
+            Ok(())
+        }
+        [prefix @ 0x66, rest @ ..] => {
+            let rex = usize::from(rest.first().is_some_and(|byte| byte & 0xf0 == 0x40));
+            match &mut rest[rex..] {
+                [0x0f, escape, opcode, ..] if *escape == map && *opcode == old => {
+                    *opcode = new;
+                    if unprefixed {
+                        *prefix = NO_PREFIX;
+                    }
+                    Ok(())
+                }
+                _ => Err(CompileError::Cranelift(format!("no instruction for {stand_in:?}"))),
+            }
+        }
+        _ => Err(CompileError::Cranelift(format!("no instruction for {stand_in:?}"))),
+    }
 }
 
 /// Where the code is entered without making a frame.

@@ -1,0 +1,156 @@
+//! Helpers of guests that the host has instructions for which Cranelift does not know: AES, SHA-256, carry-less product.
+//!
+//! A [`StandIn`] is emitted that Cranelift does know, of the same operands and the same length; [`super::x86_64`] puts the
+//! right opcode into the finished bytes. Where instructions of the guest are parts of one of the host's, what is common is
+//! remembered within a block: SHA256H and SHA256H2 make the halves of the same four rounds, and the host keeps the words
+//! of both in another order from one quadruple to the next.
+
+use super::lower::Lower;
+use super::x86_64::StandIn;
+use cranelift_codegen::ir::types::{I8X16, I32X4};
+use cranelift_codegen::ir::{InstBuilder, SourceLoc, Value as Clif};
+use philae_ir::{Helper, Inst};
+use std::collections::HashMap;
+
+/// Source locations from here on are stand-ins'; those below are values of the region.
+const FIRST: u32 = 1 << 31;
+
+/// What is known of values of the current block.
+#[derive(Default)]
+pub(super) struct Known {
+    /// Rounds of AES with a key of zeroes, and what they are of: a round adds its key last.
+    keyless: HashMap<Clif, (StandIn, Clif)>,
+    /// Words a to d and e to h, and the same in the host's order: a, b, e, f and c, d, g, h, from the top.
+    ordered: HashMap<(Clif, Clif), [Clif; 2]>,
+    /// Words before four rounds of SHA-256 and their summands, and the words after.
+    rounds: HashMap<[Clif; 3], [Clif; 2]>,
+}
+
+/// The stand-in whose source location this is.
+pub(super) fn stand_in(stand_ins: &[StandIn], location: SourceLoc) -> Option<StandIn> {
+    let index = location.bits().checked_sub(FIRST)?;
+    stand_ins.get(index as usize).copied()
+}
+
+/// Whether a region with this helper is to be compiled without AVX: its instructions have no form of three operands.
+pub(super) fn is_legacy(helper: &Helper) -> bool {
+    helper.name.starts_with("a64_sha256")
+}
+
+impl Lower<'_, '_> {
+    /// The call of a helper that is a few instructions of the host's.
+    pub(super) fn crypto(&mut self, helper: &Helper, inst: &Inst) -> Option<Clif> {
+        let features = self.features;
+        let present = match helper.name {
+            name if name.starts_with("a64_aes") => features.aes,
+            name if is_legacy(helper) && !name.is_empty() => features.sha,
+            _ => false,
+        };
+        if !present {
+            return None;
+        }
+        let args: Vec<_> = inst.operands().map(|operand| self.value(operand)).collect();
+        let args: Vec<_> = args.into_iter().map(|arg| self.cast(arg, I8X16)).collect();
+        match (helper.name, &args[..]) {
+            ("a64_aese", &[d, n]) => Some(self.aes_round(StandIn::AESENCLAST, d, n)),
+            ("a64_aesd", &[d, n]) => Some(self.aes_round(StandIn::AESDECLAST, d, n)),
+            ("a64_aese_aesmc", &[d, n]) => Some(self.aes_round(StandIn::AESENC, d, n)),
+            ("a64_aesd_aesimc", &[d, n]) => Some(self.aes_round(StandIn::AESDEC, d, n)),
+            ("a64_aesimc", &[n]) => Some(self.put(StandIn::AESIMC, n, n)),
+            ("a64_aesmc", &[n]) => {
+                // A last round of decryption undoes all of a round but its MixColumns.
+                let zero = self.zero(I8X16);
+                let undone = self.put(StandIn::AESDECLAST, n, zero);
+                Some(self.put(StandIn::AESENC, undone, zero))
+            }
+            ("a64_sha256h", &[d, n, m]) => Some(self.sha256_rounds([d, n, m])[0]),
+            ("a64_sha256h2", &[d, n, m]) => Some(self.sha256_rounds([n, d, m])[1]),
+            ("a64_sha256su0", &[d, n]) => Some(self.put(StandIn::SHA256MSG1, d, n)),
+            ("a64_sha256su1", &[d, n, m]) => Some(self.sha256_schedule(d, n, m)),
+            _ => None,
+        }
+    }
+
+    /// Emits what stands for an instruction.
+    fn put(&mut self, stand_in: StandIn, a: Clif, b: Clif) -> Clif {
+        self.b.set_srcloc(SourceLoc::new(FIRST + self.stand_ins.len() as u32));
+        self.stand_ins.push(stand_in);
+        let result = match stand_in {
+            StandIn::AESIMC => self.b.ins().iabs(a),
+            // Any shift whose bits 0 and 4 are clear: these choose the halves.
+            StandIn::PCLMULQDQ => self.plain_shuffle(a, b, std::array::from_fn(|index| index as u8 + 2)),
+            _ => self.b.ins().x86_pshufb(a, b),
+        };
+        self.b.set_srcloc(SourceLoc::default());
+        result
+    }
+
+    /// AESE and AESD, alone or with the instruction after: the guest adds the key first, the host last.
+    fn aes_round(&mut self, round: StandIn, state: Clif, key: Clif) -> Clif {
+        let input = self.with_key(state, key).unwrap_or_else(|| self.b.ins().bxor(state, key));
+        let zero = self.zero(I8X16);
+        let result = self.put(round, input, zero);
+        self.known.keyless.insert(result, (round, input));
+        result
+    }
+
+    /// The sum of two vectors without carries, if one of them is a round of AES that can add the other itself.
+    pub(super) fn with_key(&mut self, a: Clif, b: Clif) -> Option<Clif> {
+        let ((round, input), key) = match (self.known.keyless.get(&a), self.known.keyless.get(&b)) {
+            (Some(&round), _) => (round, b),
+            (None, Some(&round)) => (round, a),
+            (None, None) => return None,
+        };
+        Some(self.put(round, input, key))
+    }
+
+    /// Words a to d and e to h after four rounds.
+    fn sha256_rounds(&mut self, [abcd, efgh, summands]: [Clif; 3]) -> [Clif; 2] {
+        if let Some(&after) = self.known.rounds.get(&[abcd, efgh, summands]) {
+            return after;
+        }
+        let [abef, cdgh] = match self.known.ordered.get(&(abcd, efgh)) {
+            Some(&ordered) => ordered,
+            None => [self.words(efgh, abcd, [1, 0, 5, 4]), self.words(efgh, abcd, [3, 2, 7, 6])],
+        };
+        let after_two = self.sha256_two_rounds(cdgh, abef, summands);
+        let upper = self.words(summands, summands, [2, 3, 2, 3]);
+        let after_four = self.sha256_two_rounds(abef, after_two, upper);
+        let (abef, cdgh) = (after_four, after_two);
+        let after = [self.words(abef, cdgh, [3, 2, 7, 6]), self.words(abef, cdgh, [1, 0, 5, 4])];
+        self.known.rounds.insert([abcd, efgh, summands], after);
+        self.known.ordered.insert((after[0], after[1]), [abef, cdgh]);
+        after
+    }
+
+    /// Words a, b, e, f after two rounds; c, d, g, h are then what a, b, e, f were.
+    fn sha256_two_rounds(&mut self, cdgh: Clif, abef: Clif, summands: Clif) -> Clif {
+        self.b.set_srcloc(SourceLoc::new(FIRST + self.stand_ins.len() as u32));
+        self.stand_ins.push(StandIn::SHA256RNDS2);
+        let result = self.b.ins().blendv(summands, abef, cdgh);
+        self.b.set_srcloc(SourceLoc::default());
+        result
+    }
+
+    /// SHA256SU1.
+    fn sha256_schedule(&mut self, d: Clif, n: Clif, m: Clif) -> Clif {
+        let middle = self.plain_shuffle(n, m, std::array::from_fn(|index| index as u8 + 4));
+        let (d, middle) = (self.cast(d, I32X4), self.cast(middle, I32X4));
+        let sum = self.b.ins().iadd(d, middle);
+        let sum = self.cast(sum, I8X16);
+        self.put(StandIn::SHA256MSG2, sum, m)
+    }
+
+    /// Words of a (0 to 3) and b (4 to 7).
+    fn words(&mut self, a: Clif, b: Clif, words: [u8; 4]) -> Clif {
+        let mask = std::array::from_fn(|index| words[index / 4] * 4 + index as u8 % 4);
+        self.plain_shuffle(a, b, mask)
+    }
+
+    /// [`philae_ir::Op::ClmulLow`], if the processor makes it.
+    pub(super) fn carry_less_product(&mut self, inst: &Inst) -> Option<Clif> {
+        let [a, b] = [0, 1].map(|index| self.value(inst.args[index]));
+        let (a, b) = (self.cast(a, I8X16), self.cast(b, I8X16));
+        self.features.carry_less.then(|| self.put(StandIn::PCLMULQDQ, a, b))
+    }
+}
