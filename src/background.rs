@@ -21,7 +21,7 @@ use philae_syscalls::host as kernel;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Requests that wait at most: what does not fit asks again when it has run some more.
 const LONGEST_QUEUE: usize = 32;
@@ -49,6 +49,8 @@ struct State {
     process: u32,
     /// Requests that were put off because Cranelift has not run yet.
     put_off: u32,
+    /// When the first of them came.
+    first_request: Option<Instant>,
     /// The most instructions of regions that turned out to be too large, by guest address.
     limits: HashMap<u64, usize>,
 }
@@ -85,6 +87,7 @@ impl Background {
             stopping: false,
             process: std::process::id(),
             put_off: 0,
+            first_request: None,
             limits: HashMap::new(),
         };
         Background { state: Mutex::new(state), changed: Condvar::new() }
@@ -102,7 +105,8 @@ impl Background {
     /// What to do about a guest address that has become worth compiling.
     pub fn admit(&self, pc: u64) -> Admission {
         let mut state = self.lock();
-        if state.put_off < tier::FIRST_PUT_OFF {
+        let waits_since = *state.first_request.get_or_insert_with(Instant::now);
+        if state.put_off < tier::FIRST_PUT_OFF && waits_since.elapsed() < tier::FIRST_PUT_OFF_FOR {
             state.put_off += 1;
             return Admission::Later;
         }

@@ -5,6 +5,7 @@ use crate::cache::{SlotPointer, Standing};
 use crate::options::Tier;
 use crate::runtime::Runtime;
 use crate::translate::Round;
+use std::time::Duration;
 
 /// The most guest instructions in a block.
 pub const BLOCK_LIMIT: usize = 48;
@@ -44,6 +45,9 @@ pub const SOON: i32 = COMPILE_AFTER / 4;
 /// So many requests are put off, each for [`SOON`] executions, before Cranelift compiles anything: its first regions
 /// cost some 5 ms, in pages of its own code and tables, and that is what it saves in so many executions.
 pub const FIRST_PUT_OFF: u32 = 320;
+/// The longest that requests are put off for that: a block of instructions that the baseline compiler calls helpers for
+/// takes a hundred times as long for each execution as others.
+pub const FIRST_PUT_OFF_FOR: Duration = Duration::from_millis(30);
 /// The heat of an address that is not to be compiled, or not again.
 pub const SETTLED: i32 = i32::MAX;
 

@@ -9,7 +9,7 @@ use super::lower::Lower;
 use super::x86_64::StandIn;
 use cranelift_codegen::ir::types::{I8X16, I32X4};
 use cranelift_codegen::ir::{InstBuilder, SourceLoc, Value as Clif};
-use philae_ir::{Helper, Inst};
+use philae_ir::{Helper, Inst, Value};
 use std::collections::HashMap;
 
 /// Source locations from here on are stand-ins'; those below are values of the region.
@@ -18,6 +18,8 @@ const FIRST: u32 = 1 << 31;
 /// What is known of values of the current block.
 #[derive(Default)]
 pub(super) struct Known {
+    /// Vectors of other shapes as bytes.
+    bytes: HashMap<Clif, Clif>,
     /// Rounds of AES with a key of zeroes, and what they are of: a round adds its key last.
     keyless: HashMap<Clif, (StandIn, Clif)>,
     /// Words a to d and e to h, and the same in the host's order: a, b, e, f and c, d, g, h, from the top.
@@ -41,16 +43,11 @@ impl Lower<'_, '_> {
     /// The call of a helper that is a few instructions of the host's.
     pub(super) fn crypto(&mut self, helper: &Helper, inst: &Inst) -> Option<Clif> {
         let features = self.features;
-        let present = match helper.name {
-            name if name.starts_with("a64_aes") => features.aes,
-            name if is_legacy(helper) && !name.is_empty() => features.sha,
-            _ => false,
-        };
+        let present = if is_legacy(helper) { features.sha } else { features.aes };
         if !present {
             return None;
         }
-        let args: Vec<_> = inst.operands().map(|operand| self.value(operand)).collect();
-        let args: Vec<_> = args.into_iter().map(|arg| self.cast(arg, I8X16)).collect();
+        let args: Vec<_> = inst.operands().map(|operand| self.bytes(operand)).collect();
         match (helper.name, &args[..]) {
             ("a64_aese", &[d, n]) => Some(self.aes_round(StandIn::AESENCLAST, d, n)),
             ("a64_aesd", &[d, n]) => Some(self.aes_round(StandIn::AESDECLAST, d, n)),
@@ -68,6 +65,19 @@ impl Lower<'_, '_> {
             ("a64_sha256su0", &[d, n]) => Some(self.put(StandIn::SHA256MSG1, d, n)),
             ("a64_sha256su1", &[d, n, m]) => Some(self.sha256_schedule(d, n, m)),
             _ => None,
+        }
+    }
+
+    /// A vector as bytes: the same value each time, by which it is known again.
+    fn bytes(&mut self, operand: Value) -> Clif {
+        let value = self.value(operand);
+        match self.known.bytes.get(&value) {
+            Some(&bytes) => bytes,
+            None => {
+                let bytes = self.cast(value, I8X16);
+                self.known.bytes.insert(value, bytes);
+                bytes
+            }
         }
     }
 
@@ -149,8 +159,7 @@ impl Lower<'_, '_> {
 
     /// [`philae_ir::Op::ClmulLow`], if the processor makes it.
     pub(super) fn carry_less_product(&mut self, inst: &Inst) -> Option<Clif> {
-        let [a, b] = [0, 1].map(|index| self.value(inst.args[index]));
-        let (a, b) = (self.cast(a, I8X16), self.cast(b, I8X16));
+        let [a, b] = [0, 1].map(|index| self.bytes(inst.args[index]));
         self.features.carry_less.then(|| self.put(StandIn::PCLMULQDQ, a, b))
     }
 }
