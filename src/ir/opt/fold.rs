@@ -6,6 +6,7 @@
 
 mod flags;
 mod integers;
+mod lanes;
 
 use super::{Exactness, is_pure, map_operands};
 use crate::eval::eval;
@@ -13,6 +14,7 @@ use crate::flow::Flow;
 use crate::ops::{AuxKind, IntCond, Op};
 use crate::region::{BlockId, Inst, Region, Terminator, Value};
 use crate::ty::Ty;
+use std::collections::HashMap;
 
 /// How far back a block is searched for the same computation.
 const WINDOW: usize = 32;
@@ -22,7 +24,7 @@ pub(super) fn run(region: &mut Region, _: Exactness) {
     let flow = Flow::new(region);
     let uses = count_uses(region);
     let same = (0..region.insts.len() as u32).map(Value).collect();
-    let mut fold = Fold { region, same, uses, insts: Vec::new(), window: Vec::new() };
+    let mut fold = Fold { region, same, uses, insts: Vec::new(), window: Vec::new(), lanes: HashMap::new() };
     for &block in &flow.order {
         fold.block(block);
     }
@@ -57,11 +59,14 @@ struct Fold<'a> {
     insts: Vec<Value>,
     /// Its last pure instructions.
     window: Vec<Value>,
+    /// The lanes of 64 bits that are scalars in this block.
+    lanes: HashMap<(Value, usize), Value>,
 }
 
 impl Fold<'_> {
     fn block(&mut self, block: BlockId) {
         self.window.clear();
+        self.lanes.clear();
         for value in std::mem::take(&mut self.region.blocks[block.index()].insts) {
             self.visit(value);
         }
@@ -153,6 +158,7 @@ impl Fold<'_> {
             Op::Load | Op::LoadZext | Op::LoadSext | Op::Store => self.address(&inst),
             Op::FlagsTest => self.flags_test(&inst),
             Op::Select => self.select(&inst),
+            Op::ExtractLane => self.lane(value, &inst),
             _ => self.integer(&inst),
         })
     }

@@ -16,7 +16,6 @@ impl Fold<'_> {
             Op::Icmp if !inst.ty.is_vector() => self.comparison(inst),
             Op::Zext | Op::Sext | Op::Trunc | Op::Bitcast => self.conversion(inst),
             Op::Low | Op::High => self.half(inst),
-            Op::ExtractLane => self.lane(inst),
             _ => None,
         }
     }
@@ -163,19 +162,6 @@ impl Fold<'_> {
         let inner = self.region.inst(inst.args[0]);
         let half = usize::from(inst.op == Op::High);
         (inner.op == Op::Concat).then_some(Rewrite::Same(inner.args[half]))
-    }
-
-    fn lane(&mut self, inst: &Inst) -> Option<Rewrite> {
-        let inner = self.region.inst(inst.args[0]);
-        match inner.op {
-            Op::Splat if inner.ty == inst.ty => Some(Rewrite::Same(inner.args[0])),
-            Op::InsertLane if inner.ty == inst.ty && inner.imm == inst.imm => Some(Rewrite::Same(inner.args[1])),
-            Op::InsertLane if inner.ty == inst.ty => {
-                Some(Rewrite::Become(Inst { args: [inner.args[0], Value::NONE, Value::NONE], ..*inst }))
-            }
-            Op::Concat if inst.ty == Ty::I64X2 => Some(Rewrite::Same(inner.args[inst.imm as usize])),
-            _ => None,
-        }
     }
 
     fn known(&mut self, ty: Ty, bits: u128) -> Rewrite {
