@@ -3,10 +3,11 @@
 //! In: the address, what is wanted, and a limit. Out: the region. A function that is called is taken in once for each
 //! call, in a frame of its own that knows where it returns; returns compare where they go with that. What the
 //! region's own function reaches by jumps comes first, so that calls do not break its loops. Frames make no cycle:
-//! every cycle of a region is one of jumps, which are polled.
+//! every cycle of a region is one of jumps, which are polled. Straight code is not cut anywhere: each piece of a loop
+//! would make other blocks of what follows, and each of these a piece.
 
 use crate::lift::{Flow, Found, Guest, Lift, Ways, append, decode_run};
-use crate::{Coverage, Fetch};
+use crate::{Coverage, Fetch, Room};
 use philae_ir::{BlockId, Builder, ExitReason, Region};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
@@ -23,6 +24,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) wanted: &'a dyn Fn(u64) -> bool,
     /// Whether one that is called, or belongs to a function that is, is.
     pub(crate) called: &'a dyn Fn(u64) -> bool,
+    /// Whether straight code ends in front of a place.
+    pub(crate) ends: &'a dyn Fn(u64, Room) -> bool,
 }
 
 /// The number of a frame.
@@ -99,10 +102,12 @@ impl<I> Discovery<I> {
     /// Takes in the instructions from a leader on.
     fn run<G: Guest<Insn = I>>(&mut self, leader: Place, limit: usize, wanted: Wanted<'_>, fetch: Fetch<'_>) {
         let (frame, pc) = leader;
-        let in_frame = if frame == 0 { limit } else { CALLEE_LIMIT };
+        let most = if frame == 0 { limit + limit / 2 } else { CALLEE_LIMIT };
         decode_run::<G>(pc, fetch, |at, here| {
-            let full = self.found.len() == limit || self.frames[frame].instructions == in_frame;
-            if full || self.found.contains_key(&(frame, at)) {
+            let room = if self.found.len() < limit { Room::Left } else { Room::Used };
+            let full = self.found.len() == limit + limit / 2 || self.frames[frame].instructions == most;
+            let ends = frame == 0 && at != pc && (wanted.ends)(at, room);
+            if full || ends || self.found.contains_key(&(frame, at)) {
                 return ControlFlow::Break(());
             }
             let (flow, next) = (here.flow(), at.wrapping_add(here.length()));
@@ -117,7 +122,7 @@ impl<I> Discovery<I> {
     }
 
     /// Notes where control goes from an instruction.
-    fn go_on(&mut self, (frame, at): Place, flow: Flow, next: u64, Wanted { wanted, called }: Wanted<'_>) {
+    fn go_on(&mut self, (frame, at): Place, flow: Flow, next: u64, Wanted { wanted, called, .. }: Wanted<'_>) {
         let belongs = |target: u64| if frame == 0 { wanted(target) } else { called(target) };
         let mut jump = |target: u64| {
             if belongs(target) {

@@ -38,7 +38,19 @@ pub enum Shape<'a> {
         wanted: &'a dyn Fn(u64) -> bool,
         /// Whether a function that starts at this address is worth taking in where it is called, or a block of it.
         called: &'a dyn Fn(u64) -> bool,
+        /// Whether straight code ends in front of this address, for what follows is a region of its own, or better starts
+        /// one than what comes later. It may go on for half as many instructions as the limit when that is reached.
+        ends: &'a dyn Fn(u64, Room) -> bool,
     },
+}
+
+/// Whether a region has as many instructions as it is to have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Room {
+    /// Not yet.
+    Left,
+    /// It has.
+    Used,
 }
 
 /// How a guest changes its code.

@@ -231,7 +231,9 @@ pub(crate) fn lift<G: Guest>(region: &mut Region, shape: Shape<'_>, fetch: Fetch
         Shape::Instruction => straight::<G>(region, 1, fetch),
         Shape::Block { limit, changes: Changes::Announced } => straight::<G>(region, limit, fetch),
         Shape::Block { limit, changes: Changes::Unannounced } => guarded::<G>(region, limit, fetch),
-        Shape::Graph { limit, wanted, called } => graph::lift::<G>(region, limit, Wanted { wanted, called }, fetch),
+        Shape::Graph { limit, wanted, called, ends } => {
+            graph::lift::<G>(region, limit, Wanted { wanted, called, ends }, fetch)
+        }
     }
 }
 

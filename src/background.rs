@@ -20,6 +20,7 @@ use philae_backends::cranelift::{Compiler, Recovery};
 use philae_syscalls::host as kernel;
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -40,8 +41,8 @@ pub struct Background {
 #[derive(Debug)]
 struct State {
     queue: VecDeque<Job>,
-    /// The guest addresses of the blocks of the region that is being compiled, its own first.
-    current: Vec<u64>,
+    /// The guest address of the region that is being compiled, and where it lies.
+    current: Option<(u64, Vec<Range<u64>>)>,
     thread: Existence,
     /// Whether the thread is to leave whatever waits.
     stopping: bool,
@@ -53,6 +54,14 @@ struct State {
     first_request: Option<Instant>,
     /// The most instructions of regions that turned out to be too large, by guest address.
     limits: HashMap<u64, usize>,
+}
+
+impl State {
+    /// The regions that wait, and the one that is being compiled: where they start, and where they lie.
+    fn waiting(&self) -> impl Iterator<Item = (u64, &[Range<u64>])> + Clone {
+        let queued = self.queue.iter().map(|job| (job.pc, &job.coverage.ranges[..]));
+        queued.chain(self.current.iter().map(|(pc, ranges)| (*pc, &ranges[..])))
+    }
 }
 
 /// Whether there is a thread.
@@ -82,7 +91,7 @@ impl Background {
     pub fn new() -> Background {
         let state = State {
             queue: VecDeque::new(),
-            current: Vec::new(),
+            current: None,
             thread: Existence::Left(None),
             stopping: false,
             process: std::process::id(),
@@ -111,18 +120,25 @@ impl Background {
             return Admission::Later;
         }
         let can_start = state.process == std::process::id() || matches!(state.thread, Existence::Running(_));
-        let mut waiting = state.queue.iter().map(|job| &job.coverage.blocks).chain([&state.current]);
-        if waiting.clone().any(|blocks| blocks.first() == Some(&pc)) {
+        let mut waiting = state.waiting();
+        if waiting.clone().any(|(start, _)| start == pc) {
             Admission::Known
         } else if state.queue.len() >= LONGEST_QUEUE
             || state.stopping
             || !can_start
-            || waiting.any(|blocks| blocks.contains(&pc))
+            || waiting.any(|(_, ranges)| ranges.iter().any(|range| range.contains(&pc)))
         {
             Admission::Later
         } else {
             Admission::Lift(state.limits.get(&pc).copied().unwrap_or(tier::REGION_LIMIT))
         }
+    }
+
+    /// The bytes of guest code in the region that starts at `pc`, if it waits to be compiled.
+    pub fn waiting_bytes(&self, pc: u64) -> u64 {
+        let state = self.lock();
+        let found = state.waiting().find(|&(start, _)| start == pc);
+        found.map_or(0, |(_, ranges)| ranges.iter().map(|range| range.end - range.start).sum())
     }
 
     /// Queues a region; an error if there is no thread and none can be started.
@@ -151,12 +167,12 @@ impl Background {
     /// The thread's next job, or none if it is to leave.
     fn next(&self) -> Option<Job> {
         let mut state = self.lock();
-        state.current.clear();
+        state.current = None;
         loop {
             if !state.stopping
                 && let Some(job) = state.queue.pop_front()
             {
-                state.current.clone_from(&job.coverage.blocks);
+                state.current = Some((job.pc, job.coverage.ranges.clone()));
                 return Some(job);
             }
             let mut timed_out = false;
@@ -211,7 +227,7 @@ impl Background {
         state.thread = Existence::Left(None);
         state.stopping = false;
         state.process = std::process::id();
-        let current = std::mem::take(&mut state.current).first().copied();
+        let current = state.current.take().map(|(pc, _)| pc);
         current.into_iter().chain(state.queue.drain(..).map(|job| job.pc)).collect()
     }
 }

@@ -5,6 +5,7 @@ use crate::cache::{SlotPointer, Standing};
 use crate::options::Tier;
 use crate::runtime::Runtime;
 use crate::translate::Round;
+use philae_frontends::Room;
 use std::time::Duration;
 
 /// The most guest instructions in a block.
@@ -105,7 +106,7 @@ pub fn belongs(runtime: &Runtime, start: u64, pc: u64, round: Round) -> bool {
     match runtime.options.tier {
         Tier::Interp | Tier::Baseline | Tier::Cranelift => true,
         Tier::Auto => runtime.cache.standing(pc).is_some_and(|known| {
-            let new = known.compiled_bytes < APART && known.copies < MOST_COPIES;
+            let new = !is_apart(runtime, pc) && known.copies < MOST_COPIES;
             runs_often(&known) && (new || round == Round::Again)
         }),
     }
@@ -124,6 +125,22 @@ pub fn is_worth_inlining(runtime: &Runtime, start: u64, pc: u64, round: Round) -
             runtime.cache.standing(pc).is_some_and(|known| runs_often(&known) && known.compiled_bytes < APART)
         }
     }
+}
+
+/// Whether straight code of the region that starts at `start` ends in front of `pc`: at a large region, and, once it is as
+/// large as it may be, where other code starts.
+pub fn ends(runtime: &Runtime, start: u64, pc: u64, room: Room, round: Round) -> bool {
+    match (runtime.options.tier, room) {
+        (Tier::Interp | Tier::Baseline | Tier::Cranelift, _) => room == Room::Used,
+        (Tier::Auto, Room::Used) => runtime.cache.standing(pc).is_some(),
+        (Tier::Auto, Room::Left) => round == Round::First && pc != start && is_apart(runtime, pc),
+    }
+}
+
+/// Whether a large region starts at `pc`, or waits to be compiled.
+fn is_apart(runtime: &Runtime, pc: u64) -> bool {
+    let compiled = runtime.cache.standing(pc).is_some_and(|known| known.compiled_bytes >= APART);
+    compiled || runtime.background.waiting_bytes(pc) >= APART
 }
 
 fn runs_often(known: &Standing) -> bool {

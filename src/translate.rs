@@ -173,11 +173,13 @@ pub fn region(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Job {
     let round = if runtime.cache.is_compiled(pc) { Round::Again } else { Round::First };
     let wanted = |target| tier::belongs(runtime, pc, target, round);
     let called = |target| tier::is_worth_inlining(runtime, pc, target, round);
+    let ends = |at, room| tier::ends(runtime, pc, at, room, round);
     let mut reader = Reader::new(mm, Watch::On);
     let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
     let mut region = Region::new(runtime.arch, pc);
     prepare(runtime, mm, &mut region);
-    let coverage = lift(runtime, mm, &mut region, Shape::Graph { limit, wanted: &wanted, called: &called }, &mut fetch);
+    let shape = Shape::Graph { limit, wanted: &wanted, called: &called, ends: &ends };
+    let coverage = lift(runtime, mm, &mut region, shape, &mut fetch);
     runtime.stats.lift_nanos.add(start.elapsed().as_nanos() as u64);
     let maker = if reader.watched { Maker::Watched } else { Maker::Cranelift };
     Job { pc, coverage, generation, is_cut: is_cut(&region), maker, round, reference: None, region }

@@ -9,7 +9,7 @@ use crate::sandbox::{CODE, SIZE, Sandbox};
 use crate::state::{Random, guest_slots, random_memory, random_state};
 use philae_backends::Exit;
 use philae_backends::cranelift::{Exactness, Recovery};
-use philae_frontends::{Changes, Shape, lift_into};
+use philae_frontends::{Changes, Room, Shape, lift_into};
 use philae_ir::verify::verify;
 use philae_ir::{Arch, CpuState, ExitReason, Floats, Region, opt};
 use std::cell::RefCell;
@@ -48,7 +48,7 @@ impl<'a> Case<'a> {
             1 => Shape::Block { limit: 64, changes: Changes::Announced },
             _ => {
                 let wanted = &|pc: u64| pc.wrapping_sub(CODE) < LONGEST as u64;
-                Shape::Graph { limit: GRAPH, wanted, called: wanted }
+                Shape::Graph { limit: GRAPH, wanted, called: wanted, ends: &|_, room| room == Room::Used }
             }
         };
         Some(Case {

@@ -7,7 +7,7 @@ use crate::sandbox::{CODE, Compiled, SIZE, Sandbox};
 use crate::wire::Machine;
 use philae_backends::cranelift::{Exactness, Recovery};
 use philae_backends::interp::Steps;
-use philae_frontends::{Shape, lift_into};
+use philae_frontends::{Room, Shape, lift_into};
 use philae_ir::state::NZCV;
 use philae_ir::state::aarch64::{self, FPCR, SP, V, X};
 use philae_ir::{Arch, CpuState, ExitReason, Floats, Region, Terminator, opt};
@@ -52,7 +52,7 @@ fn lift(piece: &Piece, place: u64, code: &[u8], floats: Floats) -> Region {
     let wanted = |pc: u64| pc.wrapping_sub(place) < PLACE;
     let shape = match piece.form {
         Form::Once => Shape::Instruction,
-        Form::Loop => Shape::Graph { limit: 16, wanted: &wanted, called: &wanted },
+        Form::Loop => Shape::Graph { limit: 16, wanted: &wanted, called: &wanted, ends: &|_, room| room == Room::Used },
     };
     let mut region = Region::new(Arch::Aarch64, place + 4);
     region.floats = floats;
