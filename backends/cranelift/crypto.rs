@@ -1,4 +1,4 @@
-//! Helpers of guests that the host has instructions for which Cranelift does not know: AES, SHA-256, carry-less product.
+//! What the host has instructions for that Cranelift does not know: AES, SHA-256, carry-less products, rotations.
 //!
 //! A [`StandIn`] is emitted that Cranelift does know, of the same operands and the same length; [`super::x86_64`] puts the
 //! right opcode into the finished bytes. Where instructions of the guest are parts of one of the host's, what is common is
@@ -7,7 +7,7 @@
 
 use super::lower::Lower;
 use super::x86_64::StandIn;
-use cranelift_codegen::ir::types::{I8X16, I32X4};
+use cranelift_codegen::ir::types::{I8X16, I32, I32X4, I64X2};
 use cranelift_codegen::ir::{InstBuilder, SourceLoc, Value as Clif};
 use philae_ir::{Helper, Inst, Value};
 use std::collections::HashMap;
@@ -20,6 +20,8 @@ const FIRST: u32 = 1 << 31;
 pub(super) struct Known {
     /// Vectors of other shapes as bytes.
     bytes: HashMap<Clif, Clif>,
+    /// Indices of tables, as PSHUFB takes them.
+    indices: HashMap<Clif, Clif>,
     /// Rounds of AES with a key of zeroes, and what they are of: a round adds its key last.
     keyless: HashMap<Clif, (StandIn, Clif)>,
     /// Words a to d and e to h, and the same in the host's order: a, b, e, f and c, d, g, h, from the top.
@@ -43,8 +45,8 @@ impl Lower<'_, '_> {
     /// The call of a helper that is a few instructions of the host's.
     pub(super) fn crypto(&mut self, helper: &Helper, inst: &Inst) -> Option<Clif> {
         let features = self.features;
-        let present = if is_legacy(helper) { features.sha } else { features.aes };
-        if !present {
+        let is_there = is_legacy(helper) && features.sha || helper.name.starts_with("a64_aes") && features.aes;
+        if !is_there {
             return None;
         }
         let args: Vec<_> = inst.operands().map(|operand| self.bytes(operand)).collect();
@@ -69,7 +71,7 @@ impl Lower<'_, '_> {
     }
 
     /// A vector as bytes: the same value each time, by which it is known again.
-    fn bytes(&mut self, operand: Value) -> Clif {
+    pub(super) fn bytes(&mut self, operand: Value) -> Clif {
         let value = self.value(operand);
         match self.known.bytes.get(&value) {
             Some(&bytes) => bytes,
@@ -83,16 +85,50 @@ impl Lower<'_, '_> {
 
     /// Emits what stands for an instruction.
     fn put(&mut self, stand_in: StandIn, a: Clif, b: Clif) -> Clif {
-        self.b.set_srcloc(SourceLoc::new(FIRST + self.stand_ins.len() as u32));
-        self.stand_ins.push(stand_in);
+        self.mark(stand_in);
         let result = match stand_in {
             StandIn::AESIMC => self.b.ins().iabs(a),
+            StandIn::VPROLD | StandIn::VPROLQ => unreachable!("their second operand is a constant"),
             // Any shift whose bits 0 and 4 are clear: these choose the halves.
             StandIn::PCLMULQDQ => self.plain_shuffle(a, b, std::array::from_fn(|index| index as u8 + 2)),
             _ => self.b.ins().x86_pshufb(a, b),
         };
         self.b.set_srcloc(SourceLoc::default());
         result
+    }
+
+    /// Lanes of 32 or 64 bits rotated left by a constant, if the host does that.
+    pub(super) fn rotate(&mut self, value: Clif, amount: u64) -> Option<Clif> {
+        let stand_in = match self.type_of(value) {
+            _ if !self.features.rotations => return None,
+            I32X4 => StandIn::VPROLD,
+            I64X2 => StandIn::VPROLQ,
+            _ => return None,
+        };
+        let ty = self.type_of(value);
+        let lanes = self.cast(value, I64X2);
+        let amount = self.b.ins().iconst(I32, amount as i64);
+        self.mark(stand_in);
+        let result = self.b.ins().sshr(lanes, amount);
+        self.b.set_srcloc(SourceLoc::default());
+        Some(self.cast(result, ty))
+    }
+
+    /// PSHUFB's indices for those of a table: 15 stays below 128, and 16 does not.
+    pub(super) fn table_indices(&mut self, indices: Clif) -> Clif {
+        if let Some(&known) = self.known.indices.get(&indices) {
+            return known;
+        }
+        let more = self.vector_constant(u128::from_le_bytes([0x70; 16]));
+        let raised = self.b.ins().uadd_sat(indices, more);
+        self.known.indices.insert(indices, raised);
+        raised
+    }
+
+    /// What is emitted next stands for another instruction.
+    fn mark(&mut self, stand_in: StandIn) {
+        self.b.set_srcloc(SourceLoc::new(FIRST + self.stand_ins.len() as u32));
+        self.stand_ins.push(stand_in);
     }
 
     /// AESE and AESD, alone or with the instruction after: the guest adds the key first, the host last.
@@ -135,8 +171,7 @@ impl Lower<'_, '_> {
 
     /// Words a, b, e, f after two rounds; c, d, g, h are then what a, b, e, f were.
     fn sha256_two_rounds(&mut self, cdgh: Clif, abef: Clif, summands: Clif) -> Clif {
-        self.b.set_srcloc(SourceLoc::new(FIRST + self.stand_ins.len() as u32));
-        self.stand_ins.push(StandIn::SHA256RNDS2);
+        self.mark(StandIn::SHA256RNDS2);
         let result = self.b.ins().blendv(summands, abef, cdgh);
         self.b.set_srcloc(SourceLoc::default());
         result

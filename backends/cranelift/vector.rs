@@ -46,6 +46,9 @@ impl Lower<'_, '_> {
     }
 
     fn bitwise(&mut self, inst: &Inst) -> Clif {
+        if let Some(rotated) = self.rotation(inst) {
+            return rotated;
+        }
         let a = self.vector_arg(inst, 0, Ty::V128);
         if inst.op == Op::Not {
             return self.b.ins().bnot(a);
@@ -64,6 +67,35 @@ impl Lower<'_, '_> {
                 self.b.ins().bitselect(a, b, c)
             }
         }
+    }
+
+    /// Lanes shifted to the left, and to the right by the rest of their width, together.
+    fn rotation(&mut self, inst: &Inst) -> Option<Clif> {
+        if inst.op != Op::Or {
+            return None;
+        }
+        let (a, b) = (self.region.inst(inst.args[0]), self.region.inst(inst.args[1]));
+        let (left, right) = if a.op == Op::VshlImm { (a, b) } else { (b, a) };
+        let width = u64::from(left.ty.lane().bits());
+        let together = (left.op, right.op) == (Op::VshlImm, Op::VlshrImm)
+            && (left.ty, left.args[0]) == (right.ty, right.args[0])
+            && left.imm + right.imm == width
+            && !matches!(left.imm, 0 | 64);
+        if !together {
+            return None;
+        }
+        let value = self.vector_arg(left, 0, left.ty);
+        let rotated = self.rotate(value, left.imm);
+        if rotated.is_some() || left.imm % 8 != 0 || !self.features.bytes {
+            return rotated;
+        }
+        let (bytes, by) = (width / 8, left.imm / 8);
+        let mask = std::array::from_fn(|index| {
+            let (lane, byte) = (index as u64 / bytes, index as u64 % bytes);
+            (lane * bytes + (byte + bytes - by) % bytes) as u8
+        });
+        let value = self.cast(value, I8X16);
+        Some(self.plain_shuffle(value, value, mask))
     }
 
     fn lane(&mut self, inst: &Inst) -> Clif {
@@ -91,6 +123,11 @@ impl Lower<'_, '_> {
             Op::LaneMask => {
                 let a = self.vector_arg(inst, 0, inst.ty.as_int());
                 self.b.ins().vhigh_bits(I32, a)
+            }
+            Op::TableLookup if self.features.bytes => {
+                let (a, b) = (self.bytes(inst.args[0]), self.bytes(inst.args[1]));
+                let indices = self.table_indices(b);
+                self.b.ins().x86_pshufb(a, indices)
             }
             Op::TableLookup => {
                 let (a, b) = (self.vector_arg(inst, 0, Ty::I8X16), self.vector_arg(inst, 1, Ty::I8X16));

@@ -21,6 +21,10 @@ pub(super) struct Features {
     pub(super) sha: bool,
     /// The carry-less product.
     pub(super) carry_less: bool,
+    /// PSHUFB.
+    pub(super) bytes: bool,
+    /// Rotations of lanes of 32 and 64 bits, and arithmetic shifts of the latter, which stand for them.
+    pub(super) rotations: bool,
 }
 
 /// Which forms of vector instructions code may have.
@@ -61,6 +65,8 @@ pub(super) fn host_isa(forms: Forms) -> (OwnedTargetIsa, Features) {
         fma: forms == Forms::All && is_x86_feature_detected!("fma") && is_x86_feature_detected!("avx"),
         aes: ssse3 && is_x86_feature_detected!("aes"),
         sha: forms == Forms::Legacy && sse41 && ssse3 && is_x86_feature_detected!("sha"),
+        bytes: ssse3,
+        rotations: forms == Forms::All && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl"),
         carry_less: ssse3 && is_x86_feature_detected!("pclmulqdq"),
     };
     (isa, features)
@@ -131,6 +137,10 @@ pub(super) enum StandIn {
     SHA256MSG2,
     /// PBLENDVB stands for it, whose third operand is XMM0 as well.
     SHA256RNDS2,
+    /// VPSRAQ stands for it, as for the next.
+    VPROLD,
+    /// Of 64 bits.
+    VPROLQ,
 }
 
 impl StandIn {
@@ -146,6 +156,8 @@ impl StandIn {
             StandIn::SHA256MSG1 => (0x38, 0x00, 0xcc, true),
             StandIn::SHA256MSG2 => (0x38, 0x00, 0xcd, true),
             StandIn::SHA256RNDS2 => (0x38, 0x10, 0xcb, true),
+            // The opcode stays: it is a group's, and ModRM and the size of lanes tell which of it.
+            StandIn::VPROLD | StandIn::VPROLQ => (0x0f, 0x72, 0x72, false),
         }
     }
 }
@@ -158,6 +170,15 @@ pub(super) fn replace_stand_in(bytes: &mut [u8], stand_in: StandIn) -> Result<()
     let (map, old, new, unprefixed) = stand_in.opcodes();
     let vex_map = if map == 0x38 { 2 } else { 3 };
     match bytes {
+        [0x62, second, third, _, opcode, modrm, ..]
+            if map == 0x0f && *second & 7 == 1 && *third & 0x83 == 0x81 && *opcode == old && *modrm >> 3 & 7 == 4 =>
+        {
+            *modrm = *modrm & !0x38 | 1 << 3;
+            if stand_in == StandIn::VPROLD {
+                *third &= 0x7f;
+            }
+            Ok(())
+        }
         // The third byte has the size of vectors in bit 2 and the prefix in the low ones.
         [0xc4, second, third, opcode, ..]
             if *second & 0x1f == vex_map && *third & 7 == 1 && *opcode == old && !unprefixed =>

@@ -79,3 +79,15 @@ fmov v0.{2s|4s|2d}, #-1.5 @ n=1
 mov v0.16b, v1.16b @ n=1
 {sdot|udot} v0.4s, v1.16b, v2.16b @ n=1
 {urecpe|ursqrte} v0.4s, v1.4s @ n=1
+# Rotations in two instructions.
+shl v0.4s, v1.4s, #7; sri v0.4s, v1.4s, #{25|24|26} @ n=1
+shl v0.4s, v1.4s, #8; sri v0.4s, v1.4s, #24 @ n=2
+ushr v0.4s, v1.4s, #16; sli v0.4s, v1.4s, #16 @ n=2
+ushr v0.2s, v1.2s, #20; sli v0.2s, v1.2s, #12 @ n=1
+shl v0.2d, v1.2d, #{1|24|63}; sri v0.2d, v1.2d, #{63|40|1} @ n=1
+shl v0.8h, v1.8h, #8; ushr v2.8h, v1.8h, #8; orr v0.16b, v2.16b, v0.16b @ n=2
+shl v0.8h, v1.8h, #3; sri v0.8h, v1.8h, #13 @ n=1
+shl v0.4s, v1.4s, #24; ushr v2.4s, v3.4s, #8; orr v0.16b, v2.16b, v0.16b @ n=1
+ushr v2.4s, v1.4s, #32; orr v0.16b, v1.16b, v2.16b @ n=1
+shl v0.4s, v1.4s, #0; ushr v2.4s, v1.4s, #32; orr v0.16b, v0.16b, v2.16b @ n=1
+tbl v0.16b, <<v1.16b>>, v2.16b; tbl v3.16b, <<v0.16b>>, v2.16b; tbx v4.16b, <<v1.16b>>, v2.16b @ n=2

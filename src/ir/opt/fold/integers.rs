@@ -81,7 +81,7 @@ impl Fold<'_> {
             return Some(self.known(inst.ty, 0));
         }
         let known = self.region.constant(b)?;
-        if known == 0 {
+        if known == 0 || inst.op == Op::AndNot && known & !self.shifted_out(a) == 0 {
             return Some(Rewrite::Same(a));
         }
         // One form for constants, so that they meet in addresses.
@@ -90,6 +90,20 @@ impl Fold<'_> {
             return Some(Rewrite::Become(binary(Op::Add, inst.ty, a, negated)));
         }
         None
+    }
+
+    /// The bits that are surely clear in a vector, because its lanes were shifted.
+    fn shifted_out(&self, value: Value) -> u128 {
+        let inst = self.region.inst(value);
+        if !matches!(inst.op, Op::VshlImm | Op::VlshrImm) {
+            return 0;
+        }
+        let (lane, amount) = (inst.ty.lane().mask(), inst.imm as u32);
+        let kept = match inst.op {
+            Op::VshlImm => lane.checked_shl(amount).unwrap_or(0) & lane,
+            _ => lane.checked_shr(amount).unwrap_or(0),
+        };
+        (0..inst.ty.lanes()).fold(0, |all, index| all | (lane & !kept) << (index * inst.ty.lane().bits()))
     }
 
     fn shift(&mut self, inst: &Inst) -> Option<Rewrite> {

@@ -67,9 +67,9 @@ impl Fold<'_> {
             Op::InsertLane if inst.ty == Ty::I64X2 => {
                 inst.imm as usize == lane || self.is_of_scalars(inst.args[0], lane, depth - 1)
             }
-            Op::Shuffle => self
-                .shuffled_half(inst, lane)
-                .is_some_and(|(source, from)| self.is_of_scalars(source, from, depth - 1)),
+            Op::Shuffle => {
+                self.shuffled_half(inst, lane).is_some_and(|(source, from)| self.is_of_scalars(source, from, depth - 1))
+            }
             _ if is_by_halves(inst) => inst.args[..2].iter().any(|&arg| self.is_of_scalars(arg, lane, depth - 1)),
             _ => false,
         }
