@@ -7,13 +7,13 @@
 //! has a *register entry* as well, where the guest registers that it pins are in host registers.
 //!
 //! * One [`LinkSlot`] stands for one guest address. An exit to a constant pc jumps through the slot of that address; an
-//!   exit to a computed pc finds the slot in the thread's jump cache: [`JUMP_CACHE_ENTRIES`] entries of
-//!   [`JumpCacheEntry`] at `ctl.jump_cache`, indexed by [`jump_cache_index`]. Linking and unlinking are stores to the
-//!   slot; a slot that is not linked leads to [`resolver_address`].
+//!   exit to a computed pc finds the slot in the thread's jump cache: entries of [`JumpCacheEntry`] at
+//!   `ctl.jump_cache`, as many as `ctl.jump_cache_mask` says, indexed by [`jump_cache_index`]. Linking and unlinking
+//!   are stores to the slot; a slot that is not linked leads to [`resolver_address`].
 //! * When [`enter`] returns, the PC slot says where the guest goes on, `ctl.exit_reason` why it left,
 //!   `ctl.exit_argument` is the exit's argument, and `ctl.exit_link` the link slot it left through, or 0.
 //! * From one region to the next the flags' slot and the last entry of `ctl.scratch` may hold the comparison that the
-//!   flags come from; [`enter`] leaves the four bits in the slot.
+//!   flags come from; [`enter`] leaves the four bits in the slot, [`enter_unsettled`] what it finds.
 
 use philae_ir::{CpuState, ExitReason};
 use std::sync::atomic::{AtomicI32, AtomicU64};
@@ -62,11 +62,14 @@ pub struct LinkSite {
     pub reason: ExitReason,
 }
 
-/// Bits of an index into a jump cache. Large programs jump to ten thousands of places, and each that is not found costs a
-/// hundred nanoseconds; small ones touch no more of the table than they use.
-const JUMP_CACHE_BITS: u32 = 16;
-/// Entries of a jump cache.
-pub const JUMP_CACHE_ENTRIES: usize = 1 << JUMP_CACHE_BITS;
+/// Bits of an index into the smallest jump cache.
+const LEAST_JUMP_CACHE_BITS: u32 = 12;
+/// Entries of the smallest jump cache. A program that starts and ends jumps to some thousand places, spread over all of
+/// its code: in a large table each would be on a page of its own.
+pub const LEAST_JUMP_CACHE: usize = 1 << LEAST_JUMP_CACHE_BITS;
+/// Entries of the largest jump cache. Large programs jump to ten thousands of places, and each that is not found costs
+/// a hundred nanoseconds.
+pub const LARGEST_JUMP_CACHE: usize = 1 << 16;
 
 /// One entry of a thread's jump cache.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,18 +86,21 @@ impl JumpCacheEntry {
     pub const EMPTY: JumpCacheEntry = JumpCacheEntry { pc: 0, slot: 0 };
 }
 
-/// The index of the only entry of a jump cache that may hold `pc`.
-pub fn jump_cache_index(pc: u64) -> usize {
-    (pc >> 2 ^ pc >> (2 + JUMP_CACHE_BITS)) as usize % JUMP_CACHE_ENTRIES
+/// The index of the only entry that may hold `pc` of a jump cache of so many entries, a power of two.
+pub fn jump_cache_index(pc: u64, entries: usize) -> usize {
+    (pc >> 2 ^ pc >> (2 + LEAST_JUMP_CACHE_BITS)) as usize & (entries - 1)
 }
 
-/// How code finds the entry: its distance from the start of the table is [`JUMP_CACHE_MASK`] of the pc shifted left by
+/// What `ctl.jump_cache_mask` is for a jump cache of so many entries.
+pub const fn jump_cache_mask(entries: usize) -> u64 {
+    ((entries - 1) * size_of::<JumpCacheEntry>()) as u64
+}
+
+/// How code finds the entry: its distance from the start of the table is `ctl.jump_cache_mask` of the pc shifted left by
 /// [`JUMP_CACHE_UP`] ^ the pc shifted right by [`JUMP_CACHE_DOWN`].
 pub(crate) const JUMP_CACHE_UP: u32 = size_of::<JumpCacheEntry>().trailing_zeros() - 2;
 /// See [`JUMP_CACHE_UP`].
-pub(crate) const JUMP_CACHE_DOWN: u32 = JUMP_CACHE_BITS - JUMP_CACHE_UP;
-/// See [`JUMP_CACHE_UP`].
-pub(crate) const JUMP_CACHE_MASK: u32 = ((JUMP_CACHE_ENTRIES - 1) * size_of::<JumpCacheEntry>()) as u32;
+pub(crate) const JUMP_CACHE_DOWN: u32 = LEAST_JUMP_CACHE_BITS - JUMP_CACHE_UP;
 
 /// Bytes at the stack pointer that the frame of [`enter`] keeps for the values of a region: code that pushes nothing
 /// may use them.
@@ -107,7 +113,22 @@ pub const SPILL_BYTES: usize = 512;
 /// `code` is the memory entry of translated code for the state's guest that stays executable, with everything it links
 /// to, until this returns, and `cpu.ctl.jump_cache` points to a jump cache of such code.
 pub unsafe fn enter(code: *const u8, cpu: &mut CpuState) {
+    // SAFETY: the caller vouches for the code.
+    unsafe { enter_unsettled(code, cpu) };
+    settle_flags(cpu);
+}
+
+/// As [`enter`], for who goes on to enter code: whatever else looks at the flags comes after [`settle_flags`].
+///
+/// # Safety
+///
+/// As [`enter`].
+pub unsafe fn enter_unsettled(code: *const u8, cpu: &mut CpuState) {
     // SAFETY: the caller vouches for the code; the frame keeps the ABI.
     unsafe { host::enter_frame(cpu, code) };
+}
+
+/// Leaves the four bits in the flags' slot, whatever translated code has left in it.
+pub fn settle_flags(cpu: &mut CpuState) {
     crate::stored_flags::settle(cpu);
 }

@@ -125,6 +125,7 @@ impl Thread {
             let exit = self.execute_once();
             let leave = self.cpu.ctl.poll.load(Ordering::Acquire) != 0;
             if !exit.reason.is_jump() || leave {
+                link::settle_flags(&mut self.cpu);
                 return exit;
             }
         }
@@ -204,6 +205,7 @@ impl Thread {
         };
         self.counts.interpreted += 1;
         self.through_link = false;
+        link::settle_flags(&mut self.cpu);
         let _alone = self.check.as_deref().map(Check::alone);
         let control = FloatControl::of(self.task.arch, &self.cpu);
         control.set();
@@ -368,10 +370,14 @@ impl Thread {
         control.set();
         // SAFETY: the address is that of compiled code for this guest, which stays until this thread follows a
         // change; `synchronise` has set the jump cache, and everything code links to comes from the same cache.
-        unsafe { link::enter(code as *const u8, &mut self.cpu) };
+        unsafe { link::enter_unsettled(code as *const u8, &mut self.cpu) };
         control.reset();
         self.clock.go(from);
         self.through_link = self.cpu.ctl.exit_link != 0;
+        // Code that is to be translated now takes the flags as this has left them.
+        if !self.through_link || self.check.is_some() {
+            link::settle_flags(&mut self.cpu);
+        }
         self.counts.unlinked += u64::from(self.through_link);
         let reason = ExitReason::from_number(self.cpu.ctl.exit_reason);
         if let Some(host_pc) = fault::peek_host_pc() {

@@ -161,6 +161,8 @@ impl Thread {
     }
 
     fn reset_jump_cache(&mut self) {
+        self.jump_cache.make_room();
+        self.cpu.ctl.jump_cache_mask = self.jump_cache.mask();
         self.cpu.ctl.jump_cache.store(self.jump_cache.address(), Ordering::Release);
     }
 
@@ -172,6 +174,11 @@ impl Thread {
     /// Makes indirect branches to `pc` find its link slot without leaving translated code.
     pub fn remember_slot(&mut self, pc: u64, slot: SlotPointer) {
         self.jump_cache.insert(pc, slot);
+        if self.jump_cache.is_crowded() {
+            // Whoever points translated code to the empty table must not find another one in its place: the table
+            // grows where the thread synchronises.
+            self.cpu.ctl.poll.store(1, Ordering::Release);
+        }
     }
 }
 

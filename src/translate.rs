@@ -26,12 +26,22 @@ const LONGEST_INSTRUCTION: u64 = 15;
 pub struct Workshop {
     region: Region,
     baseline: baseline::Compiler,
+    /// What the guest may execute around the last block, as long as nothing was invalidated since: whoever takes a
+    /// permission away invalidates what comes from there.
+    executable: Range<u64>,
+    /// The cache's generation before that was found out.
+    generation: u64,
 }
 
 impl Workshop {
     /// A place for blocks of this guest.
     pub fn new(arch: Arch) -> Workshop {
-        Workshop { region: Region::new(arch, 0), baseline: baseline::Compiler::new(arch) }
+        Workshop {
+            region: Region::new(arch, 0),
+            baseline: baseline::Compiler::new(arch),
+            executable: 0..0,
+            generation: 0,
+        }
     }
 
     /// Whether the block that was lifted last ends with a call.
@@ -63,13 +73,17 @@ pub struct Lifted {
 pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, workshop: &mut Workshop) -> Lifted {
     let start = runtime.options.stats.then(Instant::now);
     let generation = runtime.cache.generation();
-    let region = &mut workshop.region;
+    let Workshop { region, executable, .. } = workshop;
     region.reset(pc);
     prepare(runtime, mm, region);
     let changes = changes(mm, pc);
     let mut reader = Reader::new(mm, Watch::Off);
+    if generation == workshop.generation {
+        reader.executable = executable.clone();
+    }
     let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
     let coverage = lift(runtime, mm, region, Shape::Block { limit: tier::BLOCK_LIMIT, changes }, &mut fetch);
+    (workshop.executable, workshop.generation) = (reader.executable, generation);
     let range = coverage.ranges.first().cloned().unwrap_or(pc..pc);
     let stats = &runtime.stats;
     stats.blocks.add(1);
@@ -277,11 +291,13 @@ struct Reader<'a> {
     watch: Watch,
     /// Whether writes to anything of what was read are caught.
     watched: bool,
+    /// The last range that was found to be executable.
+    executable: Range<u64>,
 }
 
 impl<'a> Reader<'a> {
     fn new(mm: &'a Mm, watch: Watch) -> Reader<'a> {
-        Reader { mm, watch, watched: false }
+        Reader { mm, watch, watched: false, executable: 0..0 }
     }
 
     /// Copies code at `pc` into `buffer`; gives the length of what may be executed there.
@@ -289,8 +305,11 @@ impl<'a> Reader<'a> {
         let mut done = 0;
         while done < buffer.len() {
             let at = pc.wrapping_add(done as u64);
-            let Some(executable) = self.mm.executable_range(at) else { break };
-            let length = (executable.end - at).min((buffer.len() - done) as u64) as usize;
+            if !self.executable.contains(&at) {
+                let Some(executable) = self.mm.executable_range(at) else { break };
+                self.executable = executable;
+            }
+            let length = (self.executable.end - at).min((buffer.len() - done) as u64) as usize;
             if self.watch == Watch::On && self.mm.arch() == Arch::X86_64 {
                 self.watched |= self.mm.watch_code(&(at..at + length as u64));
             }

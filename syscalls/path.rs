@@ -10,6 +10,7 @@ use crate::proc::{self, OwnFile, View};
 use crate::task::Task;
 use crate::uaccess;
 use std::ffi::{CStr, CString, OsStr};
+use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -128,7 +129,8 @@ impl Sysroot {
     /// The sysroot at `root`, a host directory; None if it is the host's own root, which changes nothing.
     /// A relative directory is taken from the working directory of now.
     pub fn new(root: &Path) -> Option<Sysroot> {
-        let root = std::path::absolute(root).ok()?;
+        // Component by component: without a slash at the end.
+        let root: PathBuf = std::path::absolute(root).ok()?.components().collect();
         (root != Path::new("/")).then_some(Sysroot { root })
     }
 
@@ -141,56 +143,62 @@ impl Sysroot {
     /// that is its last component.
     pub fn find(&self, path: &CStr, follow: bool) -> Option<CString> {
         let mut links = 0;
-        // What is left to walk, last name first.
-        let mut left: Vec<Vec<u8>> = Vec::new();
-        push_names(&mut left, path.to_bytes());
-        let mut here: Vec<Vec<u8>> = Vec::new();
-        while let Some(name) = left.pop() {
-            match name.as_slice() {
+        // What is left to walk, and the host path of what has been walked.
+        let mut left = path.to_bytes().to_vec();
+        let mut at = 0;
+        let root = self.root.as_os_str().as_bytes();
+        let mut here = Vec::with_capacity(root.len() + left.len() + 2);
+        here.extend_from_slice(root);
+        while let Some(name) = next_name(&left, &mut at) {
+            let parent = here.len();
+            match &left[name.clone()] {
                 b"." => continue,
                 b".." => {
-                    here.pop();
+                    let above = here[root.len()..].iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+                    here.truncate(root.len() + above);
                     continue;
                 }
-                _ => here.push(name),
+                b"proc" | b"dev" | b"sys" if parent == root.len() => return None,
+                name => {
+                    here.push(b'/');
+                    here.extend_from_slice(name);
+                }
             }
-            if here.len() == 1 && matches!(here[0].as_slice(), b"proc" | b"dev" | b"sys") {
-                return None;
-            }
-            let host = self.join(&here);
-            let kind = std::fs::symlink_metadata(&host).ok()?.file_type();
-            if kind.is_symlink() && (follow || !left.is_empty()) {
+            let is_last = next_name(&left, &mut at.clone()).is_none();
+            if let Some(target) = link_target(&here)?.filter(|_| follow || !is_last) {
                 links += 1;
                 if links > MAX_LINKS {
                     return None;
                 }
-                let target = std::fs::read_link(&host).ok()?.into_os_string().into_vec();
-                here.pop();
-                if target.first() == Some(&b'/') {
-                    here.clear();
-                }
-                push_names(&mut left, &target);
+                here.truncate(if target.first() == Some(&b'/') { root.len() } else { parent });
+                left = [target.as_slice(), b"/", &left[at..]].concat();
+                at = 0;
             }
         }
-        let mut host = self.join(&here).into_os_string().into_vec();
         // A slash at the end asks for a directory.
         if path.to_bytes().ends_with(b"/") {
-            host.push(b'/');
+            here.push(b'/');
         }
-        CString::new(host).ok()
-    }
-
-    fn join(&self, names: &[Vec<u8>]) -> PathBuf {
-        let mut path = self.root.clone();
-        path.extend(names.iter().map(|name| OsStr::from_bytes(name)));
-        path
+        CString::new(here).ok()
     }
 }
 
-/// Puts the names of `path` on the stack `left`, first name on top.
-fn push_names(left: &mut Vec<Vec<u8>>, path: &[u8]) {
-    let names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
-    left.extend(names.rev().map(<[u8]>::to_vec));
+/// Where the next name of a path is, from `at` on, which goes behind it.
+fn next_name(path: &[u8], at: &mut usize) -> Option<Range<usize>> {
+    let start = *at + path[*at..].iter().position(|&byte| byte != b'/')?;
+    let end = path[start..].iter().position(|&byte| byte == b'/').map_or(path.len(), |length| start + length);
+    *at = end;
+    Some(start..end)
+}
+
+/// What the link at a host path leads to; nothing inside if there is something else, nothing at all if there is nothing
+/// (or nothing that can be looked at). One call tells both: a program that starts asks for dozens of names.
+fn link_target(path: &[u8]) -> Option<Option<Vec<u8>>> {
+    match std::fs::read_link(OsStr::from_bytes(path)) {
+        Ok(target) => Some(Some(target.into_os_string().into_vec())),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Some(None),
+        Err(_) => None,
+    }
 }
 
 #[cfg(test)]

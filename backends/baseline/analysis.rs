@@ -1,7 +1,7 @@
 //! What one look ahead tells: which instructions have an effect, where values are used last, which leave their block.
 //!
-//! In: a region that verifies. Out: for each value what [`Use`] says, and for each instruction, by its value, whether
-//! it is dropped. Positions count the instructions and ends of all blocks in their order; a value is alive up to the
+//! In: a region that verifies. Out: for each value what [`Use`] says, and for each block the instructions that are not
+//! dropped. Positions count the instructions and ends of all blocks in their order; a value is alive up to the
 //! position of its last use.
 
 use super::pins::{self, PINNED, Pins};
@@ -22,7 +22,7 @@ pub(super) struct Use {
     pub(super) eager: bool,
     /// The instruction is not to be emitted where it stands: nobody uses what it makes, its slot is written again
     /// unseen, or whoever looks at it computes it.
-    pub(super) dropped: bool,
+    dropped: bool,
     /// For a read of the flags: the value that the block wrote to them before.
     forwarded: Value,
     /// The pinned register that the value is written to, at position `written`, if it may be made there: nothing in
@@ -63,6 +63,10 @@ pub(super) struct Analysis {
     pcs: Vec<Option<u64>>,
     /// Blocks that are reached, and have not been looked at yet.
     open: Vec<BlockId>,
+    /// What is to be emitted, with its position, one block after another; the last ones of the list.
+    live: Vec<(Value, u32)>,
+    /// Where those of each block start in it, and where the last block's end.
+    live_starts: Vec<u32>,
 }
 
 impl Analysis {
@@ -80,6 +84,11 @@ impl Analysis {
     /// The position of a block's first instruction.
     pub(super) fn start(&self, block: usize) -> u32 {
         self.starts[block]
+    }
+
+    /// The instructions of a block that are to be emitted, with their positions.
+    pub(super) fn live(&self, block: usize) -> &[(Value, u32)] {
+        &self.live[self.live_starts[block] as usize..self.live_starts[block + 1] as usize]
     }
 
     /// The guest instruction that is under way where a block starts.
@@ -199,18 +208,30 @@ impl Analysis {
 
     /// Backward: who uses what.
     fn find_uses(&mut self, region: &Region, exactness: Exactness, pins: &Pins) {
+        let mut live = region.insts.len();
+        self.live.resize(live.max(self.live.len()), (Value::NONE, 0));
+        self.live_starts.clear();
+        self.live_starts.resize(region.blocks.len() + 1, live as u32);
         for (number, block) in region.blocks.iter().enumerate().rev() {
             let mut position = self.starts[number] + block.insts.len() as u32;
             self.use_end(block.end, position);
-            if block.insts.is_empty() {
-                continue;
+            if !block.insts.is_empty() {
+                let mut ahead = Ahead {
+                    exactness,
+                    unseen: SlotSet::default(),
+                    barrier: position,
+                    touched: [0; PINNED + 1],
+                    pc_wanted: false,
+                };
+                for &value in block.insts.iter().rev() {
+                    position -= 1;
+                    self.use_inst(region, value, position, pins, &mut ahead);
+                    // No branch: which ones are dropped the processor would not guess.
+                    self.live[live - 1] = (value, position);
+                    live -= usize::from(!self.uses[value.index()].dropped);
+                }
             }
-            let mut ahead =
-                Ahead { exactness, unseen: SlotSet::default(), barrier: position, touched: [0; PINNED + 1] };
-            for &value in block.insts.iter().rev() {
-                position -= 1;
-                self.use_inst(region, value, position, pins, &mut ahead);
-            }
+            self.live_starts[number] = live as u32;
         }
     }
 
@@ -225,7 +246,10 @@ impl Analysis {
         match inst.op.info().effect {
             Effect::Pure if unused => self.drop(value),
             Effect::Pure => self.use_pure(inst, value, position),
-            Effect::Marker => {}
+            Effect::Marker => {
+                self.uses[value.index()].dropped = !ahead.pc_wanted;
+                ahead.pc_wanted = false;
+            }
             Effect::ReadSlot if unused => self.drop(value),
             Effect::ReadSlot => {
                 ahead.unseen.remove(inst.slot());
@@ -238,6 +262,7 @@ impl Analysis {
                     ahead.unseen.clear();
                 }
                 ahead.barrier = position;
+                ahead.pc_wanted = true;
                 self.take_all(inst, position);
             }
             Effect::Helper => {
@@ -397,6 +422,8 @@ struct Ahead {
     /// For each host register the position where the pinned slot in it is next read or written; the last is for slots
     /// that are not pinned.
     touched: [u32; PINNED + 1],
+    /// An instruction that may fault follows before another guest instruction starts.
+    pc_wanted: bool,
 }
 
 /// The place of a pinned host register, by its number, in [`Ahead::touched`].

@@ -182,6 +182,26 @@ impl Bytes {
         }
     }
 
+    /// Pushes a byte that some instructions of a kind have and others have not: the processor would not guess which.
+    #[inline(always)]
+    fn push_if(&mut self, wanted: bool, byte: u8) {
+        // SAFETY: as above, and `Assembler::begin` made room for one byte more.
+        unsafe {
+            self.at.write(byte);
+            self.at = self.at.add(usize::from(wanted));
+        }
+    }
+
+    /// Pushes the low `length` bytes of a number, at most 4.
+    #[inline(always)]
+    fn push_low(&mut self, value: i32, length: u8) {
+        // SAFETY: as above, and `Assembler::begin` made room for four bytes more; the address need not be aligned.
+        unsafe {
+            self.at.cast::<i32>().write_unaligned(value);
+            self.at = self.at.add(usize::from(length));
+        }
+    }
+
     #[inline(always)]
     fn push_i32(&mut self, value: i32) {
         // SAFETY: as above; the address need not be aligned.
@@ -192,8 +212,8 @@ impl Bytes {
     }
 }
 
-/// Bytes of the longest instruction.
-const LONGEST: usize = 16;
+/// Bytes of the longest instruction, and of what is written behind it before that is known.
+const LONGEST: usize = 24;
 
 /// A buffer of code.
 #[derive(Debug, Default)]
@@ -240,18 +260,14 @@ impl Assembler {
     #[inline]
     fn start(&mut self, encoding: Encoding, reg: u8, rm: Rm, byte_register: u8) -> Bytes {
         let mut out = self.begin();
-        if encoding.prefix != 0 {
-            out.push(encoding.prefix);
-        }
+        out.push_if(encoding.prefix != 0, encoding.prefix);
         let (index, base) = match rm {
             Rm::Gpr(Gpr(number)) | Rm::Xmm(Xmm(number)) | Rm::Mem(Mem::At(Gpr(number), _)) => (0, number),
             Rm::Mem(Mem::Sum(base, index)) => (index.0, base.0),
             Rm::Mem(Mem::Rip) => (0, 0),
         };
         let rex = u8::from(encoding.wide) << 3 | reg >> 3 << 2 | index >> 3 << 1 | base >> 3;
-        if rex != 0 || byte_register >= 4 {
-            out.push(0x40 | rex);
-        }
+        out.push_if((rex != 0) | (byte_register >= 4), 0x40 | rex);
         match encoding.map {
             Map::One => {}
             Map::Two => out.push(0x0f),
@@ -516,6 +532,11 @@ impl Assembler {
         self.position() - 4
     }
 
+    /// The instruction that jumps on a condition over so many bytes.
+    pub(super) fn jcc_over(&mut self, cc: Cc, bytes: u8) {
+        self.bytes.extend_from_slice(&[0x70 | cc as u8, bytes]);
+    }
+
     /// `jmp`; returns the field of its displacement.
     pub(super) fn jmp(&mut self) -> usize {
         self.bytes.extend_from_slice(&[0xe9, 0, 0, 0, 0]);
@@ -623,21 +644,13 @@ fn operand(out: &mut Bytes, reg: u8, rm: Rm) {
             out.push(0);
         }
         Rm::Mem(Mem::At(base, displacement)) => {
-            let short = i8::try_from(displacement);
-            let mode = match short {
-                Ok(0) if base.0 & 7 != 5 => 0,
-                Ok(_) => 0x40,
-                Err(_) => 0x80,
-            };
-            out.push(mode | reg | base.0 & 7);
-            if base.0 & 7 == 4 {
-                out.push(0x24);
-            }
-            match (mode, short) {
-                (0, _) => {}
-                (_, Ok(short)) => out.push(short as u8),
-                (_, Err(_)) => out.push_i32(displacement),
-            }
+            let long = displacement != i32::from(displacement as i8);
+            // RBP and R13 have no form without a displacement.
+            let some = (displacement != 0) | (base.0 & 7 == 5);
+            let mode = u8::from(some) + u8::from(long);
+            out.push(mode << 6 | reg | base.0 & 7);
+            out.push_if(base.0 & 7 == 4, 0x24);
+            out.push_low(displacement, u8::from(some) + 3 * u8::from(long));
         }
     }
 }

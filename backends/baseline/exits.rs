@@ -5,7 +5,7 @@ use super::lower::{Cold, Lower, regs};
 use super::pins::Stub;
 use super::registers::{Context, STATE, slot_mem};
 use crate::compiled::Relocation;
-use crate::link::{JUMP_CACHE_DOWN, JUMP_CACHE_MASK, JUMP_CACHE_UP, LinkSite, LinkSlot};
+use crate::link::{JUMP_CACHE_DOWN, JUMP_CACHE_UP, LinkSite, LinkSlot};
 use philae_ir::state::PC;
 use philae_ir::{CpuState, ExitReason, Pc, Value};
 use std::mem::offset_of;
@@ -13,15 +13,15 @@ use std::mem::offset_of;
 const EXIT_REASON: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.exit_reason) as i32);
 const EXIT_ARGUMENT: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.exit_argument) as i32);
 const JUMP_CACHE: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.jump_cache) as i32);
+const JUMP_CACHE_MASK: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.jump_cache_mask) as i32);
+/// Bytes of an exit to a constant pc.
+pub(super) const LINKED_EXIT: usize = 10;
 const POLL: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.poll) as i32);
 
 impl Lower<'_> {
     /// The memory entry, the register entry, and the count.
     pub(super) fn entries(&mut self, own: *const LinkSlot) {
-        // `call [rdi + disp32]`, whatever the displacement: the entries are at a fixed distance.
-        self.asm.bytes.extend_from_slice(&[0xff, 0x97]);
-        let Mem::At(_, displacement) = Stub::Load.mem() else { unreachable!("stubs are in the state") };
-        self.asm.bytes.extend_from_slice(&displacement.to_le_bytes());
+        self.asm.call_mem(Stub::Load.mem());
         debug_assert_eq!(self.asm.position(), super::REGISTER_ENTRY);
         self.asm.alu_imm(Width::D, Alu::Sub, Rm::Mem(Mem::Rip), 1);
         // The displacement is followed by the immediate, one byte, from whose end it counts.
@@ -78,15 +78,21 @@ impl Lower<'_> {
     }
 
     fn linked_exit(&mut self, site: LinkSite) {
+        let start = self.asm.position();
         let slot = (self.links)(site);
         self.load_slot(slot as u64);
         self.jump_through_slot();
+        debug_assert_eq!(self.asm.position() - start, LINKED_EXIT);
     }
 
     /// Leaves for the host, to go on at the pc of a slot.
     fn leave_for(&mut self, slot: u64, reason: ExitReason) {
         self.load_slot(slot);
-        self.asm.mov_imm(Gpr::RAX, reason as u64);
+        if reason == ExitReason::Jump {
+            self.asm.alu(Width::D, Alu::Xor, Gpr::RAX, Gpr::RAX);
+        } else {
+            self.asm.mov_imm(Gpr::RAX, reason as u64);
+        }
         self.asm.jmp_mem(Stub::LeaveFor.mem());
     }
 
@@ -110,8 +116,7 @@ impl Lower<'_> {
         self.asm.shift_imm(Width::Q, Shift::Shl, entry, JUMP_CACHE_UP as u8);
         self.asm.shift_imm(Width::Q, Shift::Shr, other, JUMP_CACHE_DOWN as u8);
         self.asm.alu(Width::D, Alu::Xor, entry, other);
-        let mask = JUMP_CACHE_MASK as i32;
-        self.asm.alu_imm(Width::D, Alu::And, Rm::Gpr(entry), mask);
+        self.asm.alu_mem(Width::D, Alu::And, entry, JUMP_CACHE_MASK);
         self.asm.alu_mem(Width::Q, Alu::Add, entry, JUMP_CACHE);
         self.asm.alu_mem(Width::Q, Alu::Cmp, Gpr::RAX, Mem::At(entry, 0));
         let from = self.asm.jcc(Cc::Ne);

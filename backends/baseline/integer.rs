@@ -10,24 +10,16 @@ impl Lower<'_> {
     pub(super) fn integer(&mut self, value: Value, inst: &Inst) -> bool {
         match inst.op {
             Op::Select => self.select(value, inst),
-            Op::Zext => self.zext(value, inst),
             Op::Sext => return self.sext(value, inst),
-            Op::Trunc => self.trunc(value, inst),
             Op::Bitcast => self.bitcast(value, inst),
             Op::Low => self.low(value, inst),
             Op::High => return self.high(value, inst),
             Op::Concat => return self.concat(value, inst),
             _ if !is_word(inst.ty) => return false,
-            Op::Add => self.add(value, inst),
-            Op::Sub => self.arithmetic(value, inst, Alu::Sub),
-            Op::And => self.arithmetic(value, inst, Alu::And),
-            Op::Or => self.arithmetic(value, inst, Alu::Or),
             Op::Xor => self.arithmetic(value, inst, Alu::Xor),
             Op::AndNot => self.and_not(value, inst),
             Op::Not | Op::Neg => self.unary(value, inst),
             Op::Mul => self.multiply(value, inst),
-            Op::Shl => self.shift(value, inst, Shift::Shl),
-            Op::Lshr => self.shift(value, inst, Shift::Shr),
             Op::Ashr => self.shift(value, inst, Shift::Sar),
             Op::Rotr => self.shift(value, inst, Shift::Ror),
             Op::Umin => return self.minimum(value, inst, Cc::B),
@@ -70,7 +62,7 @@ impl Lower<'_> {
     }
 
     /// Sums: to another register by `lea`, else in place.
-    fn add(&mut self, value: Value, inst: &Inst) {
+    pub(super) fn add(&mut self, value: Value, inst: &Inst) {
         let width = at_least_32(inst.ty);
         let [a, b, _] = inst.args;
         let imm = self.immediate(inst.ty, b);
@@ -107,7 +99,7 @@ impl Lower<'_> {
         regs!(self.share(value, Register::Gpr(from), clean));
     }
 
-    fn arithmetic(&mut self, value: Value, inst: &Inst, op: Alu) {
+    pub(super) fn arithmetic(&mut self, value: Value, inst: &Inst, op: Alu) {
         let [a, b, _] = inst.args;
         let imm = self.immediate(inst.ty, b);
         let operand = if imm.is_none() { Some(self.gpr(b)) } else { None };
@@ -156,7 +148,7 @@ impl Lower<'_> {
     }
 
     /// Shifts and rotations by a constant or by CL, modulo the width.
-    fn shift(&mut self, value: Value, inst: &Inst, op: Shift) {
+    pub(super) fn shift(&mut self, value: Value, inst: &Inst, op: Shift) {
         let [a, b, _] = inst.args;
         let narrow = matches!(inst.ty, Ty::I8 | Ty::I16);
         if let Some(amount) = self.constant(b) {
@@ -306,7 +298,7 @@ impl Lower<'_> {
         self.define_xmm(value, to);
     }
 
-    fn zext(&mut self, value: Value, inst: &Inst) {
+    pub(super) fn zext(&mut self, value: Value, inst: &Inst) {
         let operand = inst.args[0];
         let from_ty = self.ty(operand);
         if !is_word(inst.ty) {
@@ -339,7 +331,7 @@ impl Lower<'_> {
         true
     }
 
-    fn trunc(&mut self, value: Value, inst: &Inst) {
+    pub(super) fn trunc(&mut self, value: Value, inst: &Inst) {
         let operand = inst.args[0];
         if is_word(self.ty(operand)) {
             let from = self.gpr(operand);

@@ -2,11 +2,12 @@
 
 use super::Features;
 use super::analysis::{Analysis, is_lazy};
-use super::assembler::{Assembler, Gpr, Mem, Rm, Width, Xmm};
+use super::assembler::{Alu, Assembler, Gpr, Mem, Rm, Shift, Width, Xmm};
+use super::exits::LINKED_EXIT;
 use super::registers::{Cleanness, Context, Register, Registers, SCRATCH, is_word, slot_mem};
 use crate::compiled::{CompileError, FaultSite, Relocation};
 use crate::link::{LinkSite, LinkSlot};
-use philae_ir::{BlockId, ExitReason, Inst, Op, Region, Slot, Terminator, Ty, Value};
+use philae_ir::{BlockId, ExitReason, Inst, Op, Pc, Region, Slot, Terminator, Ty, Value};
 
 /// What is collected beside the code; kept from one unit to the next for its memory.
 #[derive(Debug, Default)]
@@ -60,8 +61,6 @@ pub(super) struct Lower<'a> {
     /// The current guest instruction.
     pub(super) pc: u64,
     pub(super) block: usize,
-    /// The place of the current instruction in its block.
-    pub(super) index: usize,
 }
 
 /// Calls a method of the registers with what it looks at and emits to.
@@ -98,16 +97,12 @@ impl Lower<'_> {
             return Ok(());
         }
         self.registers.start_block(number as u32);
-        let start = self.analysis.start(number);
-        for (index, &value) in block.insts.iter().enumerate() {
-            self.index = index;
-            if !self.analysis.of(value).dropped {
-                self.registers.start_inst(start + index as u32);
-                self.inst(value)?;
-            }
+        let analysis = self.analysis;
+        for &(value, position) in analysis.live(number) {
+            self.registers.start_inst(position);
+            self.inst(value)?;
         }
-        self.index = block.insts.len();
-        self.registers.start_inst(start + block.insts.len() as u32);
+        self.registers.start_inst(analysis.start(number) + block.insts.len() as u32);
         self.end(number, block.end);
         Ok(())
     }
@@ -117,7 +112,9 @@ impl Lower<'_> {
             Terminator::Jump(to) => self.go(number, to),
             Terminator::Branch { cond, then, other } => {
                 let cc = self.condition(cond);
-                if then.index() == number + 1 {
+                if then.index() == number + 1 && other.index() == number + 2 && self.is_linked_exit(then) {
+                    self.asm.jcc_over(cc.inverted(), LINKED_EXIT as u8);
+                } else if then.index() == number + 1 {
                     let field = self.asm.jcc(cc.inverted());
                     self.tables.branches.push((field, other));
                 } else {
@@ -129,6 +126,13 @@ impl Lower<'_> {
             Terminator::Exit { reason, pc, argument } => self.exit(reason, pc, argument),
             Terminator::Open => panic!("block {number} of the region at {:#x} has no end", self.region.pc),
         }
+    }
+
+    /// Whether a block is nothing but an exit to a constant pc.
+    fn is_linked_exit(&self, block: BlockId) -> bool {
+        let block = self.region.block(block);
+        let linked = matches!(block.end, Terminator::Exit { reason, pc: Pc::Const(_), .. } if reason.is_jump());
+        linked && block.insts.is_empty()
     }
 
     fn go(&mut self, from: usize, to: BlockId) {
@@ -167,6 +171,16 @@ impl Lower<'_> {
             Op::FlagsAdd | Op::FlagsAdc | Op::FlagsSub | Op::FlagsSbc | Op::FlagsLogic => self.make_flags(value, inst),
             Op::FlagsFcmp | Op::FlagsWithC | Op::FlagsWithV | Op::FlagsFromBits => self.make_flags(value, inst),
             Op::Select if inst.ty == Ty::Flags => self.make_flags(value, inst),
+            // The commonest of those that are found below: each look into a table is one more that the processor has to
+            // guess the end of.
+            Op::Add if is_word(inst.ty) => self.add(value, inst),
+            Op::Sub if is_word(inst.ty) => self.arithmetic(value, inst, Alu::Sub),
+            Op::And if is_word(inst.ty) => self.arithmetic(value, inst, Alu::And),
+            Op::Or if is_word(inst.ty) => self.arithmetic(value, inst, Alu::Or),
+            Op::Shl if is_word(inst.ty) => self.shift(value, inst, Shift::Shl),
+            Op::Lshr if is_word(inst.ty) => self.shift(value, inst, Shift::Shr),
+            Op::Zext => self.zext(value, inst),
+            Op::Trunc => self.trunc(value, inst),
             _ => {
                 let done = self.integer(value, inst) || self.vector(value, inst) || self.float(value, inst);
                 if !done {

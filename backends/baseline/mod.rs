@@ -40,7 +40,7 @@ use registers::Registers;
 pub use pins::{spill_address, store_pinned};
 
 /// How many bytes behind the memory entry the register entry is.
-pub const REGISTER_ENTRY: usize = 6;
+pub const REGISTER_ENTRY: usize = 3;
 
 /// Parts of the instruction set that change what is emitted.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +118,6 @@ impl Compiler {
             links,
             pc: region.pc,
             block: 0,
-            index: 0,
         };
         lower.run(own)?;
         // The buffers change places: what is returned stays until the next unit.

@@ -1,7 +1,7 @@
 //! The ways out of a region: through a link slot, through the slot in the jump cache, or back to the host.
 
 use super::lower::Lower;
-use crate::link::{JUMP_CACHE_DOWN, JUMP_CACHE_MASK, JUMP_CACHE_UP, JumpCacheEntry, LinkSite, LinkSlot, leave_address};
+use crate::link::{JUMP_CACHE_DOWN, JUMP_CACHE_UP, JumpCacheEntry, LinkSite, LinkSlot, leave_address};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value as Clif};
@@ -12,6 +12,7 @@ use std::mem::offset_of;
 const EXIT_REASON: i32 = offset_of!(CpuState, ctl.exit_reason) as i32;
 const EXIT_ARGUMENT: i32 = offset_of!(CpuState, ctl.exit_argument) as i32;
 const JUMP_CACHE: i32 = offset_of!(CpuState, ctl.jump_cache) as i32;
+const JUMP_CACHE_MASK: i32 = offset_of!(CpuState, ctl.jump_cache_mask) as i32;
 const POLL: i32 = offset_of!(CpuState, ctl.poll) as i32;
 const HEAT: i32 = offset_of!(LinkSlot, heat) as i32;
 const TARGET: i32 = offset_of!(LinkSlot, target) as i32;
@@ -84,7 +85,7 @@ impl Lower<'_, '_> {
         let (up, down) = (self.iconst(I64, u64::from(JUMP_CACHE_UP)), self.iconst(I64, u64::from(JUMP_CACHE_DOWN)));
         let (low, high) = (self.b.ins().ishl(pc, up), self.b.ins().ushr(pc, down));
         let mixed = self.b.ins().bxor(low, high);
-        let mask = self.iconst(I64, u64::from(JUMP_CACHE_MASK));
+        let mask = self.b.ins().load(I64, MemFlagsData::trusted(), state, JUMP_CACHE_MASK);
         let offset = self.b.ins().band(mixed, mask);
         let entry = self.b.ins().iadd(cache, offset);
         let cached = self.b.ins().load(I64, MemFlagsData::trusted(), entry, 0);

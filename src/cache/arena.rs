@@ -1,13 +1,14 @@
 //! Executable memory: one private mapping, so that a child of fork has its own copy, of two halves.
 //!
-//! One half is filled, code from its low end and link slots from its high end. When it is full, the other one takes
-//! its place ([`Arena::turn`]); what must hold then is that nobody is in the code of that other one any more.
+//! One half is filled from its low end, with code and with blocks of link slots, each on pages of its own. When it is
+//! full, the other one takes its place ([`Arena::turn`]); what must hold then is that nobody is in the code of that other
+//! one any more.
 
 use super::jump_cache::EMPTY_JUMP_CACHE;
 use super::units::{Maker, Site, Units};
 use philae_backends::baseline::REGISTER_ENTRY;
 use philae_backends::compiled::Code;
-use philae_backends::link::{LinkSlot, enter, resolver_address};
+use philae_backends::link::{LARGEST_JUMP_CACHE, LinkSlot, enter, jump_cache_mask, resolver_address};
 use philae_ir::CpuState;
 use std::io;
 use std::ops::Range;
@@ -99,25 +100,33 @@ impl SlotPointer {
 #[derive(Debug)]
 struct Half {
     range: Range<usize>,
-    code_end: usize,
-    slots_start: usize,
-    /// The kernel has been asked for the pages of code below, and of slots above.
-    code_ready: usize,
-    slots_ready: usize,
+    /// What has been handed out ends here.
+    end: usize,
+    /// The kernel has been asked for the pages below.
+    ready: usize,
+    /// Room for the slots to come.
+    slots: Range<usize>,
+    code_bytes: usize,
     units: Units,
 }
 
 /// Less code than this is kept whether it is in use or not.
 const MANY: usize = 16 << 20;
 
-/// How much memory the kernel is asked for at a time: page by page, as it is touched, costs three times as much.
+/// How much memory the kernel is asked for at a time: page by page, as it is touched, costs more.
 const STEP: usize = 64 << 10;
+/// A large page of the host. It costs the kernel what 70 small ones cost, and one entry of the processor's tables.
+const LARGE: usize = 2 << 20;
+/// So much is filled before the first large page: small programs need no more.
+const HEAD: usize = 64 << 10;
+/// Bytes of a block of slots: whole pages, as what is written often must not lie beside code.
+const SLOTS: usize = 16 << 10;
 
 impl Half {
     fn new(range: Range<usize>) -> Half {
         let (start, end) = (range.start, range.end);
         let units = Units::of(end - start);
-        Half { range, code_end: start, slots_start: end, code_ready: start, slots_ready: end, units }
+        Half { range, end: start, ready: start, slots: 0..0, code_bytes: 0, units }
     }
 }
 
@@ -143,7 +152,10 @@ impl Arena {
     /// Maps the arena of the process's code cache, of `size` bytes. Relative jumps reach across it.
     pub fn new(size: usize) -> io::Result<Arena> {
         let half = (size / 2).next_multiple_of(4096);
-        let arena = Arena::map(half, half)?;
+        let mut arena = Arena::map(half, half)?;
+        if half >= 4 * LARGE {
+            arena.use_large_pages();
+        }
         let start = arena.base.as_ptr() as u64;
         BOUNDS[0].store(start, Ordering::Relaxed);
         BOUNDS[1].store(start + arena.size as u64, Ordering::Relaxed);
@@ -164,9 +176,30 @@ impl Arena {
         Ok(Arena { base, size, current: Half::new(0..first), other: Half::new(first..size), retired: 0, turns: 0 })
     }
 
+    /// Has the kernel provide large pages, if it can, behind the first [`HEAD`] bytes.
+    fn use_large_pages(&mut self) {
+        // SAFETY: it is the whole mapping, whose bytes stay as they are.
+        unsafe { libc::madvise(self.base.as_ptr().cast(), self.size, libc::MADV_HUGEPAGE) };
+        let skipped = (LARGE - HEAD).wrapping_sub(self.base.as_ptr() as usize) % LARGE;
+        self.current = Half::new(skipped..self.current.range.end);
+    }
+
     /// Bytes that are free in the half that is being filled.
     pub fn room(&self) -> usize {
-        self.current.slots_start - self.current.code_end
+        self.current.range.end - self.current.end
+    }
+
+    /// Hands out so many bytes of the half that is being filled, or `None` when it is full.
+    fn take(&mut self, size: usize, alignment: usize) -> Option<usize> {
+        let start = self.current.end.next_multiple_of(alignment);
+        let end = start.checked_add(size).filter(|&end| end <= self.current.range.end)?;
+        if end > self.current.ready {
+            let ready = end.next_multiple_of(STEP).min(self.current.range.end);
+            self.populate(self.current.ready..ready);
+            self.current.ready = ready;
+        }
+        self.current.end = end;
+        Some(start)
     }
 
     /// The change of the cache that every thread must have followed before [`Arena::turn`].
@@ -184,20 +217,14 @@ impl Arena {
 
     /// Copies in what was translated from `pc` and gives its address, or `None` when this half is full.
     pub fn add_code(&mut self, pc: u64, code: &mut Code, maker: Maker) -> Option<u64> {
-        let start = self.current.code_end.next_multiple_of(alignment(maker));
-        let end = start.checked_add(code.bytes.len()).filter(|&end| end <= self.current.slots_start)?;
-        if end > self.current.code_ready {
-            let ready = end.next_multiple_of(STEP).min(self.current.range.end);
-            self.populate(self.current.code_ready..ready);
-            self.current.code_ready = ready;
-        }
+        let start = self.take(code.bytes.len(), alignment(maker))?;
+        self.current.code_bytes += code.bytes.len();
         let address = self.base.as_ptr() as u64 + start as u64;
         code.relocate(address);
         self.current.units.add(address, code.bytes.len(), maker, pc, &code.faults);
-        // SAFETY: start..end lies in the mapping and above everything handed out of this half so far, and nobody is
-        // in what was there before, so nobody executes it.
+        // SAFETY: that much lies there in the mapping, above everything handed out of this half before, and nobody is in
+        // what was there in the past, so nobody executes it.
         unsafe { self.base.add(start).copy_from_nonoverlapping(NonNull::from(&*code.bytes).cast(), code.bytes.len()) };
-        self.current.code_end = end;
         Some(address)
     }
 
@@ -239,15 +266,13 @@ impl Arena {
 
     /// Places a link slot, or gives `None` when this half is full.
     pub fn add_slot(&mut self, slot: LinkSlot) -> Option<SlotPointer> {
-        let start = self.current.slots_start.checked_sub(size_of::<LinkSlot>());
-        let start = start.filter(|&start| start >= self.current.code_end)?;
-        if start < self.current.slots_ready {
-            let ready = (start / STEP * STEP).max(self.current.range.start);
-            self.populate(ready..self.current.slots_ready);
-            self.current.slots_ready = ready;
+        if self.current.slots.is_empty() {
+            let start = self.take(SLOTS, 4096)?;
+            self.current.slots = start..start + SLOTS;
         }
-        self.current.slots_start = start;
-        // SAFETY: start lies in the mapping, is aligned (the half's end and the slot's size are multiples of its
+        let start = self.current.slots.start;
+        self.current.slots.start += size_of::<LinkSlot>();
+        // SAFETY: start lies in the mapping, is aligned (the block's start and the slot's size are multiples of its
         // alignment), and nobody uses what was there before.
         unsafe {
             let to = self.base.add(start).cast::<LinkSlot>();
@@ -269,7 +294,7 @@ impl Arena {
 
     /// Bytes of code in the half that is being filled.
     pub fn code_bytes(&self) -> usize {
-        self.current.code_end - self.current.range.start
+        self.current.code_bytes
     }
 }
 
@@ -292,6 +317,7 @@ impl Scratch {
 
     /// Runs it on these registers until it leaves.
     pub fn execute(&self, cpu: &mut CpuState) {
+        cpu.ctl.jump_cache_mask = jump_cache_mask(LARGEST_JUMP_CACHE);
         cpu.ctl.jump_cache.store(EMPTY_JUMP_CACHE.address(), Ordering::Relaxed);
         // SAFETY: the code is whole and stays mapped while `self` lives; its only links go to the resolver.
         unsafe { enter(self.entry as *const u8, cpu) };

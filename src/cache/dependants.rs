@@ -31,15 +31,23 @@ impl Dependant {
     }
 }
 
-/// What depends on a page: each with the lines that it depends on, one bit for each.
+/// The first and the last of some lines of a page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Lines {
+    first: u8,
+    last: u8,
+}
+
+/// What depends on a page: each with the lines that it depends on, and those between.
 #[derive(Debug, Default)]
 struct Page {
-    users: Vec<(Dependant, u64)>,
+    users: Vec<(Dependant, Lines)>,
 }
 
 impl Page {
-    fn on(&self, lines: u64) -> impl Iterator<Item = PlaceId> {
-        self.users.iter().filter(move |(_, its)| its & lines != 0).map(|(dependant, _)| dependant.place())
+    fn on(&self, lines: Lines) -> impl Iterator<Item = PlaceId> {
+        let touched = move |its: &Lines| its.first <= lines.last && lines.first <= its.last;
+        self.users.iter().filter(move |(_, its)| touched(its)).map(|(dependant, _)| dependant.place())
     }
 }
 
@@ -55,7 +63,9 @@ impl Dependants {
         for (page, lines) in ranges.iter().flat_map(pages) {
             let users = &mut self.pages.entry(page).or_default().users;
             match users.last_mut() {
-                Some((last, its)) if *last == dependant => *its |= lines,
+                Some((last, its)) if *last == dependant => {
+                    *its = Lines { first: its.first.min(lines.first), last: its.last.max(lines.last) };
+                }
                 _ => users.push((dependant, lines)),
             }
         }
@@ -72,7 +82,7 @@ impl Dependants {
         }
     }
 
-    /// The places of what depends on the lines of a range, each once.
+    /// The places of what depends on the lines of a range, each once, and of some that depend on lines around it.
     pub(super) fn on(&self, range: &Range<u64>) -> Vec<PlaceId> {
         let numbers = numbers(range);
         let mut found = Vec::new();
@@ -102,16 +112,16 @@ fn numbers(range: &Range<u64>) -> Range<u64> {
 }
 
 /// The pages that a range touches, and which lines of each.
-fn pages(range: &Range<u64>) -> impl Iterator<Item = (u64, u64)> + use<> {
+fn pages(range: &Range<u64>) -> impl Iterator<Item = (u64, Lines)> + use<> {
     let range = range.clone();
     numbers(&range).map(move |number| (number, lines(&range, number)))
 }
 
 /// The lines of a page that a range touches.
-fn lines(range: &Range<u64>, page: u64) -> u64 {
-    let from = range.start.saturating_sub(page * PAGE) / LINE;
+fn lines(range: &Range<u64>, page: u64) -> Lines {
+    let first = range.start.saturating_sub(page * PAGE) / LINE;
     let last = (range.end - 1 - page * PAGE).min(PAGE - 1) / LINE;
-    u64::MAX << from & u64::MAX >> (PAGE / LINE - 1 - last)
+    Lines { first: first as u8, last: last as u8 }
 }
 
 #[cfg(test)]

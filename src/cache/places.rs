@@ -48,12 +48,31 @@ impl Place {
     }
 }
 
-/// An entry of the table: the low half of an address, so that most of what is not looked for is passed by without a look
-/// at its place, and the place's number plus 1, or 0 where there is none.
+/// An entry of the table: the number of a place plus 1, or 0 where there is none, and below it the low bits of the
+/// address, so that most of what is not looked for is passed by without a look at its place.
 #[derive(Clone, Copy, Default, Debug)]
-struct Entry {
-    low: u32,
-    number: u32,
+struct Entry(u32);
+
+impl Entry {
+    const LOW_BITS: u32 = 7;
+    /// How many places there can be. An arena of 2 GiB has room for the slots of fewer, and the code that exits to them.
+    const MOST: usize = (1 << (32 - Entry::LOW_BITS)) - 1;
+
+    fn new(pc: u64, number: usize) -> Entry {
+        Entry((number as u32 + 1) << Entry::LOW_BITS | Entry::low(pc))
+    }
+
+    fn low(pc: u64) -> u32 {
+        pc as u32 & ((1 << Entry::LOW_BITS) - 1)
+    }
+
+    fn place(self) -> Option<PlaceId> {
+        (self.0 >> Entry::LOW_BITS).checked_sub(1).map(PlaceId)
+    }
+
+    fn may_be(self, pc: u64) -> bool {
+        (self.0 ^ Entry::low(pc)) & ((1 << Entry::LOW_BITS) - 1) == 0
+    }
 }
 
 /// All places.
@@ -76,8 +95,9 @@ impl Places {
     fn position(&self, pc: u64) -> usize {
         let mut at = self.home(pc);
         loop {
-            let Entry { low, number } = self.table[at];
-            if number == 0 || low == pc as u32 && self.all[number as usize - 1].pc == pc {
+            let entry = self.table[at];
+            let Some(PlaceId(number)) = entry.place() else { return at };
+            if entry.may_be(pc) && self.all[number as usize].pc == pc {
                 return at;
             }
             at = (at + 1) & (self.table.len() - 1);
@@ -89,7 +109,7 @@ impl Places {
         if self.table.is_empty() {
             return None;
         }
-        self.table[self.position(pc)].number.checked_sub(1).map(PlaceId)
+        self.table[self.position(pc)].place()
     }
 
     /// The number of an address, which gets one.
@@ -98,12 +118,14 @@ impl Places {
             self.grow();
         }
         let at = self.position(pc);
-        if self.table[at].number == 0 {
-            let new = Place { pc, slot: None, unit: 0, length: 0, copies: 0, block: Block::Unknown };
-            self.all.push(new);
-            self.table[at] = Entry { low: pc as u32, number: self.all.len() as u32 };
+        if let Some(known) = self.table[at].place() {
+            return known;
         }
-        PlaceId(self.table[at].number - 1)
+        let number = self.all.len();
+        assert!(number < Entry::MOST, "more places than memory for their slots");
+        self.all.push(Place { pc, slot: None, unit: 0, length: 0, copies: 0, block: Block::Unknown });
+        self.table[at] = Entry::new(pc, number);
+        PlaceId(number as u32)
     }
 
     fn grow(&mut self) {
@@ -111,13 +133,12 @@ impl Places {
             // So much at once is memory that is there when it is touched; to grow would copy it again and again.
             self.all.reserve(1 << 15);
         }
-        let size = (2 * self.table.len()).max(4096);
-        self.table.clear();
-        self.table.resize(size, Entry::default());
+        // New memory, which is zero when it is touched: what the old table holds is not wanted in it.
+        self.table = vec![Entry::default(); (2 * self.table.len()).max(4096)];
         for number in 0..self.all.len() {
             let pc = self.all[number].pc;
             let at = self.position(pc);
-            self.table[at] = Entry { low: pc as u32, number: number as u32 + 1 };
+            self.table[at] = Entry::new(pc, number);
         }
     }
 

@@ -266,7 +266,7 @@ static X86_64_SLOTS: [SlotInfo; 76] = slot_table! {
 
 /// What translated code needs beside the guest's registers. Offsets are part of the contract with the backends.
 #[derive(Debug, Default)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Control {
     /// Not 0 asks translated code to leave at its next poll.
     pub poll: AtomicU32,
@@ -276,14 +276,16 @@ pub struct Control {
     pub exit_argument: u64,
     /// Address of the jump cache that indirect branches look into: the thread's own, or an empty one to make them leave.
     pub jump_cache: AtomicU64,
+    /// Which bits of a distance from its start lead to an entry of it.
+    pub jump_cache_mask: u64,
     /// Address of the link slot through which translated code left; 0 if it left by another way.
     pub exit_link: u64,
     /// The host's stack pointer while translated code runs.
     pub host_stack: u64,
-    /// Where translated code passes operands to [`crate::eval`] and to helpers, and finds their results.
-    pub scratch: [[u64; 2]; 4],
     /// Host addresses of stubs that the baseline compiler's code jumps to.
     pub stubs: [u64; STUBS],
+    /// Where translated code passes operands to [`crate::eval`] and to helpers, and finds their results.
+    pub scratch: [[u64; 2]; 4],
     /// The host registers in which baseline code keeps guest registers, as a fault found them.
     pub pinned: [u64; 8],
 }

@@ -10,7 +10,7 @@ use philae_backends::baseline;
 use philae_backends::compiled::{Code, CompileError};
 use philae_backends::cranelift::{Compiler, Continuation, Exactness, Options, Recovery, fault_continuation};
 use philae_backends::interp::{self, Interpreter, Steps};
-use philae_backends::link::{JUMP_CACHE_ENTRIES, JumpCacheEntry, LinkSite, LinkSlot, enter};
+use philae_backends::link::{JumpCacheEntry, LEAST_JUMP_CACHE, LinkSite, LinkSlot, enter, jump_cache_mask};
 use philae_backends::{Exit, FloatControl};
 use philae_ir::{Arch, CpuState, ExitReason, Region};
 use std::ptr;
@@ -90,7 +90,7 @@ impl Sandbox {
         ARENA_START.store(arena as u64, Ordering::Relaxed);
         HANDLER.call_once(install_handler);
         // No entry is one that a branch could find: what would match the first lies elsewhere in the table.
-        let mut jump_cache = vec![JumpCacheEntry::EMPTY; JUMP_CACHE_ENTRIES];
+        let mut jump_cache = vec![JumpCacheEntry::EMPTY; LEAST_JUMP_CACHE];
         jump_cache[0].pc = 4;
         let recovering = Compiler::with_recovery(Recovery::InLoops);
         let interpreter = Interpreter::default();
@@ -246,6 +246,7 @@ impl Sandbox {
     }
 
     fn execute(&mut self, arch: Arch, code: &Code, cpu: &mut CpuState) -> Result<Exit, String> {
+        cpu.ctl.jump_cache_mask = jump_cache_mask(LEAST_JUMP_CACHE);
         cpu.ctl.jump_cache.store(self.jump_cache.as_ptr() as u64, Ordering::Relaxed);
         FAULT.store(0, Ordering::Relaxed);
         CPU.store(ptr::from_mut(cpu) as u64, Ordering::Relaxed);

@@ -4,7 +4,7 @@ use super::operations::{pick, types};
 use super::*;
 use crate::cranelift::{Continuation, Recovery, fault_continuation};
 use crate::interp::{Interpreter, recovery};
-use crate::link::{JUMP_CACHE_ENTRIES, JumpCacheEntry, jump_cache_index};
+use crate::link::{JumpCacheEntry, LEAST_JUMP_CACHE, jump_cache_index, jump_cache_mask};
 use philae_ir::ops::{AuxKind, ImmKind, Makes, OPS, Takes};
 use philae_ir::state::{LOCALS, NZCV, VECTOR_LOCALS, aarch64};
 use philae_ir::{BlockId, Carry, Cond, Effect, Helper, HelperEffect, Inst, NanRule, Slot, Ty};
@@ -525,17 +525,19 @@ fn computed_jumps_look_into_the_cache() {
         let code = compile(&mut compiler, &region(pc));
         arena.add(&code)
     });
-    let empty = vec![JumpCacheEntry::EMPTY; JUMP_CACHE_ENTRIES];
+    let empty = vec![JumpCacheEntry::EMPTY; LEAST_JUMP_CACHE];
     let mut full = empty.clone();
     let slots = pcs.map(|pc| LinkSlot::new(pc, 0));
     for (slot, code) in slots.iter().zip(codes) {
         slot.target.store(code as u64, Ordering::Release);
-        full[jump_cache_index(slot.pc)] = JumpCacheEntry { pc: slot.pc, slot: &raw const *slot as u64 };
+        full[jump_cache_index(slot.pc, LEAST_JUMP_CACHE)] =
+            JumpCacheEntry { pc: slot.pc, slot: &raw const *slot as u64 };
     }
     let mut cpu = CpuState::default();
     cpu.set(aarch64::X[0], 10);
     cpu.set(aarch64::X[1], pcs[0]);
     cpu.set(aarch64::X[2], pcs[1]);
+    cpu.ctl.jump_cache_mask = jump_cache_mask(LEAST_JUMP_CACHE);
     cpu.ctl.jump_cache = (empty.as_ptr() as u64).into();
     assert_eq!(run(codes[1], &mut cpu), ExitReason::Return);
     assert_eq!((cpu.pc(), cpu.get(aarch64::X[0]), cpu.ctl.exit_link), (pcs[0], 9, 0));
