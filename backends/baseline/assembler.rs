@@ -587,21 +587,37 @@ impl Assembler {
 
     /// `pext to, from, mask` (BMI2), of 32 bits: VEX.LZ.F3.0F38.W0 F5.
     pub(super) fn pext(&mut self, to: Gpr, from: Gpr, mask: Gpr) {
-        self.vex_38(2, 0xf5, Width::D, to.0, from.0, mask.0);
+        self.vex(2, (2, 0xf5), Width::D, to.0, from.0, mask.0);
     }
 
     /// `vfmadd213` scalar (`0xa9`) or packed (`0xa8`): `to` := `to` × `by` + `plus` (VEX.66.0F38).
     pub(super) fn fused(&mut self, opcode: u8, width: Width, to: Xmm, by: Xmm, plus: Xmm) {
-        self.vex_38(1, opcode, width, to.0, by.0, plus.0);
+        self.vex(1, (2, opcode), width, to.0, by.0, plus.0);
     }
 
-    /// An instruction of three registers, of 128 bits or less, in VEX map 0F 38; `prefix` is its number: 1 for 66, 2
-    /// for F3. W is set for a width of 64 bits.
-    fn vex_38(&mut self, prefix: u8, opcode: u8, width: Width, reg: u8, second: u8, rm: u8) {
+    /// `vcvtph2ps to, from`: VEX.128.66.0F38.W0 13.
+    pub(super) fn half_to_single(&mut self, to: Xmm, from: Xmm) {
+        self.vex(1, (2, 0x13), Width::D, to.0, 0, from.0);
+    }
+
+    /// `vcvtps2ph to, from, 4`, rounded as MXCSR says: VEX.128.66.0F3A.W0 1D.
+    pub(super) fn single_to_half(&mut self, to: Xmm, from: Xmm) {
+        self.vex(1, (3, 0x1d), Width::D, from.0, 0, to.0);
+        self.bytes.push(4);
+    }
+
+    /// `vpsllv` and its like: the lanes of `from` shifted by those of `by`.
+    pub(super) fn shift_lanes(&mut self, opcode: u8, width: Width, to: Xmm, from: Xmm, by: Xmm) {
+        self.vex(1, (2, opcode), width, to.0, from.0, by.0);
+    }
+
+    /// An instruction of registers, of 128 bits or less; `prefix` is its number: 1 for 66, 2 for F3; the map is 2 for
+    /// 0F 38 and 3 for 0F 3A. W is set for a width of 64 bits. Where there is no second operand, it is 0.
+    fn vex(&mut self, prefix: u8, (map, opcode): (u8, u8), width: Width, reg: u8, second: u8, rm: u8) {
         let (r, b) = (!reg >> 3 & 1, !rm >> 3 & 1);
         let third = u8::from(width == Width::Q) << 7 | (!second & 15) << 3 | prefix;
         let modrm = 0xc0 | (reg & 7) << 3 | rm & 7;
-        self.bytes.extend_from_slice(&[0xc4, r << 7 | 1 << 6 | b << 5 | 2, third, opcode, modrm]);
+        self.bytes.extend_from_slice(&[0xc4, r << 7 | 1 << 6 | b << 5 | map, third, opcode, modrm]);
     }
 
     /// An SSE instruction with a memory or register operand.

@@ -30,8 +30,10 @@ impl Lower<'_> {
             Op::Fabs => self.change_sign(value, inst, 0x54, |sign| !sign),
             Op::Fcmp if inst.ty.is_vector() => self.compare_lanes(value, inst),
             Op::Fcmp => self.compare_scalars(value, inst),
-            Op::Fpromote if inst.ty == Ty::F64 => self.convert(value, inst, 0xf3, 0x5a),
-            Op::Fdemote if inst.ty == Ty::F32 => self.convert(value, inst, 0xf2, 0x5a),
+            Op::Fpromote => self.convert(value, inst, if inst.ty == Ty::F64 { 0xf3 } else { 0 }, 0x5a),
+            Op::Fdemote => self.convert(value, inst, if inst.ty == Ty::F32 { 0xf2 } else { 0x66 }, 0x5a),
+            Op::FpromoteHalf | Op::FwidenHalf if self.features.f16c => self.promote_halves(value, inst),
+            Op::FdemoteHalf if self.features.f16c => self.demote_to_halves(value, inst),
             Op::SintToF => return self.signed_to_float(value, inst),
             Op::Fround => return self.round(value, inst),
             _ => return false,
@@ -153,6 +155,24 @@ impl Lower<'_> {
         let from = self.xmm(inst.args[0]);
         let to = regs!(self.take_any_xmm());
         self.asm.sse(prefix, opcode, to, Rm::Xmm(from));
+        self.define_xmm(value, to);
+    }
+
+    /// The host quiets NaNs.
+    fn promote_halves(&mut self, value: Value, inst: &Inst) {
+        let from = self.xmm(inst.args[0]);
+        let to = regs!(self.take_any_xmm());
+        self.asm.half_to_single(to, from);
+        if inst.op == Op::FwidenHalf {
+            self.repair_nan(value, inst.ty, [from, SCRATCH, SCRATCH], to);
+        }
+        self.define_xmm(value, to);
+    }
+
+    fn demote_to_halves(&mut self, value: Value, inst: &Inst) {
+        let from = self.xmm(inst.args[0]);
+        let to = regs!(self.take_any_xmm());
+        self.asm.single_to_half(to, from);
         self.define_xmm(value, to);
     }
 

@@ -22,6 +22,7 @@ mod memory;
 mod outcall;
 mod pins;
 mod registers;
+mod shifts;
 #[cfg(test)]
 mod tests;
 mod vector;
@@ -57,6 +58,14 @@ struct Features {
     popcnt: bool,
     /// VFMADD213PD and its like.
     fma: bool,
+    /// VPSLLVD and its like.
+    avx2: bool,
+    /// VCVTPH2PS, VCVTPS2PH.
+    f16c: bool,
+    /// AESENC and its like.
+    aes: bool,
+    /// PCLMULQDQ.
+    pclmulqdq: bool,
 }
 
 impl Features {
@@ -68,6 +77,10 @@ impl Features {
             bmi2: is_x86_feature_detected!("bmi2"),
             popcnt: is_x86_feature_detected!("popcnt"),
             fma: is_x86_feature_detected!("fma"),
+            avx2: is_x86_feature_detected!("avx2"),
+            f16c: is_x86_feature_detected!("f16c"),
+            aes: is_x86_feature_detected!("aes"),
+            pclmulqdq: is_x86_feature_detected!("pclmulqdq"),
         }
     }
 }

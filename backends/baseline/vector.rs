@@ -86,13 +86,17 @@ impl Lower<'_> {
             Op::TableLookup => self.table_lookup(value, inst),
             Op::BitSelect => self.bit_select(value, inst),
             Op::LaneMask => return self.lane_mask(value, inst),
-            Op::VshlImm => return self.shift_lanes(value, inst, 6),
-            Op::VlshrImm => return self.shift_lanes(value, inst, 2),
-            Op::VashrImm => return self.shift_lanes(value, inst, 4),
+            Op::VshlImm | Op::VlshrImm | Op::VashrImm => self.shift_by_constant(value, inst),
+            Op::Vshl | Op::Vlshr | Op::Vashr if self.features.avx2 => self.shift_by_lanes(value, inst),
             Op::WidenLowS => return self.widen(value, inst, 0x20, 0),
             Op::WidenLowU => return self.widen(value, inst, 0x30, 0),
             Op::WidenHighS => return self.widen(value, inst, 0x20, 8),
             Op::WidenHighU => return self.widen(value, inst, 0x30, 8),
+            Op::ClmulLow if self.features.pclmulqdq => self.carry_less_product(value, inst),
+            Op::AesRound | Op::AesLastRound | Op::AesMix if self.features.aes => self.aes(value, inst),
+            Op::AesInverseRound | Op::AesInverseLastRound | Op::AesInverseMix if self.features.aes => {
+                self.aes(value, inst);
+            }
             _ => return false,
         }
         true
@@ -336,20 +340,6 @@ impl Lower<'_> {
         true
     }
 
-    fn shift_lanes(&mut self, value: Value, inst: &Inst, extension: u8) -> bool {
-        let opcode = match inst.ty {
-            Ty::I16X8 => 0x71,
-            Ty::I32X4 => 0x72,
-            Ty::I64X2 if extension != 4 => 0x73,
-            _ => return false,
-        };
-        let to = regs!(self.xmm_result_from(inst.args[0]));
-        let encoding = Encoding { prefix: 0x66, map: TWO, opcode, wide: false };
-        self.asm.with_imm8(encoding, extension, Rm::Xmm(to), inst.imm as u8);
-        self.define_xmm(value, to);
-        true
-    }
-
     /// `pmovsx` or `pmovzx` of the half that starts at byte `from`.
     fn widen(&mut self, value: Value, inst: &Inst, first_opcode: u8, from: u8) -> bool {
         let opcode = match inst.ty {
@@ -367,6 +357,34 @@ impl Lower<'_> {
         self.packed((THREE, opcode), to, source);
         self.define_xmm(value, to);
         true
+    }
+
+    /// `pclmulqdq`.
+    fn carry_less_product(&mut self, value: Value, inst: &Inst) {
+        let b = self.xmm(inst.args[1]);
+        let to = regs!(self.xmm_result_from(inst.args[0]));
+        let encoding = Encoding { prefix: 0x66, map: Map::Three3a, opcode: 0x44, wide: false };
+        self.asm.with_imm8(encoding, to.0, Rm::Xmm(b), 0);
+        self.define_xmm(value, to);
+    }
+
+    /// `aesenc` and its like, under keys of zeroes; a last round of decryption undoes all of a round of encryption but
+    /// its MixColumns.
+    fn aes(&mut self, value: Value, inst: &Inst) {
+        let to = regs!(self.xmm_result_from(inst.args[0]));
+        self.packed((TWO, 0xef), SCRATCH, SCRATCH);
+        match inst.op {
+            Op::AesRound => self.packed((THREE, 0xdc), to, SCRATCH),
+            Op::AesLastRound => self.packed((THREE, 0xdd), to, SCRATCH),
+            Op::AesInverseRound => self.packed((THREE, 0xde), to, SCRATCH),
+            Op::AesInverseLastRound => self.packed((THREE, 0xdf), to, SCRATCH),
+            Op::AesInverseMix => self.packed((THREE, 0xdb), to, to),
+            _ => {
+                self.packed((THREE, 0xdf), to, SCRATCH);
+                self.packed((THREE, 0xdc), to, SCRATCH);
+            }
+        }
+        self.define_xmm(value, to);
     }
 
     /// The upper half of a vector in a general register.

@@ -1,4 +1,5 @@
-//! What the host has instructions for that Cranelift does not know: AES, SHA-256, carry-less products, rotations.
+//! What the host has instructions for that Cranelift does not know: AES, SHA-256, carry-less products, rotations, shifts by
+//! lane, halves.
 //!
 //! A [`StandIn`] is emitted that Cranelift does know, of the same operands and the same length; [`super::x86_64`] puts the
 //! right opcode into the finished bytes. Where instructions of the guest are parts of one of the host's, what is common is
@@ -7,9 +8,9 @@
 
 use super::lower::Lower;
 use super::x86_64::StandIn;
-use cranelift_codegen::ir::types::{I8X16, I32, I32X4, I64X2};
+use cranelift_codegen::ir::types::{F32X4, I8X16, I16X8, I32, I32X4, I64X2};
 use cranelift_codegen::ir::{InstBuilder, SourceLoc, Value as Clif};
-use philae_ir::{Helper, Inst, Value};
+use philae_ir::{Helper, Inst, Op, Value};
 use std::collections::HashMap;
 
 /// Source locations from here on are stand-ins'; those below are values of the region.
@@ -44,24 +45,11 @@ pub(super) fn is_legacy(helper: &Helper) -> bool {
 impl Lower<'_, '_> {
     /// The call of a helper that is a few instructions of the host's.
     pub(super) fn crypto(&mut self, helper: &Helper, inst: &Inst) -> Option<Clif> {
-        let features = self.features;
-        let is_there = is_legacy(helper) && features.sha || helper.name.starts_with("a64_aes") && features.aes;
-        if !is_there {
+        if !is_legacy(helper) || !self.features.sha {
             return None;
         }
         let args: Vec<_> = inst.operands().map(|operand| self.bytes(operand)).collect();
         match (helper.name, &args[..]) {
-            ("a64_aese", &[d, n]) => Some(self.aes_round(StandIn::AESENCLAST, d, n)),
-            ("a64_aesd", &[d, n]) => Some(self.aes_round(StandIn::AESDECLAST, d, n)),
-            ("a64_aese_aesmc", &[d, n]) => Some(self.aes_round(StandIn::AESENC, d, n)),
-            ("a64_aesd_aesimc", &[d, n]) => Some(self.aes_round(StandIn::AESDEC, d, n)),
-            ("a64_aesimc", &[n]) => Some(self.put(StandIn::AESIMC, n, n)),
-            ("a64_aesmc", &[n]) => {
-                // A last round of decryption undoes all of a round but its MixColumns.
-                let zero = self.zero(I8X16);
-                let undone = self.put(StandIn::AESDECLAST, n, zero);
-                Some(self.put(StandIn::AESENC, undone, zero))
-            }
             ("a64_sha256h", &[d, n, m]) => Some(self.sha256_rounds([d, n, m])[0]),
             ("a64_sha256h2", &[d, n, m]) => Some(self.sha256_rounds([n, d, m])[1]),
             ("a64_sha256su0", &[d, n]) => Some(self.put(StandIn::SHA256MSG1, d, n)),
@@ -85,6 +73,7 @@ impl Lower<'_, '_> {
 
     /// Emits what stands for an instruction.
     fn put(&mut self, stand_in: StandIn, a: Clif, b: Clif) -> Clif {
+        let (a, b) = (self.in_register(a), self.in_register(b));
         self.mark(stand_in);
         let result = match stand_in {
             StandIn::AESIMC => self.b.ins().iabs(a),
@@ -95,6 +84,50 @@ impl Lower<'_, '_> {
         };
         self.b.set_srcloc(SourceLoc::default());
         result
+    }
+
+    /// The same bytes behind casts: Cranelift does not look through them, and the instruction that stands for another is not
+    /// preceded by one that loads a constant for it.
+    fn in_register(&mut self, bytes: Clif) -> Clif {
+        let words = self.cast(bytes, I64X2);
+        self.cast(words, I8X16)
+    }
+
+    /// Four halves as singles, NaNs quieted, if the host does that.
+    pub(super) fn halves_to_singles(&mut self, inst: &Inst) -> Option<Clif> {
+        let bytes = self.features.f16c.then(|| self.bytes(inst.args[0]))?;
+        let bytes = self.in_register(bytes);
+        let halves = self.cast(bytes, I16X8);
+        self.mark(StandIn::VCVTPH2PS);
+        let result = self.b.ins().swiden_low(halves);
+        self.b.set_srcloc(SourceLoc::default());
+        Some(self.cast(result, F32X4))
+    }
+
+    /// [`Op::FdemoteHalf`], if the host does that.
+    pub(super) fn demote_to_halves(&mut self, inst: &Inst) -> Option<Clif> {
+        let bytes = self.features.f16c.then(|| self.bytes(inst.args[0]))?;
+        let bytes = self.in_register(bytes);
+        let singles = self.cast(bytes, F32X4);
+        self.mark(StandIn::VCVTPS2PH);
+        let result = self.b.ins().nearest(singles);
+        self.b.set_srcloc(SourceLoc::default());
+        Some(self.cast(result, I16X8))
+    }
+
+    /// Words or doublewords of `a` shifted by those of `amounts`; doublewords not with their sign.
+    pub(super) fn shift_words(&mut self, op: Op, a: Clif, amounts: Clif) -> Clif {
+        let ty = self.type_of(a);
+        let stand_in = match (op, ty == I64X2) {
+            (Op::Vshl, false) => StandIn::VPSLLVD,
+            (Op::Vshl, true) => StandIn::VPSLLVQ,
+            (Op::Vlshr, true) => StandIn::VPSRLVQ,
+            (Op::Vlshr, false) => StandIn::VPSRLVD,
+            _ => StandIn::VPSRAVD,
+        };
+        let [a, amounts] = [a, amounts].map(|value| self.cast(value, I8X16));
+        let shifted = self.put(stand_in, a, amounts);
+        self.cast(shifted, ty)
     }
 
     /// Lanes of 32 or 64 bits rotated left by a constant, if the host does that.
@@ -131,12 +164,28 @@ impl Lower<'_, '_> {
         self.stand_ins.push(stand_in);
     }
 
-    /// AESE and AESD, alone or with the instruction after: the guest adds the key first, the host last.
-    fn aes_round(&mut self, round: StandIn, state: Clif, key: Clif) -> Clif {
-        let input = self.with_key(state, key).unwrap_or_else(|| self.b.ins().bxor(state, key));
+    /// [`Op::AesRound`] and its like, if the host has them.
+    pub(super) fn aes(&mut self, inst: &Inst) -> Option<Clif> {
+        let state = self.features.aes.then(|| self.bytes(inst.args[0]))?;
         let zero = self.zero(I8X16);
-        let result = self.put(round, input, zero);
-        self.known.keyless.insert(result, (round, input));
+        Some(match inst.op {
+            Op::AesRound => self.aes_round(StandIn::AESENC, state, zero),
+            Op::AesLastRound => self.aes_round(StandIn::AESENCLAST, state, zero),
+            Op::AesInverseRound => self.aes_round(StandIn::AESDEC, state, zero),
+            Op::AesInverseLastRound => self.aes_round(StandIn::AESDECLAST, state, zero),
+            Op::AesInverseMix => self.put(StandIn::AESIMC, state, state),
+            _ => {
+                // A last round of decryption undoes all of a round but its MixColumns.
+                let undone = self.put(StandIn::AESDECLAST, state, zero);
+                self.put(StandIn::AESENC, undone, zero)
+            }
+        })
+    }
+
+    /// A round with a key of zeroes.
+    fn aes_round(&mut self, round: StandIn, state: Clif, zero: Clif) -> Clif {
+        let result = self.put(round, state, zero);
+        self.known.keyless.insert(result, (round, state));
         result
     }
 

@@ -84,6 +84,19 @@ impl Lower<'_, '_> {
         Some(self.repair_nan(inst, result))
     }
 
+    /// [`Op::FpromoteHalf`], [`Op::FwidenHalf`]: the host quiets NaNs.
+    pub(super) fn promote_halves(&mut self, value: Value, inst: &Inst) -> Option<Clif> {
+        let result = self.halves_to_singles(inst)?;
+        if inst.op == Op::FpromoteHalf {
+            return Some(result);
+        }
+        if self.is_left_to_user(self.position) {
+            self.unrepaired.insert(value);
+            return Some(result);
+        }
+        Some(self.repair_nan(inst, result))
+    }
+
     /// The larger of each pair of lanes, +0 of zeroes, a NaN where there is one. Cranelift's own makes +0 by a
     /// subtraction, which makes -0 where the guest rounds down.
     fn vector_maximum(&mut self, a: Clif, b: Clif) -> Clif {
@@ -125,6 +138,7 @@ impl Lower<'_, '_> {
     /// Whether a NaN that `inst` makes is found and repaired where `user` works on it.
     fn repairs_for(&self, user: &Inst, inst: &Inst) -> bool {
         let keeps_nans = matches!(user.op, Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv | Op::Fsqrt)
+            || matches!(user.op, Op::Fmin | Op::Fmax | Op::FminNum | Op::FmaxNum)
             || user.op == Op::FmulAdd && self.features.fma;
         let repairs = |inst: &Inst| NanRule::from_aux(inst.aux) != NanRule::X86;
         keeps_nans && user.ty == inst.ty && repairs(user) && repairs(inst)

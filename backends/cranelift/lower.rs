@@ -498,7 +498,11 @@ impl<'a, 'b> Lower<'a, 'b> {
             Op::Const => Some(self.constant(inst.ty, u128::from(inst.imm))),
             Op::WideConst => Some(self.constant(inst.ty, self.region.consts[inst.imm as usize])),
             Op::FlagsTest | Op::FlagsToBits => Some(self.flags_result(inst)),
+            Op::FpromoteHalf | Op::FwidenHalf => self.promote_halves(value, inst),
+            Op::FdemoteHalf => self.demote_to_halves(inst),
             Op::ClmulLow => self.carry_less_product(inst),
+            Op::AesRound | Op::AesLastRound | Op::AesMix => self.aes(inst),
+            Op::AesInverseRound | Op::AesInverseLastRound | Op::AesInverseMix => self.aes(inst),
             _ if inst.ty.is_vector() => self.vector(inst),
             _ => self.scalar(inst),
         }

@@ -277,31 +277,38 @@ impl Lower<'_, '_> {
                 return Some(self.shift_by(inst.op, a, lane(0) as u64));
             }
         }
-        if shape.lane().bits() < 32 {
+        if !self.features.avx2 {
             return None;
         }
         let amounts = self.arg(inst, 1);
-        let lane_type = clif_type(shape.lane());
-        let width = u64::from(lane_type.bits());
-        let mut result = a;
-        for lane in 0..shape.lanes() as u8 {
-            let (value, amount) = (self.b.ins().extractlane(a, lane), self.b.ins().extractlane(amounts, lane));
-            let inside = self.compare_with(IntCC::UnsignedLessThan, amount, width);
-            let shifted = if inst.op == Op::Vashr {
-                let most = self.iconst(lane_type, width - 1);
-                let amount = self.b.ins().select(inside, amount, most);
-                self.b.ins().sshr(value, amount)
-            } else {
-                let shifted = match inst.op {
-                    Op::Vshl => self.b.ins().ishl(value, amount),
-                    _ => self.b.ins().ushr(value, amount),
-                };
-                let zero = self.iconst(lane_type, 0);
-                self.b.ins().select(inside, shifted, zero)
-            };
-            result = self.b.ins().insertlane(result, shifted, lane);
+        Some(self.shift_each(inst.op, a, amounts))
+    }
+
+    /// Narrow lanes are shifted as wider ones.
+    fn shift_each(&mut self, op: Op, a: Clif, amounts: Clif) -> Clif {
+        let ty = self.type_of(a);
+        if ty == I64X2 && op == Op::Vashr {
+            let sign = self.shift_by(Op::VashrImm, a, 63);
+            let inverted = self.b.ins().bxor(a, sign);
+            let shifted = self.shift_words(Op::Vlshr, inverted, amounts);
+            return self.b.ins().bxor(shifted, sign);
         }
-        Some(result)
+        if ty.lane_bits() >= 32 {
+            return self.shift_words(op, a, amounts);
+        }
+        let (a_low, a_high) = if op == Op::Vashr {
+            (self.b.ins().swiden_low(a), self.b.ins().swiden_high(a))
+        } else {
+            (self.b.ins().uwiden_low(a), self.b.ins().uwiden_high(a))
+        };
+        let (low, high) = (self.b.ins().uwiden_low(amounts), self.b.ins().uwiden_high(amounts));
+        let (low, high) = (self.shift_each(op, a_low, low), self.shift_each(op, a_high, high));
+        if op == Op::Vashr {
+            return self.b.ins().snarrow(low, high);
+        }
+        let mask = self.lanes_of(Ty::int_vector(2 * ty.lane_bits()), u64::MAX >> (64 - ty.lane_bits()));
+        let (low, high) = (self.b.ins().band(low, mask), self.b.ins().band(high, mask));
+        self.b.ins().unarrow(low, high)
     }
 
     /// Operations on integer lanes, one by one.

@@ -21,6 +21,10 @@ pub(super) struct Features {
     pub(super) sha: bool,
     /// The carry-less product.
     pub(super) carry_less: bool,
+    /// Conversions between binary16 and binary32.
+    pub(super) f16c: bool,
+    /// Shifts of words and doublewords by those of another vector.
+    pub(super) avx2: bool,
     /// PSHUFB.
     pub(super) bytes: bool,
     /// Rotations of lanes of 32 and 64 bits, and arithmetic shifts of the latter, which stand for them.
@@ -60,11 +64,14 @@ pub(super) fn host_isa(forms: Forms) -> (OwnedTargetIsa, Features) {
     let isa = builder.finish(Flags::new(flags)).expect("consistent Cranelift settings");
     let ssse3 = is_x86_feature_detected!("ssse3");
     let sse41 = is_x86_feature_detected!("sse4.1");
+    let avx = forms == Forms::All && is_x86_feature_detected!("avx");
     let features = Features {
         rounding: sse41,
-        fma: forms == Forms::All && is_x86_feature_detected!("fma") && is_x86_feature_detected!("avx"),
+        fma: avx && is_x86_feature_detected!("fma"),
         aes: ssse3 && is_x86_feature_detected!("aes"),
         sha: forms == Forms::Legacy && sse41 && ssse3 && is_x86_feature_detected!("sha"),
+        f16c: avx && is_x86_feature_detected!("f16c"),
+        avx2: avx && is_x86_feature_detected!("avx2"),
         bytes: ssse3,
         rotations: forms == Forms::All && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl"),
         carry_less: ssse3 && is_x86_feature_detected!("pclmulqdq"),
@@ -141,6 +148,20 @@ pub(super) enum StandIn {
     VPROLD,
     /// Of 64 bits.
     VPROLQ,
+    /// VPMOVSXWD stands for it.
+    VCVTPH2PS,
+    /// VROUNDPS stands for it, which has its operands the other way round; MXCSR says how it rounds.
+    VCVTPS2PH,
+    /// VPSHUFB stands for it, as for the next four.
+    VPSLLVD,
+    /// Right.
+    VPSRLVD,
+    /// With the sign.
+    VPSRAVD,
+    /// Left, of 64 bits.
+    VPSLLVQ,
+    /// Right, of 64 bits.
+    VPSRLVQ,
 }
 
 impl StandIn {
@@ -158,6 +179,11 @@ impl StandIn {
             StandIn::SHA256RNDS2 => (0x38, 0x10, 0xcb, true),
             // The opcode stays: it is a group's, and ModRM and the size of lanes tell which of it.
             StandIn::VPROLD | StandIn::VPROLQ => (0x0f, 0x72, 0x72, false),
+            StandIn::VCVTPH2PS => (0x38, 0x23, 0x13, false),
+            StandIn::VCVTPS2PH => (0x3a, 0x08, 0x1d, false),
+            StandIn::VPSRLVD | StandIn::VPSRLVQ => (0x38, 0x00, 0x45, false),
+            StandIn::VPSRAVD => (0x38, 0x00, 0x46, false),
+            StandIn::VPSLLVD | StandIn::VPSLLVQ => (0x38, 0x00, 0x47, false),
         }
     }
 }
@@ -184,6 +210,12 @@ pub(super) fn replace_stand_in(bytes: &mut [u8], stand_in: StandIn) -> Result<()
             if *second & 0x1f == vex_map && *third & 7 == 1 && *opcode == old && !unprefixed =>
         {
             *opcode = new;
+            match stand_in {
+                // W.
+                StandIn::VPSLLVQ | StandIn::VPSRLVQ => *third |= 0x80,
+                StandIn::VCVTPS2PH => return exchange_operands(bytes),
+                _ => (),
+            }
             Ok(())
         }
         [prefix @ 0x66, rest @ ..] => {
@@ -201,6 +233,18 @@ pub(super) fn replace_stand_in(bytes: &mut [u8], stand_in: StandIn) -> Result<()
         }
         _ => Err(CompileError::Cranelift(format!("no instruction for {stand_in:?}"))),
     }
+}
+
+/// Makes VCVTPS2PH's operands of VROUNDPS's, which are registers: R and B extend ModRM's fields. The immediate says that MXCSR
+/// rounds.
+fn exchange_operands(bytes: &mut [u8]) -> Result<(), CompileError> {
+    let [_, second, _, _, modrm @ 0xc0..=0xff, immediate, ..] = bytes else {
+        return Err(CompileError::Cranelift("what is rounded to a half is in memory".to_owned()));
+    };
+    *second = *second & 0x5f | (*second & 0x80) >> 2 | (*second & 0x20) << 2;
+    *modrm = 0xc0 | (*modrm & 7) << 3 | *modrm >> 3 & 7;
+    *immediate = 4;
+    Ok(())
 }
 
 /// Where the code is entered without making a frame.

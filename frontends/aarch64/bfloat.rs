@@ -1,39 +1,21 @@
 //! FEAT_BF16: binary32 without its 16 low bits.
 
 use super::exact::{self, Narrowed, Shape};
-use super::helpers::{helpers, odd_single, round_to_format};
+use super::helpers::{helpers, odd_single};
 use super::operand::{Lifted, set_v, v};
-use super::simd::{Form, lane_mask, sources, write, write_narrow};
+use super::simd::{Form, lane_mask, sources, splat, write, write_narrow};
 use super::simd_wide::element;
 use super::softfloat::{BRAIN, SINGLE};
 use super::word::Word;
 use crate::lift::Lift;
-use philae_ir::{CpuState, NanRule, Ty, Value};
+use philae_ir::state::aarch64::FPCR;
+use philae_ir::{CpuState, FloatCond, IntCond, NanRule, Ty, Value};
 
 helpers! {
-    /// binary32 to BFloat16.
-    NARROW "a64_bfloat_narrow" (1) -> I16, Pure, |_, [a, ..]| u128::from(narrow(a as u32));
-    /// Four binary32 lanes to BFloat16, zeroes above.
-    NARROW_LANES "a64_bfloat_narrow_lanes" (1) -> V128, Pure, |_, [a, ..]| {
-        (0..4).fold(0, |all, i| all | u128::from(narrow((a >> (32 * i)) as u32)) << (16 * i))
-    };
     /// BFDOT of Vd, Vn and Vm.
     DOT "a64_bfloat_dot" (3) -> V128, Pure, dot_lanes;
     /// BFMMLA of Vd, Vn and Vm.
     MATRIX "a64_bfloat_matrix" (3) -> V128, Pure, matrix_lanes;
-}
-
-/// Rounded as the host rounds now; NaNs are quieted and keep sign and the top of the payload.
-fn narrow(single: u32) -> u16 {
-    let value = f32::from_bits(single);
-    let top = (single >> 16) as u16;
-    if value.is_nan() {
-        return top | 0x40;
-    }
-    if value.is_infinite() {
-        return top;
-    }
-    top & 0x8000 | round_to_format(f64::from(value), -126, 7) as u16
 }
 
 /// Arm ARM, BFRound: rounded to odd, so that the last bit tells of inexactness; subnormals are flushed, what is too large
@@ -105,6 +87,43 @@ fn matrix_lanes(_state: &mut CpuState, [d, n, m]: [u128; 3]) -> u128 {
     })
 }
 
+/// Singles rounded to BFloat16 in the low lanes, as FPCR says, zeroes above; NaNs are quieted and keep sign and the top of the
+/// payload.
+fn narrow(l: &mut Lift<'_>, n: Value) -> Value {
+    const UP: u64 = 1 << 22;
+    const ZERO: u64 = 3 << 22;
+    let fpcr = l.b.get(Ty::I32, FPCR);
+    let mode = l.b.and_imm(Ty::I32, fpcr, ZERO);
+    let if_mode = |l: &mut Lift<'_>, cond, rounding, bits| {
+        let is = l.b.icmp_imm(Ty::I32, cond, mode, rounding);
+        let (yes, no) = (l.b.iconst(Ty::I32, bits), l.b.iconst(Ty::I32, 0));
+        let word = l.b.select(Ty::I32, is, yes, no);
+        l.b.splat(Ty::I32X4, word)
+    };
+    // Directed roundings add all that is below where they go away from zero, to nearest adds less than half of it.
+    let is_nearest = if_mode(l, IntCond::Eq, 0, u64::from(u32::MAX));
+    let flipped = if_mode(l, IntCond::Eq, UP, u64::from(u32::MAX));
+    let is_truncated = if_mode(l, IntCond::Eq, ZERO, u64::from(u32::MAX));
+    let negative = l.b.vashr_imm(Ty::I32X4, n, 31);
+    let away = l.b.xor(Ty::V128, negative, flipped);
+    let away = l.b.and_not(Ty::V128, away, is_truncated);
+    let below = splat(&mut l.b, Ty::I32X4, 0xffff);
+    let directed = l.b.and(Ty::V128, away, below);
+    let last = l.b.vlshr_imm(Ty::I32X4, n, 16);
+    let one = splat(&mut l.b, Ty::I32X4, 1);
+    let last = l.b.and(Ty::V128, last, one);
+    let half = splat(&mut l.b, Ty::I32X4, 0x7fff);
+    let nearest = l.b.add(Ty::I32X4, last, half);
+    let more = l.b.bit_select(is_nearest, nearest, directed);
+    let rounded = l.b.add(Ty::I32X4, n, more);
+
+    let is_nan = l.b.fcmp(Ty::F32X4, FloatCond::Un, n, n);
+    let quiet = splat(&mut l.b, Ty::I32X4, 1 << 22);
+    let quieted = l.b.or(Ty::V128, n, quiet);
+    let result = l.b.bit_select(is_nan, quieted, rounded);
+    l.b.shuffle(result, result, lane_mask(2, |i| if i < 4 { 2 * i + 1 } else { 16 }))
+}
+
 /// BFCVT.
 pub(super) fn bfcvt(w: Word, l: &mut Lift<'_>) -> Lifted {
     if exact::is_on(l) {
@@ -112,8 +131,9 @@ pub(super) fn bfcvt(w: Word, l: &mut Lift<'_>) -> Lifted {
         let result = exact::convert(l, (SINGLE, BRAIN), 1, Narrowed::Rounded, n);
         return exact::write(w, l, Shape::scalar(16), result);
     }
-    let n = v(l, Ty::F32, w.rn());
-    let result = l.b.call(&NARROW, &[n]);
+    let n = v(l, Ty::V128, w.rn());
+    let result = narrow(l, n);
+    let result = l.b.extract_lane(Ty::I16X8, result, 0);
     set_v(l, Ty::I16, w.rd(), result);
     Ok(())
 }
@@ -121,11 +141,8 @@ pub(super) fn bfcvt(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// BFCVTN, BFCVTN2.
 pub(super) fn bfcvtn(w: Word, l: &mut Lift<'_>) -> Lifted {
     let n = v(l, Ty::V128, w.rn());
-    let result = if exact::is_on(l) {
-        exact::convert(l, (SINGLE, BRAIN), 4, Narrowed::Rounded, n)
-    } else {
-        l.b.call(&NARROW_LANES, &[n])
-    };
+    let result =
+        if exact::is_on(l) { exact::convert(l, (SINGLE, BRAIN), 4, Narrowed::Rounded, n) } else { narrow(l, n) };
     write_narrow(w, l, result);
     Ok(())
 }

@@ -5,20 +5,25 @@ use super::simd::sources;
 use super::word::Word;
 use crate::lift::Lift;
 use philae_ir::state::aarch64::V;
-use philae_ir::{Builder, Helper, Ty, Value};
+use philae_ir::{Builder, Helper, Op, Ty, Value};
 
-/// Vd = helper(Vn): AESMC, AESIMC. Hosts have one instruction for it and the one before, which processors run as a pair.
-pub(super) fn mix_columns(
-    w: Word,
-    l: &mut Lift<'_>,
-    helper: &'static Helper,
-    [before, pair]: [&'static Helper; 2],
-) -> Lifted {
-    let result = match l.b.just_called(V[w.rn()]) {
-        Some((called, [d, n, _])) if called.name == before.name => l.b.call(pair, &[d, n]),
-        _ => {
+/// AESE, AESD: a last round of Vd with the key in Vn added first.
+pub(super) fn aes_key(w: Word, l: &mut Lift<'_>, last: Op) -> Lifted {
+    let (d, n) = (v(l, Ty::V128, w.rd()), v(l, Ty::V128, w.rn()));
+    let state = l.b.xor(Ty::V128, d, n);
+    let result = l.b.aes(last, state);
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
+}
+
+/// AESMC, AESIMC. Hosts have one instruction for it and the last round before, which processors run as a pair.
+pub(super) fn aes_mix(w: Word, l: &mut Lift<'_>, mix: Op, [last, whole]: [Op; 2]) -> Lifted {
+    let before = l.b.just_made(V[w.rn()]).filter(|inst| inst.op == last).map(|inst| inst.args[0]);
+    let result = match before {
+        Some(state) => l.b.aes(whole, state),
+        None => {
             let n = v(l, Ty::V128, w.rn());
-            l.b.call(helper, &[n])
+            l.b.aes(mix, n)
         }
     };
     set_v(l, Ty::V128, w.rd(), result);
@@ -59,25 +64,6 @@ pub(super) fn sha1h(w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
-/// SM3SS1: Vd = helper(Vn, Vm, Va).
-pub(super) fn sm3ss1(w: Word, l: &mut Lift<'_>, helper: &'static Helper) -> Lifted {
-    let (n, m) = sources(w, l, Ty::V128);
-    let a = v(l, Ty::V128, w.ra());
-    let result = l.b.call(helper, &[n, m, a]);
-    set_v(l, Ty::V128, w.rd(), result);
-    Ok(())
-}
-
-/// SM3TT1A, SM3TT1B, SM3TT2A, SM3TT2B: the word of Vm is that of bits 13:12.
-pub(super) fn sm3tt(w: Word, l: &mut Lift<'_>, helper: &'static Helper) -> Lifted {
-    let (n, m) = sources(w, l, Ty::V128);
-    let d = v(l, Ty::V128, w.rd());
-    let word = l.b.extract_lane(Ty::I32X4, m, w.bits(13, 12));
-    let result = l.b.call(helper, &[d, n, word]);
-    set_v(l, Ty::V128, w.rd(), result);
-    Ok(())
-}
-
 /// A doubleword rotated right by three amounts, and the three added without carries.
 fn big_sigma(l: &mut Lift<'_>, word: Value, amounts: [u64; 3]) -> Value {
     let [a, b, c] = amounts.map(|amount| l.b.with_imm(Ty::I64, word, amount, Builder::rotr));
@@ -87,7 +73,7 @@ fn big_sigma(l: &mut Lift<'_>, word: Value, amounts: [u64; 3]) -> Value {
 
 /// Doublewords rotated right by two amounts and shifted right by a third, and the three added without carries.
 fn small_sigma(l: &mut Lift<'_>, words: Value, [first, second]: [u32; 2], shift: u32) -> Value {
-    let (a, b) = (rotate_right(l, words, first), rotate_right(l, words, second));
+    let (a, b) = (rotate_right(l, Ty::I64X2, words, first), rotate_right(l, Ty::I64X2, words, second));
     let c = l.b.vlshr_imm(Ty::I64X2, words, shift);
     let two = l.b.xor(Ty::V128, a, b);
     l.b.xor(Ty::V128, two, c)
@@ -181,17 +167,17 @@ pub(super) fn xor_with<'a>(
     Ok(())
 }
 
-/// Doublewords rotated right by 1 to 63.
-fn rotate_right(l: &mut Lift<'_>, value: Value, amount: u32) -> Value {
-    let right = l.b.vlshr_imm(Ty::I64X2, value, amount);
-    let left = l.b.vshl_imm(Ty::I64X2, value, 64 - amount);
+/// Lanes rotated right, by more than 0.
+pub(super) fn rotate_right(l: &mut Lift<'_>, ty: Ty, value: Value, amount: u32) -> Value {
+    let right = l.b.vlshr_imm(ty, value, amount);
+    let left = l.b.vshl_imm(ty, value, ty.lane().bits() - amount);
     l.b.or(Ty::V128, right, left)
 }
 
 /// RAX1: Vd = Vn ^ doublewords of Vm rotated left by 1.
 pub(super) fn rax1(w: Word, l: &mut Lift<'_>) -> Lifted {
     let (n, m) = sources(w, l, Ty::V128);
-    let rotated = rotate_right(l, m, 63);
+    let rotated = rotate_right(l, Ty::I64X2, m, 63);
     let result = l.b.xor(Ty::V128, n, rotated);
     set_v(l, Ty::V128, w.rd(), result);
     Ok(())
@@ -202,7 +188,7 @@ pub(super) fn xar(w: Word, l: &mut Lift<'_>) -> Lifted {
     let (n, m) = sources(w, l, Ty::V128);
     let mixed = l.b.xor(Ty::V128, n, m);
     let amount = w.bits(15, 10);
-    let result = if amount == 0 { mixed } else { rotate_right(l, mixed, amount) };
+    let result = if amount == 0 { mixed } else { rotate_right(l, Ty::I64X2, mixed, amount) };
     set_v(l, Ty::V128, w.rd(), result);
     Ok(())
 }

@@ -9,7 +9,7 @@
 //! An operation and its lanes travel in one number, [`Shape`] and what the operation needs.
 
 use super::half::Lanes;
-use super::helpers::{helpers, saturates};
+use super::helpers::helpers;
 use super::operand::{Lifted, Sign, v};
 use super::simd::Form;
 use super::simd_float::Fused;
@@ -55,8 +55,6 @@ helpers! {
     JAVASCRIPT "a64_exact_javascript" (1) -> I64, State, |cpu, [a, ..]| {
         with(cpu, |e| u128::from(e.javascript(a as u64)))
     };
-    /// Whether a saturating operation that is a helper saturates: its operands, and its number and lanes.
-    SATURATES "a64_saturates" (3) -> V128, Pure, |_, [a, b, shape]| u128::from(saturates(a, b, shape as u64));
     /// What helpers have raised since the last call.
     TAKE_FLAGS "a64_exact_take_flags" (0) -> I32, State, |cpu, _| {
         let raised = cpu.get(RAISED);
@@ -250,17 +248,7 @@ impl Operation {
     pub(super) fn estimate(helper: &'static Helper) -> Operation {
         match () {
             () if ptr::eq(helper, &super::helpers::RECIP_ESTIMATE) => Operation::RecipEstimate,
-            () if ptr::eq(helper, &super::helpers::RSQRT_ESTIMATE) => Operation::RsqrtEstimate,
-            () => Operation::RecipExponent,
-        }
-    }
-
-    /// What this helper does to halves under [`Floats::Plain`].
-    pub(super) fn step(helper: &'static Helper) -> Operation {
-        match () {
-            () if ptr::eq(helper, &super::half::RECIP_STEP) => Operation::RecipStep,
-            () if ptr::eq(helper, &super::half::RSQRT_STEP) => Operation::RsqrtStep,
-            () => Operation::MulExtended,
+            () => Operation::RsqrtEstimate,
         }
     }
 
@@ -837,14 +825,6 @@ pub(super) fn saturated(l: &mut Lift<'_>, form: Form, ty: Ty, difference: Value)
         l.b.and(Ty::V128, difference, mask)
     };
     raise_saturation(l, counted);
-}
-
-/// Raises QC where the helper of this number saturates in the lanes of `form` (see [`saturates`]).
-pub(super) fn helper_saturates(l: &mut Lift<'_>, kind: u64, form: Form, ty: Ty, operands: [Value; 2]) {
-    let shape = Shape::of(form, ty.lane().bits());
-    let description = l.b.c64(shape.pack() | kind << 16);
-    let saturates = l.b.call(&SATURATES, &[operands[0], operands[1], description]);
-    raise_saturation(l, saturates);
 }
 
 fn raise_saturation(l: &mut Lift<'_>, difference: Value) {

@@ -1,19 +1,16 @@
 //! Scalar floating point: arithmetic, comparison, selection, moves, conversions.
 //!
 //! NaNs follow FPProcessNaNs; results are rounded to nearest even, whatever FPCR.RMode says, except where the
-//! instruction names its rounding. Halves are computed as doubles, which hold every result of theirs closely enough
-//! that the one rounding back is the right one.
+//! instruction names its rounding. Halves are computed as singles: see [`half_lanes`].
 
 use super::exact::{self, Operation, Shape};
 use super::flags::{holds, set, set_if};
-use super::half;
-use super::helpers;
+use super::half_lanes::{self, Four, Nans};
 use super::operand::{Lifted, Sign, float_immediate, half_immediate, reg, require, set_reg, set_v, v, x};
 use super::softfloat;
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::state::aarch64::V;
-use philae_ir::{Builder, FloatCond, NanRule, Op, Rounding, Ty, Value};
+use philae_ir::{Builder, FloatCond, IntCond, NanRule, Op, Rounding, Ty, Value};
 
 /// NZCV of a comparison: less, equal, greater, unordered (Arm ARM, FPCompare).
 const RELATIONS: [u8; 4] = [0b1000, 0b0110, 0b0010, 0b0011];
@@ -43,8 +40,8 @@ impl Format {
     /// The type that it is computed in.
     fn ty(self) -> Ty {
         match self {
-            Format::Single => Ty::F32,
-            Format::Half | Format::Double => Ty::F64,
+            Format::Half | Format::Single => Ty::F32,
+            Format::Double => Ty::F64,
         }
     }
 
@@ -58,21 +55,19 @@ impl Format {
     }
 }
 
-/// Vn in the type that `format` is computed in; signalling NaNs stay signalling.
-fn read(l: &mut Lift<'_>, format: Format, n: usize) -> Value {
-    let stored = v(l, format.stored(), n);
-    if format == Format::Half { l.b.call(&half::WIDEN, &[stored]) } else { stored }
-}
-
-/// The bits of `value` in `format`: a half is rounded, and NaNs are quiet by now.
-fn stored(l: &mut Lift<'_>, format: Format, value: Value) -> Value {
-    if format == Format::Half { l.b.call(&helpers::DOUBLE_TO_HALF, &[value]) } else { value }
+/// Vn in the type that `format` is computed in; `nans` are those of halves, others stay as they are.
+fn read(l: &mut Lift<'_>, format: Format, nans: Nans, n: usize) -> Value {
+    if format == Format::Half { half_lanes::read(l, nans, n) } else { v(l, format.ty(), n) }
 }
 
 /// Writes Vd, rounding a half.
 fn write(l: &mut Lift<'_>, format: Format, d: usize, value: Value) {
-    let stored = stored(l, format, value);
-    set_v(l, format.stored(), d, stored);
+    if format == Format::Half {
+        let half = half_lanes::stored(l, value);
+        set_v(l, Ty::V128, d, half);
+    } else {
+        set_v(l, format.ty(), d, value);
+    }
 }
 
 /// The type in ftype where halves have no such instruction.
@@ -88,8 +83,8 @@ pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     if exact::is_on(l) {
         return exact::sources(w, l, Shape::of_scalar(w), Operation::of(op));
     }
-    let n = read(l, format, w.rn());
-    let m = read(l, format, w.rm());
+    let n = read(l, format, Nans::Kept, w.rn());
+    let m = read(l, format, Nans::Kept, w.rm());
     let result = l.b.float2(op, format.ty(), NanRule::Arm, n, m);
     write(l, format, w.rd(), result);
     Ok(())
@@ -105,19 +100,25 @@ pub(super) fn fnmul(w: Word, l: &mut Lift<'_>) -> Lifted {
         let result = exact::negated(l, format.stored().bits(), product);
         return exact::write(w, l, shape, result);
     }
-    let n = read(l, format, w.rn());
-    let m = read(l, format, w.rm());
+    let n = read(l, format, Nans::Kept, w.rn());
+    let m = read(l, format, Nans::Kept, w.rm());
     let product = l.b.float2(Op::Fmul, format.ty(), NanRule::Arm, n, m);
-    let rounded = stored(l, format, product);
-    let result = negated(&mut l.b, format.stored(), rounded);
-    set_v(l, format.stored(), w.rd(), result);
+    if format == Format::Half {
+        let rounded = half_lanes::stored(l, product);
+        let sign = l.b.wide_const(Ty::V128, 0x8000);
+        let result = l.b.xor(Ty::V128, rounded, sign);
+        set_v(l, Ty::V128, w.rd(), result);
+    } else {
+        let result = l.b.fneg(format.ty(), product);
+        set_v(l, format.ty(), w.rd(), result);
+    }
     Ok(())
 }
 
 /// FSQRT, FRINT*.
 fn unary<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>, Ty, Value) -> Value) -> Lifted {
     let format = Format::of(w)?;
-    let n = read(l, format, w.rn());
+    let n = read(l, format, Nans::Quieted, w.rn());
     let result = op(&mut l.b, format.ty(), n);
     write(l, format, w.rd(), result);
     Ok(())
@@ -172,10 +173,11 @@ pub(super) fn multiply_add(w: Word, l: &mut Lift<'_>) -> Lifted {
     if exact::is_on(l) {
         return multiply_add_exactly(w, l, format);
     }
+    if format == Format::Half {
+        return multiply_add_halves(w, l);
+    }
     let ty = format.ty();
-    let mut n = read(l, format, w.rn());
-    let m = read(l, format, w.rm());
-    let mut a = read(l, format, w.ra());
+    let [mut n, m, mut a] = [w.rn(), w.rm(), w.ra()].map(|register| v(l, ty, register));
     if w.is_set(21) != w.is_set(15) {
         n = l.b.fneg(ty, n);
     }
@@ -183,7 +185,22 @@ pub(super) fn multiply_add(w: Word, l: &mut Lift<'_>) -> Lifted {
         a = l.b.fneg(ty, a);
     }
     let result = l.b.fmul_add(ty, NanRule::Arm, n, m, a);
-    write(l, format, w.rd(), result);
+    set_v(l, ty, w.rd(), result);
+    Ok(())
+}
+
+fn multiply_add_halves(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let [mut n, m, mut a] = [w.rn(), w.rm(), w.ra()].map(|register| v(l, Ty::V128, register));
+    if w.is_set(21) != w.is_set(15) {
+        n = exact::negated(l, 16, n);
+    }
+    if w.is_set(21) {
+        a = exact::negated(l, 16, a);
+    }
+    let [n, m, a] = [n, m, a].map(|halves| half_lanes::widen(l, Nans::Kept, Four::First, halves));
+    let sums = half_lanes::fused_to_odd(l, n, m, a);
+    let result = half_lanes::stored_first(l, sums);
+    set_v(l, Ty::V128, w.rd(), result);
     Ok(())
 }
 
@@ -206,8 +223,8 @@ pub(super) fn compare(w: Word, l: &mut Lift<'_>) -> Lifted {
         compare_exactly(w, l, format);
         return Ok(());
     }
-    let n = read(l, format, w.rn());
-    let m = if w.is_set(3) { l.b.iconst(format.ty(), 0) } else { read(l, format, w.rm()) };
+    let n = read(l, format, Nans::Quieted, w.rn());
+    let m = if w.is_set(3) { l.b.iconst(format.ty(), 0) } else { read(l, format, Nans::Quieted, w.rm()) };
     let flags = l.b.flags_fcmp(format.ty(), n, m, RELATIONS);
     set(l, flags);
     Ok(())
@@ -246,8 +263,8 @@ pub(super) fn conditional_compare(w: Word, l: &mut Lift<'_>) -> Lifted {
         set_if(w, l, flags);
         return Ok(());
     }
-    let n = read(l, format, w.rn());
-    let m = read(l, format, w.rm());
+    let n = read(l, format, Nans::Quieted, w.rn());
+    let m = read(l, format, Nans::Quieted, w.rm());
     let flags = l.b.flags_fcmp(format.ty(), n, m, RELATIONS);
     set_if(w, l, flags);
     Ok(())
@@ -341,9 +358,8 @@ pub(super) fn fcvt_from_half(w: Word, l: &mut Lift<'_>, to: Ty) -> Lifted {
     if exact::is_on(l) {
         return convert_exactly(w, l, (16, to.bits()));
     }
-    let n = l.b.get(Ty::I16, V[w.rn()]);
-    let helper = if to == Ty::F64 { &helpers::HALF_TO_DOUBLE } else { &helpers::HALF_TO_SINGLE };
-    let result = l.b.call(helper, &[n]);
+    let single = half_lanes::read(l, Nans::Quieted, w.rn());
+    let result = if to == Ty::F64 { l.b.fpromote(to, single) } else { single };
     set_v(l, to, w.rd(), result);
     Ok(())
 }
@@ -355,9 +371,8 @@ pub(super) fn fcvt_to_half(w: Word, l: &mut Lift<'_>) -> Lifted {
         return convert_exactly(w, l, (from.bits(), 16));
     }
     let n = v(l, from, w.rn());
-    let helper = if from == Ty::F64 { &helpers::DOUBLE_TO_HALF } else { &helpers::SINGLE_TO_HALF };
-    let result = l.b.call(helper, &[n]);
-    set_v(l, Ty::I16, w.rd(), result);
+    let result = if from == Ty::F64 { half_lanes::stored_double(l, n) } else { half_lanes::stored(l, n) };
+    set_v(l, Ty::V128, w.rd(), result);
     Ok(())
 }
 
@@ -367,7 +382,7 @@ pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Roundi
     if exact::is_on(l) {
         return to_fixed_exactly(w, l, sign, rounding, 0);
     }
-    let n = read(l, format, w.rn());
+    let n = read(l, format, Nans::Quieted, w.rn());
     let result = round_to(l, to, sign, rounding, n);
     set_reg(l, to, w.rd(), result);
     Ok(())
@@ -422,22 +437,37 @@ pub(super) fn from_integer(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
     }
     let n = reg(l, w.sf(), w.rn());
     let result = convert_to(l, format.ty(), sign, n);
-    write(l, format, w.rd(), result);
+    set_v(l, format.ty(), w.rd(), result);
     Ok(())
 }
 
-/// SCVTF, UCVTF of a general register with so many fraction bits to a half.
+/// SCVTF, UCVTF of a general register with so many fraction bits to a half, by way of a double.
 fn half_from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign, fraction: u32) {
-    let narrow = reg(l, w.sf(), w.rn());
-    let wide = match (w.sf(), sign) {
-        (Ty::I64, _) => narrow,
-        (_, Sign::Signed) => l.b.sext(Ty::I64, narrow),
-        (_, Sign::Unsigned) => l.b.zext(Ty::I64, narrow),
+    /// The first integer behind which doubles have gaps.
+    const GAPS: u64 = 1 << 53;
+    let n = reg(l, w.sf(), w.rn());
+    let double = match (w.sf(), sign) {
+        (Ty::I64, Sign::Signed) => {
+            let from_least = l.b.add_imm(Ty::I64, n, GAPS);
+            let large = l.b.icmp_imm(Ty::I64, IntCond::Ugt, from_least, 2 * GAPS);
+            let odd = half_lanes::integer_to_odd(l, large, n);
+            l.b.sint_to_f(Ty::F64, odd)
+        }
+        (Ty::I64, Sign::Unsigned) => {
+            let large = l.b.icmp_imm(Ty::I64, IntCond::Ugt, n, GAPS);
+            let odd = half_lanes::integer_to_odd(l, large, n);
+            l.b.uint_to_f(Ty::F64, odd)
+        }
+        (_, Sign::Signed) => l.b.sint_to_f(Ty::F64, n),
+        (_, Sign::Unsigned) => {
+            let wide = l.b.zext(Ty::I64, n);
+            l.b.sint_to_f(Ty::F64, wide)
+        }
     };
-    let fraction = l.b.c64(u64::from(fraction));
-    let helper = if sign == Sign::Signed { &half::FROM_WIDE_SIGNED } else { &half::FROM_WIDE_UNSIGNED };
-    let result = l.b.call(helper, &[wide, fraction]);
-    set_v(l, Ty::I16, w.rd(), result);
+    let scale = l.b.iconst(Ty::F64, power_of_two(Ty::F64, -(fraction as i32)));
+    let scaled = l.b.float2(Op::Fmul, Ty::F64, NanRule::X86, double, scale);
+    let result = half_lanes::stored_double(l, scaled);
+    set_v(l, Ty::V128, w.rd(), result);
 }
 
 /// The integer `value` as a float of the type or shape `to`.
@@ -467,7 +497,7 @@ pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
         return to_fixed_exactly(w, l, sign, Rounding::Zero, fraction);
     }
     let from = format.ty();
-    let n = read(l, format, w.rn());
+    let n = read(l, format, Nans::Quieted, w.rn());
     let scale = l.b.iconst(from, power_of_two(from, fraction as i32));
     let scaled = l.b.float2(Op::Fmul, from, NanRule::Arm, n, scale);
     let result = round_to(l, to, sign, Rounding::Zero, scaled);
@@ -512,20 +542,46 @@ pub(super) fn round_within(w: Word, l: &mut Lift<'_>, rounding: Rounding, bits: 
     Ok(())
 }
 
-/// FJCVTZS: the low 32 bits of the truncated number; Z tells whether that is the number itself.
+/// FJCVTZS: the low 32 bits of the truncated number; Z tells whether that is the number itself, which -0 is not.
 pub(super) fn fjcvtzs(w: Word, l: &mut Lift<'_>) -> Lifted {
     let n = v(l, Ty::F64, w.rn());
-    let both = if exact::is_on(l) {
-        exact::call(l, &exact::JAVASCRIPT, &[n])
+    let (result, exact) = if exact::is_on(l) {
+        let both = exact::call(l, &exact::JAVASCRIPT, &[n]);
+        let exact = l.b.lshr_imm(Ty::I64, both, 32);
+        (l.b.trunc(Ty::I32, both), l.b.trunc(Ty::I32, exact))
     } else {
-        l.b.call(&helpers::JAVASCRIPT_CONVERT, &[n])
+        javascript(&mut l.b, n)
     };
-    let result = l.b.trunc(Ty::I32, both);
-    let exact = l.b.lshr_imm(Ty::I64, both, 32);
-    let z = l.b.shl_imm(Ty::I64, exact, 2);
-    let bits = l.b.trunc(Ty::I32, z);
+    let bits = l.b.shl_imm(Ty::I32, exact, 2);
     let flags = l.b.flags_from_bits(bits);
     set_reg(l, Ty::I32, w.rd(), result);
     set(l, flags);
     Ok(())
+}
+
+/// The low 32 bits of a truncated double, and 1 if they are the number itself.
+fn javascript(b: &mut Builder<'_>, n: Value) -> (Value, Value) {
+    let bits = b.bitcast(Ty::I64, n);
+    let whole = b.fto_sint(Ty::I64, Rounding::Zero, n);
+    // From 2^63 on the significand moves left; from 2^84 on, for infinities and for NaNs, none of it is left.
+    let exponent = b.lshr_imm(Ty::I64, bits, 52);
+    let exponent = b.and_imm(Ty::I64, exponent, 0x7ff);
+    let fraction = b.and_imm(Ty::I64, bits, (1 << 52) - 1);
+    let significand = b.with_imm(Ty::I64, fraction, 1 << 52, Builder::or);
+    let distance = b.add_imm(Ty::I64, exponent, 1075u64.wrapping_neg());
+    let moved = b.shl(Ty::I64, significand, distance);
+    let is_left = b.icmp_imm(Ty::I64, IntCond::Ult, distance, 32);
+    let none = b.c64(0);
+    let moved = b.select(Ty::I64, is_left, moved, none);
+    let negated = b.neg(Ty::I64, moved);
+    let is_negative = b.icmp_imm(Ty::I64, IntCond::Slt, bits, 0);
+    let beyond = b.select(Ty::I64, is_negative, negated, moved);
+    let is_beyond = b.icmp_imm(Ty::I64, IntCond::Uge, exponent, 1023 + 63);
+    let result = b.select(Ty::I64, is_beyond, beyond, whole);
+    let result = b.trunc(Ty::I32, result);
+
+    let back = b.sint_to_f(Ty::F64, result);
+    let back = b.bitcast(Ty::I64, back);
+    let exact = b.icmp(Ty::I64, IntCond::Eq, back, bits);
+    (result, b.zext(Ty::I32, exact))
 }

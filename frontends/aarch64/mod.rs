@@ -3,7 +3,6 @@
 //! [`lift`] holds one row per instruction: its pattern of bits and its body. A word that no row fits is undefined,
 //! and so is one whose body finds its operands reserved.
 
-mod aes;
 mod atomic;
 mod bfloat;
 mod bitfield;
@@ -16,6 +15,7 @@ mod features;
 mod flags;
 mod float;
 mod half;
+mod half_lanes;
 mod helpers;
 mod lift;
 mod loadstore;

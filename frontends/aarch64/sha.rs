@@ -1,6 +1,13 @@
-//! FEAT_SHA1, FEAT_SHA256: steps of the hashes of FIPS 180-4, as the Arm ARM cuts them.
+//! FEAT_SHA1, FEAT_SHA256: steps of the hashes of FIPS 180-4, as the Arm ARM cuts them. Most are helpers, which hosts
+//! have instructions for.
 
+use super::crypto::rotate_right;
 use super::helpers::helpers;
+use super::operand::{Lifted, set_v, v};
+use super::simd::{lane_mask, sources};
+use super::word::Word;
+use crate::lift::Lift;
+use philae_ir::{Ty, Value};
 
 helpers! {
     /// SHA1C.
@@ -9,10 +16,6 @@ helpers! {
     SHA1P "a64_sha1p" (3) -> V128, Pure, |_, [d, n, m]| sha1_rounds(d, n, m, |x, y, z| x ^ y ^ z);
     /// SHA1M.
     SHA1M "a64_sha1m" (3) -> V128, Pure, |_, [d, n, m]| sha1_rounds(d, n, m, majority);
-    /// SHA1SU0.
-    SHA1SU0 "a64_sha1su0" (3) -> V128, Pure, |_, [d, n, m]| (n << 64 | d >> 64) ^ d ^ m;
-    /// SHA1SU1.
-    SHA1SU1 "a64_sha1su1" (2) -> V128, Pure, |_, [d, n, _]| sha1_schedule(d, n);
     /// SHA256H.
     SHA256H "a64_sha256h" (3) -> V128, Pure, |_, [d, n, m]| sha256_rounds(d, n, m)[0];
     /// SHA256H2.
@@ -52,13 +55,6 @@ fn sha1_rounds(d: u128, n: u128, m: u128, mix: fn(u32, u32, u32) -> u32) -> u128
     vector([a, b, c, d])
 }
 
-fn sha1_schedule(d: u128, n: u128) -> u128 {
-    let t = words(d ^ n >> 32);
-    let mut result = t.map(|word| word.rotate_left(1));
-    result[3] ^= t[0].rotate_left(2);
-    vector(result)
-}
-
 /// Four rounds; x holds a to d, y holds e to h.
 fn sha256_rounds(x: u128, y: u128, w: u128) -> [u128; 2] {
     let (mut x, mut y) = (words(x), words(y));
@@ -90,4 +86,33 @@ fn sha256_schedule1(d: u128, n: u128, m: u128) -> u128 {
         result[i] = sigma.wrapping_add(old[i]).wrapping_add(between[i]);
     }
     vector(result)
+}
+
+/// Lane 0 in lane 3, zeroes elsewhere.
+pub(super) fn first_as_last(l: &mut Lift<'_>, words: Value) -> Value {
+    l.b.shuffle(words, words, lane_mask(4, |i| if i == 3 { 0 } else { 8 }))
+}
+
+/// SHA1SU0: the message schedule but for its last word and the rotation.
+pub(super) fn sha1su0(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (n, m) = sources(w, l, Ty::V128);
+    let d = v(l, Ty::V128, w.rd());
+    let between = l.b.shuffle(d, n, lane_mask(8, |i| i + 1));
+    let two = l.b.xor(Ty::V128, between, d);
+    let result = l.b.xor(Ty::V128, two, m);
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
+}
+
+/// SHA1SU1: its last word, which for the fourth is the first of this result, and the rotation.
+pub(super) fn sha1su1(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (d, n) = (v(l, Ty::V128, w.rd()), v(l, Ty::V128, w.rn()));
+    let last = l.b.shuffle(n, n, lane_mask(4, |i| if i < 3 { i + 1 } else { 8 }));
+    let mixed = l.b.xor(Ty::V128, d, last);
+    let rotated = rotate_right(l, Ty::I32X4, mixed, 31);
+    let first = first_as_last(l, rotated);
+    let first = rotate_right(l, Ty::I32X4, first, 31);
+    let result = l.b.xor(Ty::V128, rotated, first);
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
 }

@@ -6,7 +6,7 @@
 use super::operand::{Lifted, require, set_v, v};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::{Builder, Helper, Ty, Value};
+use philae_ir::{Builder, Ty, Value};
 
 /// How much of a vector register an instruction means.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -160,14 +160,6 @@ pub(super) fn ternary<'a>(
     let result = op(&mut l.b, ty, [d, n, m]);
     write(w, l, form, ty, result);
     Ok(())
-}
-
-/// Vd = helper(Vn, Vm, lane width) over integer lanes.
-pub(super) fn binary_helper(w: Word, l: &mut Lift<'_>, sizes: Sizes, helper: &'static Helper) -> Lifted {
-    binary(w, l, sizes, |b, ty, n, m| {
-        let bits = b.c64(u64::from(ty.lane().bits()));
-        b.call(helper, &[n, m, bits])
-    })
 }
 
 /// A shuffle mask that takes lanes of `bytes` bytes: lane i of the result is lane `lanes(i)` of both sources in a row.

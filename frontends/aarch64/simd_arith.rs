@@ -1,7 +1,6 @@
 //! AdvSIMD integer arithmetic and logic, lane by lane: three registers of one shape, and one register.
 
 use super::exact;
-use super::helpers;
 use super::operand::{Lifted, Sign, set_v, v};
 use super::simd::{
     B, BHS, BHSD, Form, HS, Sizes, binary, integer, lane_mask, sources, splat, ternary, unary, write, zero,
@@ -215,14 +214,6 @@ pub(super) fn saturating<'a>(
     Ok(())
 }
 
-/// SQSHL, UQSHL, SQRSHL, UQRSHL (register).
-pub(super) fn saturating_shift(w: Word, l: &mut Lift<'_>, shift: &'static helpers::SaturatingShift) -> Lifted {
-    let (form, ty) = integer(w, BHSD)?;
-    let (n, m) = sources(w, l, ty);
-    exact::helper_saturates(l, shift.kind, form, ty, [n, m]);
-    super::simd::binary_helper(w, l, BHSD, shift.helper)
-}
-
 /// SQABS.
 pub(super) fn sqabs(w: Word, l: &mut Lift<'_>) -> Lifted {
     smallest_saturates(w, l)?;
@@ -243,14 +234,36 @@ pub(super) fn sqneg(w: Word, l: &mut Lift<'_>) -> Lifted {
     })
 }
 
-/// SUQADD, USQADD: Vd is the first operand.
-pub(super) fn saturating_accumulate(w: Word, l: &mut Lift<'_>, helper: &'static philae_ir::Helper) -> Lifted {
+/// SUQADD: Vd, signed, plus Vn, unsigned. With its sign bit inverted Vd counts from the smallest on.
+pub(super) fn suqadd(w: Word, l: &mut Lift<'_>) -> Lifted {
     let (form, ty) = integer(w, BHSD)?;
     let n = v(l, ty, w.rn());
     let d = v(l, ty, w.rd());
-    exact::helper_saturates(l, helpers::accumulate_kind(helper), form, ty, [d, n]);
-    let bits = l.b.c64(u64::from(ty.lane().bits()));
-    let result = l.b.call(helper, &[d, n, bits]);
+    let sign = splat(&mut l.b, ty, 1 << (ty.lane().bits() - 1));
+    let from_least = l.b.xor(Ty::V128, d, sign);
+    let sum = l.b.add_sat_u(ty, from_least, n);
+    let wrapped = l.b.add(ty, from_least, n);
+    let difference = l.b.xor(Ty::V128, sum, wrapped);
+    exact::saturated(l, form, ty, difference);
+    let result = l.b.xor(Ty::V128, sum, sign);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// USQADD: Vd, unsigned, plus Vn, signed.
+pub(super) fn usqadd(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (form, ty) = integer(w, BHSD)?;
+    let n = v(l, ty, w.rn());
+    let d = v(l, ty, w.rd());
+    let zero = zero(&mut l.b);
+    let negative = l.b.icmp(ty, IntCond::Slt, n, zero);
+    let size = l.b.neg(ty, n);
+    let less = l.b.sub_sat_u(ty, d, size);
+    let more = l.b.add_sat_u(ty, d, n);
+    let result = l.b.bit_select(negative, less, more);
+    let wrapped = l.b.add(ty, d, n);
+    let difference = l.b.xor(Ty::V128, result, wrapped);
+    exact::saturated(l, form, ty, difference);
     write(w, l, form, ty, result);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! FEAT_FCMA: complex numbers in pairs of lanes, the real part below the imaginary one.
 
 use super::exact::{self, Operation, Shape};
-use super::half;
+use super::half_lanes;
 use super::operand::{Lifted, require, v};
 use super::simd::{Form, lane_mask, sources, write};
 use super::word::Word;
@@ -50,7 +50,7 @@ pub(super) fn fcadd(w: Word, l: &mut Lift<'_>) -> Lifted {
     }
     let result = match float_shape(ty) {
         Some(float) => l.b.float2(Op::Fadd, float, NanRule::Arm, n, rotated),
-        None => half::sum(l, n, rotated),
+        None => half_lanes::binary(l, form, Op::Fadd, n, rotated),
     };
     write(w, l, form, ty, result);
     Ok(())
@@ -76,7 +76,7 @@ fn multiply_add(w: Word, l: &mut Lift<'_>, (form, ty): (Form, Ty), rotation: u32
     }
     let result = match float_shape(ty) {
         Some(float) => l.b.fmul_add(float, NanRule::Arm, factor, rotated, d),
-        None => half::fused_value(l, factor, rotated, d),
+        None => half_lanes::fused(l, form, factor, rotated, d),
     };
     write(w, l, form, ty, result);
     Ok(())

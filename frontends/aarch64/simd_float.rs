@@ -3,7 +3,6 @@
 use super::exact::{self, Narrowed, Operation, Shape};
 use super::float::{convert_to, power_of_two, round_to};
 use super::half;
-use super::helpers;
 use super::operand::{Lifted, Sign, require, set_v, v};
 use super::simd::{Form, float, float_lanes, lane_mask, sources, splat, write, write_narrow, zero};
 use super::simd_arith::neighbours_of_sources;
@@ -53,7 +52,7 @@ fn lane_bits(ty: Ty) -> [u64; 3] {
 }
 
 /// A mask of the lanes where one factor is zero and the other infinite.
-fn zero_times_infinity(b: &mut Builder<'_>, ty: Ty, n: Value, m: Value) -> Value {
+pub(super) fn zero_times_infinity(b: &mut Builder<'_>, ty: Ty, n: Value, m: Value) -> Value {
     let [magnitude, infinity, _] = lane_bits(ty);
     let lanes = ty.as_int();
     let magnitude = splat(b, lanes, magnitude);
@@ -69,7 +68,7 @@ fn zero_times_infinity(b: &mut Builder<'_>, ty: Ty, n: Value, m: Value) -> Value
 }
 
 /// FMULX of lanes: a product, but 0 × ∞ is 2 with the sign of the product.
-fn multiply_extended(b: &mut Builder<'_>, ty: Ty, n: Value, m: Value) -> Value {
+pub(super) fn multiply_extended(b: &mut Builder<'_>, ty: Ty, n: Value, m: Value) -> Value {
     let [magnitude, _, two] = lane_bits(ty);
     let product = b.float2(Op::Fmul, ty, NanRule::Arm, n, m);
     let special = zero_times_infinity(b, ty, n, m);
@@ -110,6 +109,33 @@ pub(super) fn frecps(w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
+/// (3 − n × m) / 2, rounded once; 0 × ∞ counts as 0. Where n is not below 1, it is halved first, and the constant: the
+/// product may be twice what the format holds. Where it is, the difference is halved, which is exact.
+fn rsqrt_step(b: &mut Builder<'_>, ty: Ty, n: Value, m: Value) -> Value {
+    let [one_and_a_half, three] = if ty == Ty::F64X2 {
+        [1.5f64.to_bits(), 3f64.to_bits()]
+    } else {
+        [u64::from(1.5f32.to_bits()), u64::from(3f32.to_bits())]
+    };
+    let [half, one, one_and_a_half, three] =
+        [power_of_two(ty, -1), power_of_two(ty, 0), one_and_a_half, three].map(|bits| splat(b, ty, bits));
+    let special = zero_times_infinity(b, ty, n, m);
+    let n = b.fneg(ty, n);
+    let size = b.fabs(ty, n);
+    let large = b.fcmp(ty, FloatCond::Ge, size, one);
+    let first = b.bit_select(large, half, one);
+    let last = b.bit_select(large, one, half);
+    let constant = b.bit_select(large, one_and_a_half, three);
+    let keeping = NanRule::X86;
+    let scaled = b.float2(Op::Fmul, ty, keeping, n, first);
+    // A signalling NaN stays one: the sum chooses among NaNs.
+    let number = b.fcmp(ty, FloatCond::Eq, n, n);
+    let n = b.bit_select(number, scaled, n);
+    let step = b.fmul_add(ty, NanRule::Arm, n, m, constant);
+    let step = b.float2(Op::Fmul, ty, keeping, step, last);
+    b.bit_select(special, one_and_a_half, step)
+}
+
 /// FRSQRTS.
 pub(super) fn frsqrts(w: Word, l: &mut Lift<'_>) -> Lifted {
     let (form, ty) = float_lanes(w)?;
@@ -117,13 +143,12 @@ pub(super) fn frsqrts(w: Word, l: &mut Lift<'_>) -> Lifted {
         return exact::sources(w, l, Shape::of_vector(w), Operation::RsqrtStep);
     }
     let (n, m) = sources(w, l, ty);
-    let helper = if ty == Ty::F64X2 { &helpers::RSQRT_STEP_DOUBLE } else { &helpers::RSQRT_STEP_SINGLE };
-    let result = l.b.call(helper, &[n, m]);
+    let result = rsqrt_step(&mut l.b, ty, n, m);
     write(w, l, form, ty, result);
     Ok(())
 }
 
-/// FRECPE, FRSQRTE, FRECPX: helpers that take the lane width.
+/// FRECPE, FRSQRTE: helpers that take the lane width.
 pub(super) fn estimate(w: Word, l: &mut Lift<'_>, helper: &'static Helper) -> Lifted {
     let (form, ty) = float_lanes(w)?;
     if exact::is_on(l) {
@@ -132,6 +157,38 @@ pub(super) fn estimate(w: Word, l: &mut Lift<'_>, helper: &'static Helper) -> Li
     let n = v(l, ty, w.rn());
     let bits = l.b.c64(u64::from(ty.lane().bits()));
     let result = l.b.call(helper, &[n, bits]);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// FRECPX of lanes whose infinity has these bits: the exponent inverted, but the largest number's for a zero.
+pub(super) fn recip_exponent(b: &mut Builder<'_>, ty: Ty, infinity: u64, n: Value) -> Value {
+    let lowest = infinity & infinity.wrapping_neg();
+    let sign = 1 << (ty.lane().bits() - 1);
+    let [infinity, largest, quiet, sign, magnitude] =
+        [infinity, infinity - lowest, lowest >> 1, sign, sign - 1].map(|bits| splat(b, ty, bits));
+    let zero = zero(b);
+    let exponent = b.and(Ty::V128, n, infinity);
+    let inverted = b.and_not(Ty::V128, infinity, n);
+    let is_zero = b.icmp(ty, IntCond::Eq, exponent, zero);
+    let result = b.bit_select(is_zero, largest, inverted);
+    let sign = b.and(Ty::V128, n, sign);
+    let result = b.or(Ty::V128, result, sign);
+    let size = b.and(Ty::V128, n, magnitude);
+    let is_nan = b.icmp(ty, IntCond::Sgt, size, infinity);
+    let quieted = b.or(Ty::V128, n, quiet);
+    b.bit_select(is_nan, quieted, result)
+}
+
+/// FRECPX.
+pub(super) fn frecpx(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (form, ty) = float_lanes(w)?;
+    if exact::is_on(l) {
+        return exact::source(w, l, Shape::of_vector(w), Operation::RecipExponent);
+    }
+    let n = v(l, ty, w.rn());
+    let [_, infinity, _] = lane_bits(ty);
+    let result = recip_exponent(&mut l.b, ty.as_int(), infinity, n);
     write(w, l, form, ty, result);
     Ok(())
 }
@@ -413,7 +470,7 @@ pub(super) fn fcvtl(w: Word, l: &mut Lift<'_>) -> Lifted {
         set_v(l, Ty::V128, w.rd(), result);
         return Ok(());
     }
-    let result = if w.is_set(22) { l.b.fpromote(Ty::F64X2, n) } else { l.b.call(&helpers::HALVES_TO_SINGLES, &[n]) };
+    let result = if w.is_set(22) { l.b.fpromote(Ty::F64X2, n) } else { l.b.fpromote_half(Ty::F32X4, n) };
     set_v(l, Ty::V128, w.rd(), result);
     Ok(())
 }
@@ -427,9 +484,23 @@ pub(super) fn fcvtn(w: Word, l: &mut Lift<'_>) -> Lifted {
         write_narrow(w, l, result);
         return Ok(());
     }
-    let result = if w.is_set(22) { l.b.fdemote(Ty::F32X4, n) } else { l.b.call(&helpers::SINGLES_TO_HALVES, &[n]) };
+    let result = if w.is_set(22) { l.b.fdemote(Ty::F32X4, n) } else { l.b.fdemote_half(Ty::F32X4, n) };
     write_narrow(w, l, result);
     Ok(())
+}
+
+/// Doubles to singles in the low half, truncated, and the last bit set where that was inexact (Arm ARM, FPRounding_ODD).
+fn demote_to_odd(b: &mut Builder<'_>, n: Value) -> Value {
+    let rounded = b.fdemote(Ty::F32X4, n);
+    let back = b.fpromote(Ty::F64X2, rounded);
+    let (size, size_back) = (b.fabs(Ty::F64X2, n), b.fabs(Ty::F64X2, back));
+    let [above, below] = [FloatCond::Gt, FloatCond::Lt].map(|cond| b.fcmp(Ty::F64X2, cond, size_back, size));
+    let inexact = b.or(Ty::V128, above, below);
+    // What was rounded away from zero is one step too far.
+    let [above, inexact] = [above, inexact].map(|mask| b.narrow(Ty::I32X4, mask, mask));
+    let truncated = b.add(Ty::I32X4, rounded, above);
+    let last = b.vlshr_imm(Ty::I32X4, inexact, 31);
+    b.or(Ty::V128, truncated, last)
 }
 
 /// FCVTXN, FCVTXN2; the scalar too.
@@ -440,7 +511,7 @@ pub(super) fn fcvtxn(w: Word, l: &mut Lift<'_>) -> Lifted {
         let lanes = if Form::of(w) == Form::Scalar { 1 } else { 2 };
         exact::convert(l, (DOUBLE, SINGLE), lanes, Narrowed::ToOdd, n)
     } else {
-        l.b.call(&helpers::DEMOTE_TO_ODD, &[n])
+        demote_to_odd(&mut l.b, n)
     };
     match Form::of(w) {
         Form::Scalar => write(w, l, Form::Scalar, Ty::F32X4, result),

@@ -266,32 +266,81 @@ fn long(w: Word, l: &mut Lift<'_>, bits: u32, sign: Sign, amount: u32) -> Lifted
     Ok(())
 }
 
-/// SSHL, USHL: each lane of Vm gives, in its low byte, how far left, or right where negative.
-pub(super) fn by_register(w: Word, l: &mut Lift<'_>, sizes: Sizes, sign: Sign) -> Lifted {
+/// How far left each lane of Vm shifts, in its low byte; right where negative.
+fn amounts(b: &mut Builder<'_>, ty: Ty, m: Value) -> Value {
+    let spare = ty.lane().bits() - 8;
+    if spare == 0 {
+        return m;
+    }
+    let up = b.vshl_imm(ty, m, spare);
+    b.vashr_imm(ty, up, spare)
+}
+
+fn down(b: &mut Builder<'_>, ty: Ty, sign: Sign, n: Value, amounts: Value) -> Value {
+    match sign {
+        Sign::Signed => b.vashr(ty, n, amounts),
+        Sign::Unsigned => b.vlshr(ty, n, amounts),
+    }
+}
+
+/// SSHL, USHL, SRSHL, URSHL.
+pub(super) fn by_register(w: Word, l: &mut Lift<'_>, sizes: Sizes, sign: Sign, rounding: Rounding) -> Lifted {
     binary(w, l, sizes, |b, ty, n, m| {
-        let spare = ty.lane().bits() - 8;
-        let left = if spare == 0 {
-            m
-        } else {
-            let up = b.vshl_imm(ty, m, spare);
-            b.vashr_imm(ty, up, spare)
-        };
-        let right = b.neg(ty, left);
+        let left = amounts(b, ty, m);
         // The amount of the other direction is beyond every width as an unsigned number.
         let up = b.vshl(ty, n, left);
-        match sign {
-            Sign::Unsigned => {
-                let down = b.vlshr(ty, n, right);
-                b.or(Ty::V128, up, down)
-            }
-            Sign::Signed => {
-                let down = b.vashr(ty, n, right);
-                let zero = zero(b);
-                let negative = b.icmp(ty, IntCond::Slt, left, zero);
-                b.bit_select(negative, down, up)
-            }
+        let down = right_by_register(b, ty, sign, rounding, n, left);
+        if sign == Sign::Unsigned && rounding == Rounding::Truncate {
+            return b.or(Ty::V128, up, down);
         }
+        let zero = zero(b);
+        let negative = b.icmp(ty, IntCond::Slt, left, zero);
+        b.bit_select(negative, down, up)
     })
+}
+
+/// Lanes shifted right where `left` is negative.
+fn right_by_register(b: &mut Builder<'_>, ty: Ty, sign: Sign, rounding: Rounding, n: Value, left: Value) -> Value {
+    let right = b.neg(ty, left);
+    let shifted = down(b, ty, sign, n, right);
+    if rounding == Rounding::Truncate {
+        return shifted;
+    }
+    // The last bit shifted out is what rounding adds.
+    let less = b.not(Ty::V128, left);
+    let last = down(b, ty, sign, n, less);
+    let one = splat(b, ty, 1);
+    let last = b.and(Ty::V128, last, one);
+    b.add(ty, shifted, last)
+}
+
+/// SQSHL, UQSHL, SQRSHL, UQRSHL (register): what does not come back from the left saturates.
+pub(super) fn saturating_by_register(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding) -> Lifted {
+    let (form, ty) = integer(w, BHSD)?;
+    let (n, m) = (v(l, ty, w.rn()), v(l, ty, w.rm()));
+    let b = &mut l.b;
+    let left = amounts(b, ty, m);
+    let up = b.vshl(ty, n, left);
+    let back = down(b, ty, sign, up, left);
+    let fits = b.icmp(ty, IntCond::Eq, back, n);
+    let limit = match sign {
+        Sign::Unsigned => splat(b, ty, u64::MAX),
+        Sign::Signed => {
+            let most = splat(b, ty, (ty.lane().mask() >> 1) as u64);
+            let negative = b.vashr_imm(ty, n, ty.lane().bits() - 1);
+            b.xor(Ty::V128, negative, most)
+        }
+    };
+    let up = b.bit_select(fits, up, limit);
+    let down = right_by_register(b, ty, sign, rounding, n, left);
+    let zero = zero(b);
+    let negative = b.icmp(ty, IntCond::Slt, left, zero);
+    let result = b.bit_select(negative, down, up);
+    let unsaturated = b.or(Ty::V128, fits, negative);
+    let saturated = b.not(Ty::V128, unsaturated);
+    exact::saturated(l, form, ty, saturated);
+    write(w, l, form, ty, result);
+    Ok(())
 }
 
 /// How the register's bytes lie in containers of `container` bytes: REV64, REV32, REV16.

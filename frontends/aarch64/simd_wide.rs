@@ -1,14 +1,13 @@
 //! AdvSIMD operations whose operands and results differ in width ("three different"), and products by element.
 
 use super::exact;
-use super::helpers;
 use super::operand::{Lifted, Sign, require, set_v, v};
-use super::simd::{BHS, Form, HS, Sizes, integer, lane_mask, sources, splat, write, write_narrow};
+use super::simd::{BHS, Form, HS, Sizes, integer, lane_mask, sources, splat, write, write_narrow, zero};
 use super::simd_arith::{Rounded, both_smallest_saturate, difference, double_multiply_high};
 use super::simd_shift::{Rounding, widen};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::{Builder, Helper, Ty, Value};
+use philae_ir::{Builder, Ty, Value};
 
 /// The shape with lanes of the size in bits 23:22, and the one of twice that.
 fn shapes(w: Word, sizes: Sizes) -> Result<(Ty, Ty), LiftError> {
@@ -150,9 +149,22 @@ fn double_long(w: Word, l: &mut Lift<'_>, ty: Ty, accumulate: Accumulate, [n, m]
 /// PMULL, PMULL2 of bytes.
 pub(super) fn pmull_bytes(w: Word, l: &mut Lift<'_>) -> Lifted {
     let (n, m) = chosen_halves(w, l);
-    let result = l.b.call(&helpers::POLY_MUL_LONG, &[n, m]);
+    let [n, m] = [n, m].map(|value| l.b.widen_low_u(Ty::I16X8, value));
+    let result = carry_less_products(&mut l.b, n, m);
     set_v(l, Ty::V128, w.rd(), result);
     Ok(())
+}
+
+/// Carry-less products of bytes, zero-extended to halfwords.
+fn carry_less_products(b: &mut Builder<'_>, n: Value, m: Value) -> Value {
+    let lanes = Ty::I16X8;
+    (0..8).fold(zero(b), |sum, bit| {
+        let top = b.vshl_imm(lanes, m, 15 - bit);
+        let is_set = b.vashr_imm(lanes, top, 15);
+        let moved = b.vshl_imm(lanes, n, bit);
+        let part = b.and(Ty::V128, moved, is_set);
+        b.xor(Ty::V128, sum, part)
+    })
 }
 
 /// PMULL, PMULL2 of doublewords.
@@ -177,7 +189,9 @@ fn chosen_halves(w: Word, l: &mut Lift<'_>) -> (Value, Value) {
 pub(super) fn pmul(w: Word, l: &mut Lift<'_>) -> Lifted {
     let (form, ty) = integer(w, super::simd::B)?;
     let (n, m) = sources(w, l, ty);
-    let result = l.b.call(&helpers::POLY_MUL, &[n, m]);
+    let [n, m] = [n, m].map(|value| [l.b.widen_low_u(Ty::I16X8, value), l.b.widen_high_u(Ty::I16X8, value)]);
+    let [low, high] = [0, 1].map(|half| carry_less_products(&mut l.b, n[half], m[half]));
+    let result = l.b.narrow(ty, low, high);
     write(w, l, form, ty, result);
     Ok(())
 }
@@ -230,47 +244,46 @@ pub(super) fn sqdmulh_element(w: Word, l: &mut Lift<'_>, rounded: Rounded) -> Li
     by_element(w, l, |b, ty, [_, n, m]| double_multiply_high(b, ty, rounded, n, m))
 }
 
-/// The helper of SQRDMLAH or SQRDMLSH for lanes of this shape.
-fn round_double_helper(ty: Ty, accumulate: Accumulate) -> Result<&'static Helper, LiftError> {
-    match (accumulate, ty) {
-        (Accumulate::Add, Ty::I16X8) => Ok(&helpers::ROUND_DOUBLE_ADD_16),
-        (Accumulate::Add, Ty::I32X4) => Ok(&helpers::ROUND_DOUBLE_ADD_32),
-        (Accumulate::Sub, Ty::I16X8) => Ok(&helpers::ROUND_DOUBLE_SUB_16),
-        (Accumulate::Sub, Ty::I32X4) => Ok(&helpers::ROUND_DOUBLE_SUB_32),
-        _ => Err(LiftError::Undefined),
-    }
-}
-
-fn round_double_saturates(l: &mut Lift<'_>, form: Form, ty: Ty, accumulate: Accumulate, operands: [Value; 3]) {
-    let helper = match (accumulate, ty) {
-        (Accumulate::Sub, Ty::I16X8) => &helpers::ROUND_DOUBLE_SUB_16_SATURATES,
-        (Accumulate::Sub, _) => &helpers::ROUND_DOUBLE_SUB_32_SATURATES,
-        (_, Ty::I16X8) => &helpers::ROUND_DOUBLE_ADD_16_SATURATES,
-        _ => &helpers::ROUND_DOUBLE_ADD_32_SATURATES,
-    };
-    let saturated = l.b.call(helper, &operands);
-    exact::saturated(l, form, ty, saturated);
+/// SQRDMLAH, SQRDMLSH: the high half of d × 2^bits ± 2 × n × m, rounded and saturated.
+fn round_double(w: Word, l: &mut Lift<'_>, (form, ty): (Form, Ty), accumulate: Accumulate, [d, n, m]: [Value; 3]) {
+    let wide = Ty::int_vector(2 * ty.lane().bits());
+    // Half of all: so it fits.
+    let shift = ty.lane().bits() - 1;
+    let b = &mut l.b;
+    let [d, n, m] = [d, n, m].map(|value| [b.widen_low_s(wide, value), b.widen_high_s(wide, value)]);
+    let [low, high] = [0, 1].map(|half| {
+        let product = b.mul(wide, n[half], m[half]);
+        let up = b.vshl_imm(wide, d[half], shift);
+        let rounding = splat(b, wide, 1 << (shift - 1));
+        let up = b.add(wide, up, rounding);
+        let sum = match accumulate {
+            Accumulate::Sub => b.sub(wide, up, product),
+            _ => b.add(wide, up, product),
+        };
+        b.vashr_imm(wide, sum, shift)
+    });
+    let result = b.narrow_sat_ss(ty, low, high);
+    let wrapped = b.narrow(ty, low, high);
+    let difference = b.xor(Ty::V128, result, wrapped);
+    exact::saturated(l, form, ty, difference);
+    write(w, l, form, ty, result);
 }
 
 /// SQRDMLAH, SQRDMLSH (vector); scalars too.
 pub(super) fn sqrdmlah(w: Word, l: &mut Lift<'_>, accumulate: Accumulate) -> Lifted {
-    let (form, ty) = integer(w, HS)?;
-    let helper = round_double_helper(ty, accumulate)?;
-    let (n, m) = sources(w, l, ty);
-    let d = v(l, ty, w.rd());
-    round_double_saturates(l, form, ty, accumulate, [d, n, m]);
-    let result = l.b.call(helper, &[d, n, m]);
-    write(w, l, form, ty, result);
+    let shape = integer(w, HS)?;
+    let (n, m) = sources(w, l, shape.1);
+    let d = v(l, shape.1, w.rd());
+    round_double(w, l, shape, accumulate, [d, n, m]);
     Ok(())
 }
 
 /// SQRDMLAH, SQRDMLSH (by element); scalars too.
 pub(super) fn sqrdmlah_element(w: Word, l: &mut Lift<'_>, accumulate: Accumulate) -> Lifted {
-    let (form, ty) = integer(w, HS)?;
-    let helper = round_double_helper(ty, accumulate)?;
-    let operands = [v(l, ty, w.rd()), v(l, ty, w.rn()), element(w, l, ty)];
-    round_double_saturates(l, form, ty, accumulate, operands);
-    by_element(w, l, |b, _, args| b.call(helper, &args))
+    let shape = integer(w, HS)?;
+    let operands = [v(l, shape.1, w.rd()), v(l, shape.1, w.rn()), element(w, l, shape.1)];
+    round_double(w, l, shape, accumulate, operands);
+    Ok(())
 }
 
 /// SMULL, SMLAL, SMLSL and the unsigned ones (by element): `accumulate` takes Vd and the product.

@@ -1,23 +1,16 @@
-//! FEAT_SM3 and FEAT_SM4: steps of the hash of GB/T 32905 and the cipher of GB/T 32907, as the Arm ARM cuts them.
+//! FEAT_SM3 and FEAT_SM4: steps of the hash of GB/T 32905 and the cipher of GB/T 32907, as the Arm ARM cuts them. Those of the
+//! cipher are helpers: each is four rounds of look-ups, one after another.
 
+use super::crypto::rotate_right;
 use super::helpers::helpers;
-use super::sha::{vector, words};
+use super::operand::{Lifted, set_v, v};
+use super::sha::{first_as_last, vector, words};
+use super::simd::{lane_mask, sources};
+use super::word::Word;
+use crate::lift::Lift;
+use philae_ir::{Builder, Ty, Value};
 
 helpers! {
-    /// SM3PARTW1.
-    SM3PARTW1 "a64_sm3partw1" (3) -> V128, Pure, |_, [d, n, m]| part_w1(d, n, m);
-    /// SM3PARTW2.
-    SM3PARTW2 "a64_sm3partw2" (3) -> V128, Pure, |_, [d, n, m]| part_w2(d, n, m);
-    /// SM3SS1 of Vn, Vm and Va.
-    SM3SS1 "a64_sm3ss1" (3) -> V128, Pure, |_, [n, m, a]| ss1(n, m, a);
-    /// SM3TT1A of Vd, Vn and the element of Vm.
-    SM3TT1A "a64_sm3tt1a" (3) -> V128, Pure, |_, [d, n, m]| tt1(d, n, m as u32, |[_, x, y, z]| x ^ y ^ z);
-    /// SM3TT1B of Vd, Vn and the element of Vm.
-    SM3TT1B "a64_sm3tt1b" (3) -> V128, Pure, |_, [d, n, m]| tt1(d, n, m as u32, |[_, x, y, z]| z & x | z & y | x & y);
-    /// SM3TT2A of Vd, Vn and the element of Vm.
-    SM3TT2A "a64_sm3tt2a" (3) -> V128, Pure, |_, [d, n, m]| tt2(d, n, m as u32, |[_, x, y, z]| x ^ y ^ z);
-    /// SM3TT2B of Vd, Vn and the element of Vm.
-    SM3TT2B "a64_sm3tt2b" (3) -> V128, Pure, |_, [d, n, m]| tt2(d, n, m as u32, |[_, x, y, z]| z & y | !z & x);
     /// SM4E: four rounds on Vd with the keys in Vn.
     SM4E "a64_sm4e" (2) -> V128, Pure, |_, [d, n, _]| sm4_rounds(d, n, |t| {
         t ^ t.rotate_left(2) ^ t.rotate_left(10) ^ t.rotate_left(18) ^ t.rotate_left(24)
@@ -26,39 +19,143 @@ helpers! {
     SM4EKEY "a64_sm4ekey" (2) -> V128, Pure, |_, [n, m, _]| sm4_rounds(n, m, |t| t ^ t.rotate_left(13) ^ t.rotate_left(23));
 }
 
-fn part_w1(d: u128, n: u128, m: u128) -> u128 {
-    let (mut result, m) = (words(d ^ n), words(m));
-    for i in 0..4 {
-        let t = result[i] ^ if i < 3 { m[i + 1] } else { result[0] }.rotate_left(15);
-        result[i] = t ^ t.rotate_left(15) ^ t.rotate_left(23);
-    }
-    vector(result)
+/// Lanes rotated left.
+fn rotate_left(l: &mut Lift<'_>, value: Value, amount: u32) -> Value {
+    rotate_right(l, Ty::I32X4, value, 32 - amount)
 }
 
-fn part_w2(d: u128, n: u128, m: u128) -> u128 {
-    let t = n ^ vector(words(m).map(|word| word.rotate_left(7)));
-    let mut result = words(d ^ t);
-    let last = (t as u32).rotate_left(15);
-    result[3] ^= last ^ last.rotate_left(15) ^ last.rotate_left(23);
-    vector(result)
+/// P1 of GB/T 32905, 4.4, of lanes.
+fn p1(l: &mut Lift<'_>, words: Value) -> Value {
+    let [a, b] = [15, 23].map(|amount| rotate_left(l, words, amount));
+    let two = l.b.xor(Ty::V128, words, a);
+    l.b.xor(Ty::V128, two, b)
 }
 
-fn ss1(n: u128, m: u128, a: u128) -> u128 {
-    let [n, m, a] = [n, m, a].map(|v| words(v)[3]);
-    vector([0, 0, 0, n.rotate_left(12).wrapping_add(m).wrapping_add(a).rotate_left(7)])
+/// What the first of four words, rotated by 15, adds to the last by way of P1.
+fn first_into_last(l: &mut Lift<'_>, words: Value) -> Value {
+    let first = first_as_last(l, words);
+    let rotated = rotate_left(l, first, 15);
+    p1(l, rotated)
 }
 
-fn tt1(d: u128, n: u128, w: u32, mix: fn([u32; 4]) -> u32) -> u128 {
-    let d = words(d);
-    let ss2 = words(n)[3] ^ d[3].rotate_left(12);
-    let t = mix(d).wrapping_add(d[0]).wrapping_add(ss2).wrapping_add(w);
-    vector([d[1], d[2].rotate_left(9), d[3], t])
+/// SM3PARTW1: P1 of four words, of which the last needs the first result.
+pub(super) fn sm3partw1(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (n, m) = sources(w, l, Ty::V128);
+    let d = v(l, Ty::V128, w.rd());
+    let last = l.b.shuffle(m, m, lane_mask(4, |i| if i < 3 { i + 1 } else { 8 }));
+    let last = rotate_left(l, last, 15);
+    let two = l.b.xor(Ty::V128, d, n);
+    let mixed = l.b.xor(Ty::V128, two, last);
+    let result = p1(l, mixed);
+    let into_last = first_into_last(l, result);
+    let result = l.b.xor(Ty::V128, result, into_last);
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
 }
 
-fn tt2(d: u128, n: u128, w: u32, mix: fn([u32; 4]) -> u32) -> u128 {
-    let d = words(d);
-    let t = mix(d).wrapping_add(d[0]).wrapping_add(words(n)[3]).wrapping_add(w);
-    vector([d[1], d[2].rotate_left(19), d[3], t ^ t.rotate_left(9) ^ t.rotate_left(17)])
+/// SM3PARTW2.
+pub(super) fn sm3partw2(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (n, m) = sources(w, l, Ty::V128);
+    let d = v(l, Ty::V128, w.rd());
+    let rotated = rotate_left(l, m, 7);
+    let mixed = l.b.xor(Ty::V128, n, rotated);
+    let into_last = first_into_last(l, mixed);
+    let result = l.b.xor(Ty::V128, d, mixed);
+    let result = l.b.xor(Ty::V128, result, into_last);
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
+}
+
+/// SM3SS1: lane 3, zeroes below.
+pub(super) fn sm3ss1(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (n, m) = sources(w, l, Ty::V128);
+    let a = v(l, Ty::V128, w.ra());
+    let rotated = rotate_left(l, n, 12);
+    let sum = l.b.add(Ty::I32X4, rotated, m);
+    let sum = l.b.add(Ty::I32X4, sum, a);
+    let rotated = rotate_left(l, sum, 7);
+    let result = l.b.shuffle(rotated, rotated, lane_mask(4, |i| if i == 3 { 3 } else { 8 }));
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
+}
+
+/// A function of three words.
+type Mix = fn(&mut Builder<'_>, [Value; 3]) -> Value;
+
+/// x ⊕ y ⊕ z.
+pub(super) fn parity(b: &mut Builder<'_>, [x, y, z]: [Value; 3]) -> Value {
+    let two = b.xor(Ty::I32, x, y);
+    b.xor(Ty::I32, two, z)
+}
+
+/// The bits that two of three have.
+pub(super) fn majority(b: &mut Builder<'_>, [x, y, z]: [Value; 3]) -> Value {
+    let (both, either) = (b.and(Ty::I32, x, y), b.or(Ty::I32, x, y));
+    let one = b.and(Ty::I32, either, z);
+    b.or(Ty::I32, both, one)
+}
+
+/// The bits of y where z is set, else of x.
+pub(super) fn choice(b: &mut Builder<'_>, [x, y, z]: [Value; 3]) -> Value {
+    let differ = b.xor(Ty::I32, x, y);
+    let chosen = b.and(Ty::I32, differ, z);
+    b.xor(Ty::I32, chosen, x)
+}
+
+fn rotated(l: &mut Lift<'_>, word: Value, left: u64) -> Value {
+    l.b.with_imm(Ty::I32, word, 32 - left, Builder::rotr)
+}
+
+/// The words of Vd, the last of Vn, and that of Vm in bits 13:12.
+fn round_words(w: Word, l: &mut Lift<'_>) -> ([Value; 4], Value, Value) {
+    let (n, m) = sources(w, l, Ty::V128);
+    let d = v(l, Ty::V128, w.rd());
+    let n = l.b.extract_lane(Ty::I32X4, n, 3);
+    let m = l.b.extract_lane(Ty::I32X4, m, w.bits(13, 12));
+    ([0, 1, 2, 3].map(|lane| l.b.extract_lane(Ty::I32X4, d, lane)), n, m)
+}
+
+/// Vd = its words moved down, the third rotated, and `last`.
+fn finish_round(w: Word, l: &mut Lift<'_>, third: Value, last: Value) -> Lifted {
+    let d = v(l, Ty::V128, w.rd());
+    let moved = l.b.shuffle(d, d, lane_mask(4, |i| (i + 1) % 4));
+    let with_third = l.b.insert_lane(Ty::I32X4, moved, 1, third);
+    let result = l.b.insert_lane(Ty::I32X4, with_third, 3, last);
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
+}
+
+fn sum(l: &mut Lift<'_>, words: [Value; 4]) -> Value {
+    let [a, b, c, d] = words;
+    let (ab, cd) = (l.b.add(Ty::I32, a, b), l.b.add(Ty::I32, c, d));
+    l.b.add(Ty::I32, ab, cd)
+}
+
+/// SM3TT1A, SM3TT1B.
+pub(super) fn sm3tt1(w: Word, l: &mut Lift<'_>, mix: Mix) -> Lifted {
+    let ([d0, d1, d2, d3], n, m) = round_words(w, l);
+    let turned = rotated(l, d3, 12);
+    let second = l.b.xor(Ty::I32, n, turned);
+    let mixed = mix(&mut l.b, [d1, d2, d3]);
+    let last = sum(l, [mixed, d0, second, m]);
+    let third = rotated(l, d2, 9);
+    finish_round(w, l, third, last)
+}
+
+/// SM3TT2A, SM3TT2B: with P0 of the sum.
+pub(super) fn sm3tt2(w: Word, l: &mut Lift<'_>, mix: Mix) -> Lifted {
+    let ([d0, d1, d2, d3], n, m) = round_words(w, l);
+    let mixed = mix(&mut l.b, [d1, d2, d3]);
+    let sum = sum(l, [mixed, d0, n, m]);
+    let last = parity_of_rotated(l, sum, [9, 17]);
+    let third = rotated(l, d2, 19);
+    finish_round(w, l, third, last)
+}
+
+/// A word and its rotations, added without carries.
+fn parity_of_rotated(l: &mut Lift<'_>, word: Value, left: [u64; 2]) -> Value {
+    let [a, b] = left.map(|amount| rotated(l, word, amount));
+    parity(&mut l.b, [word, a, b])
 }
 
 fn sm4_rounds(state: u128, keys: u128, linear: fn(u32) -> u32) -> u128 {

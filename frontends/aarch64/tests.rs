@@ -11,6 +11,8 @@ use philae_ir::{Arch, ExitReason, Region, Terminator, verify};
 use yaxpeax_arch::{Decoder, U8Reader};
 use yaxpeax_arm::armv8::a64::{InstDecoder, Opcode};
 
+mod calls;
+
 const PC: u64 = 0x40_0000;
 
 /// SplitMix64: good enough, and the same numbers everywhere.

@@ -5,7 +5,9 @@
 //! against it. Floating-point results do not depend on how the host chooses NaNs; they do assume that the host
 //! rounds to nearest even and keeps subnormals, as Rust does everywhere.
 
+mod aes;
 mod float;
+mod half;
 mod int;
 mod vector;
 
@@ -83,6 +85,9 @@ pub fn eval_op(op: Op, ty: Ty, from: Ty, aux: u8, imm: u128, args: [u128; 3]) ->
         Op::Fround => float::round(ty, aux, a),
         Op::Fpromote => float::promote(ty, a),
         Op::Fdemote => float::demote(ty, a),
+        Op::FpromoteHalf => half::promote(a),
+        Op::FwidenHalf => half::widen(a),
+        Op::FdemoteHalf => half::demote(a),
         Op::FtoSint | Op::FtoUint => float::to_int(op, ty, from, aux, a),
         Op::SintToF | Op::UintToF => float::from_int(op, ty, from, a),
 
@@ -106,6 +111,12 @@ pub fn eval_op(op: Op, ty: Ty, from: Ty, aux: u8, imm: u128, args: [u128; 3]) ->
         Op::WidenHighU => vector::widen_unsigned(ty, (a >> 64) as u64),
         Op::Narrow | Op::NarrowSatSS | Op::NarrowSatSU | Op::NarrowSatUU => vector::narrow(op, ty, a, b),
         Op::ClmulLow => int::clmul(a as u64, b as u64),
+        Op::AesRound => aes::mix(aes::substitute(a)),
+        Op::AesLastRound => aes::substitute(a),
+        Op::AesMix => aes::mix(a),
+        Op::AesInverseRound => aes::inverse_mix(aes::inverse_substitute(a)),
+        Op::AesInverseLastRound => aes::inverse_substitute(a),
+        Op::AesInverseMix => aes::inverse_mix(a),
 
         Op::Get | Op::Set | Op::SetLow | Op::Insn | Op::PollPending | Op::Load | Op::LoadZext | Op::LoadSext => {
             impure(op)

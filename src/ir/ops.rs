@@ -357,6 +357,12 @@ ops! {
     Fpromote "fpromote" (Any) -> Same, Pure, None, None;
     /// binary64 to binary32, rounded as sums are; NaNs are quieted and keep sign and the top of the payload. T is `f32`, or `f32x4` of two lanes with zeroes above.
     Fdemote "fdemote" (Any) -> Same, Pure, None, None;
+    /// The four low lanes, binary16, to binary32, exact; NaNs are quieted and keep sign and payload. T is `f32x4`.
+    FpromoteHalf "fpromote_half" (V128) -> Same, Pure, None, None;
+    /// As [`Op::FpromoteHalf`], but signalling NaNs stay signalling, for an operation that looks at that.
+    FwidenHalf "fwiden_half" (V128) -> Same, Pure, None, None;
+    /// Lanes of binary32 to binary16, zeroes above, rounded as sums are; NaNs are quieted and keep sign and the top of the payload. T is `f32x4`.
+    FdemoteHalf "fdemote_half" (V128) -> Same, Pure, None, None;
     /// Float to signed integer of type T, rounded as `aux` says, saturating; NaN gives 0.
     FtoSint "fto_sint" (Any) -> Same, Pure, Rounding, None;
     /// Float to unsigned integer of type T, rounded as `aux` says, saturating; NaN gives 0.
@@ -424,6 +430,18 @@ ops! {
     NarrowSatUU "narrow_sat_uu" (V128 V128) -> Same, Pure, None, None;
     /// Carry-less product of the low halves.
     ClmulLow "clmul_low" (V128 V128) -> V128, Pure, None, None;
+    /// A round of AES without its key (FIPS 197, 5.1): SubBytes, ShiftRows, MixColumns. Byte r + 4c is that of row r and column c.
+    AesRound "aes_round" (V128) -> V128, Pure, None, None;
+    /// The last round of AES without its key: SubBytes, ShiftRows.
+    AesLastRound "aes_last_round" (V128) -> V128, Pure, None, None;
+    /// MixColumns.
+    AesMix "aes_mix" (V128) -> V128, Pure, None, None;
+    /// A round of AES's inverse without its key (FIPS 197, 5.3): InvShiftRows, InvSubBytes, InvMixColumns.
+    AesInverseRound "aes_inverse_round" (V128) -> V128, Pure, None, None;
+    /// The last round of AES's inverse without its key: InvShiftRows, InvSubBytes.
+    AesInverseLastRound "aes_inverse_last_round" (V128) -> V128, Pure, None, None;
+    /// InvMixColumns.
+    AesInverseMix "aes_inverse_mix" (V128) -> V128, Pure, None, None;
 
     /// Calls the helper `imm` with up to three operands; T is what it makes.
     Call "call" (Any Any Any) -> Same, Helper, None, Helper;

@@ -646,6 +646,12 @@ impl<'a> Builder<'a> {
         fpromote Fpromote;
         /// [`Op::Fdemote`] to `ty`.
         fdemote Fdemote;
+        /// [`Op::FpromoteHalf`].
+        fpromote_half FpromoteHalf;
+        /// [`Op::FwidenHalf`].
+        fwiden_half FwidenHalf;
+        /// [`Op::FdemoteHalf`].
+        fdemote_half FdemoteHalf;
         /// [`Op::SintToF`] to `ty`.
         sint_to_f SintToF;
         /// [`Op::UintToF`] to `ty`.
@@ -925,6 +931,11 @@ impl<'a> Builder<'a> {
         self.emit(Op::ClmulLow, Ty::V128, &[a, b])
     }
 
+    /// A step of AES: [`Op::AesRound`] and its like.
+    pub fn aes(&mut self, op: Op, a: Value) -> Value {
+        self.emit(op, Ty::V128, &[a])
+    }
+
     /// Calls a helper; `args` are as many as it declares.
     pub fn call(&mut self, helper: &'static Helper, args: &[Value]) -> Value {
         debug_assert_eq!(args.len(), usize::from(helper.operands), "{}", helper.name);
@@ -932,15 +943,11 @@ impl<'a> Builder<'a> {
         self.emit_with(Op::Call, helper.result, args, 0, index)
     }
 
-    /// The helper and its operands whose result the guest instruction before this one has put into a slot at last.
-    pub fn just_called(&self, slot: Slot) -> Option<(&'static Helper, [Value; 3])> {
+    /// The operation whose result the guest instruction before this one has put into a slot at last.
+    pub fn just_made(&self, slot: Slot) -> Option<&Inst> {
         let insts = &self.region.blocks[self.current.index()].insts;
         let set = insts.iter().rev().map(|&value| self.region.inst(value)).find(|inst| inst.op != Op::Insn)?;
-        if set.op != Op::Set || set.imm != u64::from(slot.0) {
-            return None;
-        }
-        let called = self.region.inst(set.args[0]);
-        (called.op == Op::Call).then(|| (self.region.helpers[called.imm as usize], called.args))
+        (set.op == Op::Set && set.imm == u64::from(slot.0)).then(|| self.region.inst(set.args[0]))
     }
 
     /// Ends the current block.

@@ -253,6 +253,7 @@ fn is_allowed(op: Op, ty: Ty) -> bool {
         Op::Fcmp | Op::Fround | Op::SintToF | Op::UintToF => ty.is_float() || float_shape,
         Op::Fpromote => matches!(ty, Ty::F64 | Ty::F64X2),
         Op::Fdemote => matches!(ty, Ty::F32 | Ty::F32X4),
+        Op::FpromoteHalf | Op::FwidenHalf | Op::FdemoteHalf => ty == Ty::F32X4,
         Op::FtoSint | Op::FtoUint => ty.is_int() || matches!(ty, Ty::I32X4 | Ty::I64X2),
         Op::Splat | Op::ExtractLane | Op::InsertLane | Op::LaneMask => int_shape || float_shape,
         Op::VshlImm | Op::VlshrImm | Op::VashrImm | Op::Vshl | Op::Vlshr | Op::Vashr => int_shape,
@@ -262,6 +263,8 @@ fn is_allowed(op: Op, ty: Ty) -> bool {
         Op::Prefetch => ty == Ty::I64,
         Op::Insn | Op::PollPending | Op::Fence | Op::FlagsWithC | Op::FlagsWithV | Op::FlagsFromBits => false,
         Op::FlagsToBits | Op::FlagsTest | Op::Shuffle | Op::TableLookup | Op::BitSelect | Op::ClmulLow => false,
+        Op::AesRound | Op::AesLastRound | Op::AesMix => false,
+        Op::AesInverseRound | Op::AesInverseLastRound | Op::AesInverseMix => false,
     }
 }
 

@@ -182,3 +182,37 @@ fn lanes_move_as_the_rows_say() {
     assert_eq!(eval_op(Op::InsertLane, Ty::I16X8, Ty::V128, 0, 7, [0, 0xabcd, 0]), 0xabcd << 112);
     assert_eq!(eval_rmw(RmwOp::Smax, Ty::I8, 0x80, 1), 1);
 }
+
+/// IEEE 754-2008, 3.4 and 4.3.1: edges of binary16 and of rounding to it.
+#[test]
+fn halves_widen_exactly_and_round_once() {
+    let of = |op, a| eval_op(op, Ty::F32X4, Ty::V128, 0, 0, [a, 0, 0]);
+    let lanes = |lanes: [u32; 4]| lanes.into_iter().rev().fold(0, |all, lane| all << 32 | u128::from(lane));
+    let halves = 0x7e01_7c01_8001_3c00;
+    let singles = lanes([1f32.to_bits(), (-(2f32.powi(-24))).to_bits(), 0x7f80_2000, 0x7fc0_2000]);
+    assert_eq!(of(Op::FwidenHalf, halves), singles);
+    assert_eq!(of(Op::FpromoteHalf, halves), singles | 0x40_0000 << 64);
+    let large = [65519.0, 65520.0, -1e9, f32::INFINITY].map(f32::to_bits);
+    assert_eq!(of(Op::FdemoteHalf, lanes(large)), 0x7c00_fc00_7c00_7bff);
+    let small = [2f32.powi(-25), 2f32.powi(-25) * 1.5, -2f32.powi(-14) + 2f32.powi(-26), 1.0 + 2f32.powi(-11)];
+    assert_eq!(of(Op::FdemoteHalf, lanes(small.map(f32::to_bits))), 0x3c00_8400_0001_0000);
+    assert_eq!(of(Op::FdemoteHalf, lanes([0x7f80_2000, 0xff80_0001, 0, 1 << 31])), 0x8000_0000_fe00_7e01);
+}
+
+/// FIPS 197, appendix B, round 1.
+#[test]
+fn rounds_of_aes_are_those_of_the_standard() {
+    let of = |op, a: u128| eval_op(op, Ty::V128, Ty::V128, 0, 0, [a, 0, 0]);
+    let [start, shifted, mixed] = [
+        0x193d_e3be_a0f4_e22b_9ac6_8d2a_e9f8_4808u128,
+        0xd4bf_5d30_e0b4_52ae_b841_11f1_1e27_98e5,
+        0x0466_81e5_e0cb_199a_48f8_d37a_2806_264c,
+    ]
+    .map(u128::swap_bytes);
+    assert_eq!(of(Op::AesLastRound, start), shifted);
+    assert_eq!(of(Op::AesMix, shifted), mixed);
+    assert_eq!(of(Op::AesRound, start), mixed);
+    assert_eq!(of(Op::AesInverseMix, mixed), shifted);
+    assert_eq!(of(Op::AesInverseLastRound, shifted), start);
+    assert_eq!(of(Op::AesInverseRound, shifted), of(Op::AesInverseMix, start));
+}

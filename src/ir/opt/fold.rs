@@ -251,6 +251,7 @@ fn is_floating(op: Op) -> bool {
     let row = op.info();
     matches!(row.aux, AuxKind::Nan | AuxKind::FloatCond | AuxKind::Rounding)
         || matches!(op, Op::FlagsFcmp | Op::Fpromote | Op::Fdemote | Op::SintToF | Op::UintToF)
+        || matches!(op, Op::FpromoteHalf | Op::FwidenHalf | Op::FdemoteHalf)
 }
 
 /// The relation that holds where `cond` does not.

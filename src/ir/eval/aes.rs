@@ -1,21 +1,23 @@
-//! FEAT_AES: rounds of AES on a state of 16 bytes, column after column.
+//! The steps of AES (FIPS 197) on a state of 16 bytes, column after column.
 
-use super::helpers::helpers;
+/// ShiftRows and SubBytes.
+pub(super) fn substitute(state: u128) -> u128 {
+    shift_and_substitute(state, &SBOX, |row| row)
+}
 
-helpers! {
-    /// AESE: the key is added, rows are shifted, bytes substituted.
-    AESE "a64_aese" (2) -> V128, Pure, |_, [d, n, _]| substitute(d ^ n, &SBOX, |row| row);
-    /// AESD: the inverse of AESE's steps.
-    AESD "a64_aesd" (2) -> V128, Pure, |_, [d, n, _]| substitute(d ^ n, &INVERSE_SBOX, |row| 4 - row);
-    /// AESMC: MixColumns.
-    AESMC "a64_aesmc" (1) -> V128, Pure, |_, [n, ..]| columns(n, mix);
-    /// AESIMC: InvMixColumns.
-    AESIMC "a64_aesimc" (1) -> V128, Pure, |_, [n, ..]| columns(n, unmix);
-    /// AESE, then AESMC.
-    AESE_AESMC "a64_aese_aesmc" (2) -> V128, Pure, |_, [d, n, _]| columns(substitute(d ^ n, &SBOX, |row| row), mix);
-    /// AESD, then AESIMC.
-    AESD_AESIMC "a64_aesd_aesimc" (2) -> V128, Pure,
-        |_, [d, n, _]| columns(substitute(d ^ n, &INVERSE_SBOX, |row| 4 - row), unmix);
+/// InvShiftRows and InvSubBytes.
+pub(super) fn inverse_substitute(state: u128) -> u128 {
+    shift_and_substitute(state, &INVERSE_SBOX, |row| 4 - row)
+}
+
+/// MixColumns.
+pub(super) fn mix(state: u128) -> u128 {
+    columns(state, mix_column)
+}
+
+/// InvMixColumns.
+pub(super) fn inverse_mix(state: u128) -> u128 {
+    columns(state, unmix_column)
 }
 
 /// FIPS 197, 5.1.1: the inverse in GF(2^8), then an affine map.
@@ -61,7 +63,7 @@ const fn multiply(mut a: u8, mut b: u8) -> u8 {
 }
 
 /// Each byte out of `table`; before that, row r moves left by `shift(r)` columns.
-fn substitute(state: u128, table: &[u8; 256], shift: impl Fn(usize) -> usize) -> u128 {
+fn shift_and_substitute(state: u128, table: &[u8; 256], shift: impl Fn(usize) -> usize) -> u128 {
     let bytes = state.to_le_bytes();
     u128::from_le_bytes(std::array::from_fn(|i| {
         let (row, column) = (i % 4, i / 4);
@@ -81,12 +83,12 @@ fn double_each(column: u32) -> u32 {
 }
 
 /// FIPS 197, 5.1.3: row i becomes twice itself, thrice the next, and the two after, summed.
-fn mix(column: u32) -> u32 {
+fn mix_column(column: u32) -> u32 {
     let doubled = double_each(column);
     doubled ^ (doubled ^ column).rotate_right(8) ^ column.rotate_right(16) ^ column.rotate_right(24)
 }
 
-/// FIPS 197, 5.3.3, whose matrix is that of [`mix`] times the circulant one of 5, 0, 4, 0.
-fn unmix(column: u32) -> u32 {
-    mix(column ^ double_each(double_each(column ^ column.rotate_right(16))))
+/// FIPS 197, 5.3.3, whose matrix is that of [`mix_column`] times the circulant one of 5, 0, 4, 0.
+fn unmix_column(column: u32) -> u32 {
+    mix_column(column ^ double_each(double_each(column ^ column.rotate_right(16))))
 }
