@@ -150,6 +150,11 @@ impl Lower<'_> {
                     self.choose_nan(value, operands, to);
                     self.jump_back(back);
                 }
+                Cold::Misfit { from, back, value, operand, to } => {
+                    self.asm.patch_here(from);
+                    self.convert_out_of_line(value, operand, to);
+                    self.jump_back(back);
+                }
             }
         }
     }

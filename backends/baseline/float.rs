@@ -3,11 +3,11 @@
 
 use super::assembler::{Cc, Encoding, Map, Rm, Width, Xmm};
 use super::lower::{Cold, Lower, regs};
-use super::registers::{Cleanness, Context, SCRATCH, is_word};
+use super::registers::{Cleanness, Context, SCRATCH};
 use philae_ir::{FloatCond, Inst, NanRule, Op, Rounding, Ty, Value};
 
 /// The prefix that selects scalar or packed, single or double.
-fn prefix(ty: Ty) -> u8 {
+pub(super) fn prefix(ty: Ty) -> u8 {
     match ty {
         Ty::F32 => 0xf3,
         Ty::F64 => 0xf2,
@@ -30,13 +30,10 @@ impl Lower<'_> {
             Op::Fabs => self.change_sign(value, inst, 0x54, |sign| !sign),
             Op::Fcmp if inst.ty.is_vector() => self.compare_lanes(value, inst),
             Op::Fcmp => self.compare_scalars(value, inst),
-            Op::Fpromote => self.convert(value, inst, if inst.ty == Ty::F64 { 0xf3 } else { 0 }, 0x5a),
-            Op::Fdemote => self.convert(value, inst, if inst.ty == Ty::F32 { 0xf2 } else { 0x66 }, 0x5a),
-            Op::FpromoteHalf | Op::FwidenHalf if self.features.f16c => self.promote_halves(value, inst),
-            Op::FdemoteHalf if self.features.f16c => self.demote_to_halves(value, inst),
-            Op::SintToF => return self.signed_to_float(value, inst),
+            Op::Fmin | Op::FminNum => self.float_minimum(value, inst),
+            Op::Fmax | Op::FmaxNum => self.float_maximum(value, inst),
             Op::Fround => return self.round(value, inst),
-            _ => return false,
+            _ => return self.conversion(value, inst),
         }
         true
     }
@@ -75,7 +72,7 @@ impl Lower<'_> {
     }
 
     /// Where the result is a NaN, the evaluator says which.
-    fn repair_nan(&mut self, value: Value, ty: Ty, operands: [Xmm; 3], to: Xmm) {
+    pub(super) fn repair_nan(&mut self, value: Value, ty: Ty, operands: [Xmm; 3], to: Xmm) {
         let from = self.jump_if_nan(ty, to);
         self.tables.cold.push(Cold::Nan { from, back: self.asm.position(), value, operands, to });
     }
@@ -93,7 +90,7 @@ impl Lower<'_> {
     }
 
     /// `cmpps` or `cmppd`.
-    fn compare_packed(&mut self, ty: Ty, to: Xmm, from: Xmm, relation: u8) {
+    pub(super) fn compare_packed(&mut self, ty: Ty, to: Xmm, from: Xmm, relation: u8) {
         let encoding = Encoding { prefix: prefix(ty), map: Map::Two, opcode: 0xc2, wide: false };
         self.asm.with_imm8(encoding, to.0, Rm::Xmm(from), relation);
     }
@@ -151,73 +148,65 @@ impl Lower<'_> {
         self.define(value, to, Cleanness::Clean);
     }
 
-    fn convert(&mut self, value: Value, inst: &Inst, prefix: u8, opcode: u8) {
-        let from = self.xmm(inst.args[0]);
-        let to = regs!(self.take_any_xmm());
-        self.asm.sse(prefix, opcode, to, Rm::Xmm(from));
-        self.define_xmm(value, to);
-    }
-
-    /// The host quiets NaNs.
-    fn promote_halves(&mut self, value: Value, inst: &Inst) {
-        let from = self.xmm(inst.args[0]);
-        let to = regs!(self.take_any_xmm());
-        self.asm.half_to_single(to, from);
-        if inst.op == Op::FwidenHalf {
-            self.repair_nan(value, inst.ty, [from, SCRATCH, SCRATCH], to);
-        }
-        self.define_xmm(value, to);
-    }
-
-    fn demote_to_halves(&mut self, value: Value, inst: &Inst) {
-        let from = self.xmm(inst.args[0]);
-        let to = regs!(self.take_any_xmm());
-        self.asm.single_to_half(to, from);
-        self.define_xmm(value, to);
-    }
-
-    /// `cvtsi2ss`, `cvtsi2sd` or `cvtdq2ps`.
-    fn signed_to_float(&mut self, value: Value, inst: &Inst) -> bool {
-        let operand = inst.args[0];
-        if inst.ty == Ty::F32X4 {
-            self.convert(value, inst, 0, 0x5b);
-            return true;
-        }
-        if !is_word(self.ty(operand)) || !matches!(self.ty(operand), Ty::I32 | Ty::I64) || inst.ty.is_vector() {
+    /// `roundss` and its like.
+    fn round(&mut self, value: Value, inst: &Inst) -> bool {
+        let rounding = Rounding::from_aux(inst.aux);
+        if !self.features.sse41 || rounding == Rounding::Away {
             return false;
         }
-        let from = self.gpr(operand);
+        let from = self.xmm(inst.args[0]);
         let to = regs!(self.take_any_xmm());
-        let wide = self.ty(operand) == Ty::I64;
-        self.asm.plain(Encoding { prefix: prefix(inst.ty), map: Map::Two, opcode: 0x2a, wide }, to.0, Rm::Gpr(from));
+        self.round_to(to, from, inst.ty, rounding);
         self.define_xmm(value, to);
         true
     }
 
-    /// `roundss` and its like.
-    fn round(&mut self, value: Value, inst: &Inst) -> bool {
-        if !self.features.sse41 {
-            return false;
-        }
-        let mode = match Rounding::from_aux(inst.aux) {
-            Rounding::Nearest => 8,
+    /// Not [`Rounding::Away`].
+    pub(super) fn round_to(&mut self, to: Xmm, from: Xmm, ty: Ty, rounding: Rounding) {
+        let mode = match rounding {
+            Rounding::Nearest | Rounding::Away => 8,
             Rounding::Floor => 9,
             Rounding::Ceil => 10,
             Rounding::Zero => 11,
             Rounding::Current => 12,
-            Rounding::Away => return false,
         };
-        let opcode = match inst.ty {
+        let opcode = match ty {
             Ty::F32X4 => 0x08,
             Ty::F64X2 => 0x09,
             Ty::F32 => 0x0a,
             _ => 0x0b,
         };
-        let from = self.xmm(inst.args[0]);
-        let to = regs!(self.take_any_xmm());
         let encoding = Encoding { prefix: 0x66, map: Map::Three3a, opcode, wide: false };
         self.asm.with_imm8(encoding, to.0, Rm::Xmm(from), mode);
+    }
+
+    /// `minps` both ways round: of zeroes one may be negative, of a NaN and a number one is the NaN.
+    fn float_minimum(&mut self, value: Value, inst: &Inst) {
+        let (a, b, to) = self.both_ways(inst, 0x5d);
+        self.asm.sse(0, 0x56, to, Rm::Xmm(SCRATCH));
+        self.repair_nan(value, inst.ty, [a, b, SCRATCH], to);
         self.define_xmm(value, to);
-        true
+    }
+
+    /// `maxps` both ways round, and all ones where there is a NaN.
+    fn float_maximum(&mut self, value: Value, inst: &Inst) {
+        let (a, b, to) = self.both_ways(inst, 0x5f);
+        self.asm.sse(0, 0x54, to, Rm::Xmm(SCRATCH));
+        self.asm.movaps(SCRATCH, a);
+        self.compare_packed(inst.ty, SCRATCH, b, 3);
+        self.asm.sse(0, 0x56, to, Rm::Xmm(SCRATCH));
+        self.repair_nan(value, inst.ty, [a, b, SCRATCH], to);
+        self.define_xmm(value, to);
+    }
+
+    /// The operands, and their minimum or maximum in a register and, the other way round, in the scratch register.
+    fn both_ways(&mut self, inst: &Inst, opcode: u8) -> (Xmm, Xmm, Xmm) {
+        let (a, b) = (self.xmm(inst.args[0]), self.xmm(inst.args[1]));
+        let to = regs!(self.take_any_xmm());
+        self.asm.movaps(to, a);
+        self.asm.sse(prefix(inst.ty), opcode, to, Rm::Xmm(b));
+        self.asm.movaps(SCRATCH, b);
+        self.asm.sse(prefix(inst.ty), opcode, SCRATCH, Rm::Xmm(a));
+        (a, b, to)
     }
 }

@@ -47,6 +47,8 @@ pub(super) enum Cold {
     /// The result of floating-point arithmetic is a NaN: the evaluator chooses it. The operands are still in their
     /// registers.
     Nan { from: usize, back: usize, value: Value, operands: [Xmm; 3], to: Xmm },
+    /// A float does not fit an integer: the evaluator converts it. It is still in its register.
+    Misfit { from: usize, back: usize, value: Value, operand: Xmm, to: Gpr },
 }
 
 /// A region on its way to code.

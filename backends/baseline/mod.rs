@@ -13,6 +13,7 @@
 
 mod analysis;
 mod assembler;
+mod convert;
 mod exits;
 mod flags;
 mod float;

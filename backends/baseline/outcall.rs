@@ -75,15 +75,20 @@ impl Lower<'_> {
     /// [`super::lower::Cold::Nan`]: the value of a floating-point operation, out of line; no register may change but
     /// the result's.
     pub(super) fn choose_nan(&mut self, value: Value, operands: [Xmm; 3], to: Xmm) {
-        let inst = &self.region.insts[value.index()];
-        for (index, from) in operands.into_iter().take(inst.operands().count()).enumerate() {
+        let count = self.region.insts[value.index()].operands().count();
+        self.evaluate_out_of_line(value, &operands[..count]);
+        self.asm.sse(0, 0x10, to, Rm::Mem(scratch(0, 0)));
+    }
+
+    /// An operation by the evaluator where all registers are to stay.
+    pub(super) fn evaluate_out_of_line(&mut self, value: Value, operands: &[Xmm]) {
+        for (index, &from) in operands.iter().enumerate() {
             self.pass_xmm(index, from);
         }
         // RSI may hold a value: it waits on the host's stack, which is what the stub's alignment needs another word for.
         self.asm.bytes.extend_from_slice(&[0x56, 0x56]);
-        self.call_evaluator(inst);
+        self.call_evaluator(&self.region.insts[value.index()]);
         self.asm.bytes.extend_from_slice(&[0x5e, 0x5e]);
-        self.asm.sse(0, 0x10, to, Rm::Mem(scratch(0, 0)));
     }
 
     /// [`philae_ir::Op::Call`].

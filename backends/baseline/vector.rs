@@ -74,6 +74,9 @@ impl Lower<'_> {
             Op::Mul if inst.ty == Ty::I64X2 => self.multiply_words(value, inst),
             Op::AndNot if inst.ty.bits() == 128 => self.vector_and_not(value, inst),
             Op::Not if inst.ty.bits() == 128 => self.vector_not(value, inst),
+            Op::Neg if inst.ty.bits() == 128 => self.negate(value, inst),
+            Op::Abs if inst.ty.bits() == 128 => self.absolute(value, inst),
+            Op::NarrowSatUU if inst.ty != Ty::I32X4 => self.narrow_unsigned(value, inst),
             Op::Icmp => return self.vector_compare(value, inst),
             Op::Splat => self.splat(value, inst),
             Op::ExtractLane => self.extract_lane(value, inst),
@@ -175,7 +178,9 @@ impl Lower<'_> {
         let (first, second) = match cond {
             IntCond::Eq | IntCond::Ne | IntCond::Sgt | IntCond::Sle => (inst.args[0], inst.args[1]),
             IntCond::Slt | IntCond::Sge => (inst.args[1], inst.args[0]),
-            IntCond::Ult | IntCond::Ule | IntCond::Ugt | IntCond::Uge => return false,
+            IntCond::Ult | IntCond::Ule | IntCond::Ugt | IntCond::Uge => {
+                return self.unsigned_compare(value, inst, cond);
+            }
         };
         let second = self.xmm(second);
         let to = regs!(self.xmm_result_from(first));
@@ -185,6 +190,68 @@ impl Lower<'_> {
         }
         self.define_xmm(value, to);
         true
+    }
+
+    /// A lane is not above another if it is the smaller of both.
+    fn unsigned_compare(&mut self, value: Value, inst: &Inst, cond: IntCond) -> bool {
+        let extreme = if matches!(cond, IntCond::Ule | IntCond::Ugt) { Op::Umin } else { Op::Umax };
+        let (Some(extreme), Some(equal)) = (binary(extreme, inst.ty), comparison(IntCond::Eq, inst.ty)) else {
+            return false;
+        };
+        let (a, b) = (self.xmm(inst.args[0]), self.xmm(inst.args[1]));
+        let to = regs!(self.take_any_xmm());
+        self.asm.movaps(to, a);
+        self.packed(extreme, to, b);
+        self.packed(equal, to, a);
+        if matches!(cond, IntCond::Ult | IntCond::Ugt) {
+            self.invert(to);
+        }
+        self.define_xmm(value, to);
+        true
+    }
+
+    fn negate(&mut self, value: Value, inst: &Inst) {
+        let from = self.xmm(inst.args[0]);
+        let to = regs!(self.take_any_xmm());
+        self.packed((TWO, 0xef), to, to);
+        self.packed(binary(Op::Sub, inst.ty).expect("lanes have a difference"), to, from);
+        self.define_xmm(value, to);
+    }
+
+    /// `pabs`; words are inverted and counted up where they are negative.
+    fn absolute(&mut self, value: Value, inst: &Inst) {
+        let from = self.xmm(inst.args[0]);
+        let to = regs!(self.take_any_xmm());
+        match inst.ty {
+            Ty::I8X16 => self.packed((THREE, 0x1c), to, from),
+            Ty::I16X8 => self.packed((THREE, 0x1d), to, from),
+            Ty::I32X4 => self.packed((THREE, 0x1e), to, from),
+            _ => {
+                self.packed((TWO, 0xef), SCRATCH, SCRATCH);
+                self.packed((THREE, 0x37), SCRATCH, from);
+                self.asm.movaps(to, from);
+                self.packed((TWO, 0xef), to, SCRATCH);
+                self.packed((TWO, 0xfb), to, SCRATCH);
+            }
+        }
+        self.define_xmm(value, to);
+    }
+
+    /// `packuswb` or `packusdw`, which take lanes for signed, of what is limited before.
+    fn narrow_unsigned(&mut self, value: Value, inst: &Inst) {
+        let (minimum, limit, pack) = match inst.ty {
+            Ty::I8X16 => (0x3a, u128::MAX / 0xffff * 0xff, (TWO, 0x67)),
+            _ => (0x3b, u128::MAX / 0xffff_ffff * 0xffff, (THREE, 0x2b)),
+        };
+        let (a, b) = (self.xmm(inst.args[0]), self.xmm(inst.args[1]));
+        let (to, high) = (regs!(self.take_any_xmm()), regs!(self.take_any_xmm()));
+        self.load_literal(SCRATCH, limit);
+        for (to, from) in [(to, a), (high, b)] {
+            self.asm.movaps(to, from);
+            self.packed((THREE, minimum), to, SCRATCH);
+        }
+        self.packed(pack, to, high);
+        self.define_xmm(value, to);
     }
 
     fn splat(&mut self, value: Value, inst: &Inst) {
