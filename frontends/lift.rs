@@ -215,8 +215,8 @@ fn find(blocks: &[(u64, BlockId)], pc: u64) -> Option<BlockId> {
     Some(blocks[place].1)
 }
 
-/// Bytes of code that are fetched at once: a dozen instructions and more.
-const WINDOW: usize = 128;
+/// Bytes of code that are fetched at once: as many as most blocks have, of a cold line or two.
+const WINDOW: usize = 64;
 
 /// What was found at an address.
 pub(crate) struct Found<I> {

@@ -173,46 +173,36 @@ struct Bytes {
 }
 
 impl Bytes {
+    /// Pushes the low `length` bytes of a number. All four are written, whatever the length: where it depends on the
+    /// operands, the processor would not guess a branch.
     #[inline(always)]
-    fn push(&mut self, byte: u8) {
-        // SAFETY: `Assembler::begin` made room for the longest instruction, and no more is pushed in one.
+    fn put(&mut self, value: u32, length: u8) {
+        // SAFETY: `Assembler::begin` made room for the longest instruction and three bytes more, and no more is pushed
+        // in one; the address need not be aligned.
         unsafe {
-            self.at.write(byte);
-            self.at = self.at.add(1);
-        }
-    }
-
-    /// Pushes a byte that some instructions of a kind have and others have not: the processor would not guess which.
-    #[inline(always)]
-    fn push_if(&mut self, wanted: bool, byte: u8) {
-        // SAFETY: as above, and `Assembler::begin` made room for one byte more.
-        unsafe {
-            self.at.write(byte);
-            self.at = self.at.add(usize::from(wanted));
-        }
-    }
-
-    /// Pushes the low `length` bytes of a number, at most 4.
-    #[inline(always)]
-    fn push_low(&mut self, value: i32, length: u8) {
-        // SAFETY: as above, and `Assembler::begin` made room for four bytes more; the address need not be aligned.
-        unsafe {
-            self.at.cast::<i32>().write_unaligned(value);
+            self.at.cast::<u32>().write_unaligned(value);
             self.at = self.at.add(usize::from(length));
         }
     }
 
     #[inline(always)]
+    fn push(&mut self, byte: u8) {
+        self.put(u32::from(byte), 1);
+    }
+
+    /// Pushes a byte that some instructions of a kind have and others have not.
+    #[inline(always)]
+    fn push_if(&mut self, wanted: bool, byte: u8) {
+        self.put(u32::from(byte), u8::from(wanted));
+    }
+
+    #[inline(always)]
     fn push_i32(&mut self, value: i32) {
-        // SAFETY: as above; the address need not be aligned.
-        unsafe {
-            self.at.cast::<i32>().write_unaligned(value);
-            self.at = self.at.add(4);
-        }
+        self.put(value as u32, 4);
     }
 }
 
-/// Bytes of the longest instruction, and of what is written behind it before that is known.
+/// Bytes of the longest instruction, and of what is written behind it.
 const LONGEST: usize = 24;
 
 /// A buffer of code.
@@ -666,7 +656,7 @@ fn operand(out: &mut Bytes, reg: u8, rm: Rm) {
             let mode = u8::from(some) + u8::from(long);
             out.push(mode << 6 | reg | base.0 & 7);
             out.push_if(base.0 & 7 == 4, 0x24);
-            out.push_low(displacement, u8::from(some) + 3 * u8::from(long));
+            out.put(displacement as u32, u8::from(some) + 3 * u8::from(long));
         }
     }
 }

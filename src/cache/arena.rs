@@ -162,7 +162,8 @@ impl Arena {
         Ok(arena)
     }
 
-    fn map(first: usize, second: usize) -> io::Result<Arena> {
+    /// Maps two halves of so many bytes.
+    pub(super) fn map(first: usize, second: usize) -> io::Result<Arena> {
         let size = first + second;
         let protection = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
@@ -178,10 +179,9 @@ impl Arena {
 
     /// Has the kernel provide large pages, if it can, behind the first [`HEAD`] bytes.
     fn use_large_pages(&mut self) {
-        // SAFETY: it is the whole mapping, whose bytes stay as they are.
-        unsafe { libc::madvise(self.base.as_ptr().cast(), self.size, libc::MADV_HUGEPAGE) };
         let skipped = (LARGE - HEAD).wrapping_sub(self.base.as_ptr() as usize) % LARGE;
         self.current = Half::new(skipped..self.current.range.end);
+        self.advise(skipped + HEAD..self.size, libc::MADV_HUGEPAGE);
     }
 
     /// Bytes that are free in the half that is being filled.
@@ -195,7 +195,7 @@ impl Arena {
         let end = start.checked_add(size).filter(|&end| end <= self.current.range.end)?;
         if end > self.current.ready {
             let ready = end.next_multiple_of(STEP).min(self.current.range.end);
-            self.populate(self.current.ready..ready);
+            self.advise(self.current.ready..ready, libc::MADV_POPULATE_WRITE);
             self.current.ready = ready;
         }
         self.current.end = end;
@@ -228,10 +228,10 @@ impl Arena {
         Some(address)
     }
 
-    /// Has the kernel provide the pages of a range now, if it can.
-    fn populate(&self, range: Range<usize>) {
+    /// Tells the kernel how to provide the pages of a range, and when; it does what it can.
+    fn advise(&self, range: Range<usize>, advice: i32) {
         // SAFETY: the range lies in the mapping, whose bytes stay as they are.
-        unsafe { libc::madvise(self.base.add(range.start).as_ptr().cast(), range.len(), libc::MADV_POPULATE_WRITE) };
+        unsafe { libc::madvise(self.base.add(range.start).as_ptr().cast(), range.len(), advice) };
     }
 
     /// How far a host address in it is from its start.

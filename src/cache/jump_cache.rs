@@ -108,7 +108,9 @@ impl EmptyJumpCache {
 
 #[cfg(test)]
 mod tests {
+    use super::super::arena::Arena;
     use super::*;
+    use philae_backends::link::LinkSlot;
 
     #[test]
     fn nothing_is_found_in_an_empty_table() {
@@ -122,15 +124,13 @@ mod tests {
 
     #[test]
     fn a_crowded_table_grows_with_what_is_in_it() {
-        let slot = |number: u64| {
-            // SAFETY: nobody looks behind it.
-            unsafe { SlotPointer::from_address(number * 32 + 32) }
-        };
+        let mut arena = Arena::map(1 << 20, 0).unwrap();
+        let slots: Vec<SlotPointer> = (0..8192).map(|pc| arena.add_slot(LinkSlot::new(pc, 0)).unwrap()).collect();
         let mut cache = JumpCache::new();
         let pc = |number: u64| 0x40_0000 + number * 20;
         let mut number = 0;
         while !cache.is_crowded() {
-            cache.insert(pc(number), slot(number));
+            cache.insert(pc(number), slots[number as usize]);
             number += 1;
         }
         let kept: Vec<u64> = (0..number).filter(|&number| cache.get(pc(number)).is_some()).collect();
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!((cache.mask(), cache.is_crowded()), (jump_cache_mask(GROWTH * LEAST_JUMP_CACHE), false));
         for &number in &kept {
             let found = cache.get(pc(number)).map(SlotPointer::as_ptr);
-            assert_eq!(found, Some(slot(number).as_ptr()));
+            assert_eq!(found, Some(slots[number as usize].as_ptr()));
         }
         assert!(kept.len() > LEAST_JUMP_CACHE / 4);
     }
