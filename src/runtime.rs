@@ -81,8 +81,10 @@ impl Runtime {
 
     /// In a child of fork: starts to count anew.
     pub fn change_process(&self) {
-        self.process.store(std::process::id(), Ordering::Relaxed);
-        self.stats.clear();
+        if self.options.stats {
+            self.process.store(std::process::id(), Ordering::Relaxed);
+            self.stats.clear();
+        }
         self.perf_map.iter().for_each(PerfMap::change_process);
     }
 
