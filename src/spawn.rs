@@ -159,10 +159,8 @@ fn borrower(parent: &mut Thread, new: &NewProcess) {
     let mut child = Thread::new(parent.runtime.clone(), task, cpu);
     // It may be killed at any moment, with the right to run guest code.
     child.check = None;
-    let borrowed = &raw mut *child;
+    let borrowed = &mut *child;
     let pid = vfork::run(&mut parent.task, &mut parent.cpu, new, || {
-        // SAFETY: the thread stays where it is until the child is gone, and meanwhile only the child uses it.
-        let borrowed = unsafe { &mut *borrowed };
         vfork::enter_child(&mut borrowed.task, new);
         run_to_end(borrowed).finish()
     });
@@ -201,10 +199,8 @@ fn companion(parent: &mut Thread, new: &NewProcess) {
     let started = std::thread::Builder::new().stack_size(HOST_STACK).spawn(move || {
         let mut child = Thread::new(runtime.clone(), task, cpu);
         child.check = None;
-        let borrowed = &raw mut *child;
+        let borrowed = &mut *child;
         let refused = vfork::beside(&request, || {
-            // SAFETY: as in `borrower`.
-            let borrowed = unsafe { &mut *borrowed };
             let pid = vfork::enter_child(&mut borrowed.task, &request);
             let _ = by_lender(|| sender.send(Ok(pid)));
             run_to_end(borrowed).finish()

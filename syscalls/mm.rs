@@ -29,7 +29,7 @@ pub const PAGE: u64 = 4096;
 /// The lowest address that is handed out (mmap_min_addr).
 const LOWEST: u64 = 0x1_0000;
 /// One past the highest user address of a 47-bit address space.
-const HIGHEST: u64 = 0x7fff_ffff_f000;
+pub(crate) const HIGHEST: u64 = 0x7fff_ffff_f000;
 /// Room on both sides of where the host kernel puts new mappings of ours.
 const OWN_ROOM: u64 = 32 << 30;
 /// Room for the heap of Philae's C library to grow.
@@ -874,7 +874,7 @@ fn own_memory() -> (Vec<Range<u64>>, u64) {
     let room = probe.saturating_sub(OWN_ROOM)..probe.saturating_add(OWN_ROOM).min(HIGHEST + PAGE);
     let mut own = vec![room.clone()];
     let stack = &raw const probe as u64;
-    own.push(stack.saturating_sub(1 << 30)..(stack + (1 << 20)).min(HIGHEST + PAGE));
+    own.push(stack_room(stack));
     let code = own_memory as *const () as usize as u64;
     own.push(code.saturating_sub(64 << 20)..code + (64 << 20));
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
@@ -883,6 +883,19 @@ fn own_memory() -> (Vec<Range<u64>>, u64) {
     // Below the topmost cluster: new mappings of ours then have the room above.
     let top = own.last().map_or(HIGHEST, |last| if last.end > HIGHEST / 2 { last.start } else { HIGHEST });
     (own, top)
+}
+
+/// What a Philae keeps below and above an address of its host stack.
+fn stack_room(address: u64) -> Range<u64> {
+    address.saturating_sub(1 << 30)..(address + (1 << 20)).min(HIGHEST + PAGE)
+}
+
+/// Where another Philae's own memory is, whose program file is mapped at `file`, beside what the kernel maps, and whose
+/// host stack ends at `stack`.
+pub(crate) fn own_areas(file: u64, stack: u64) -> [Range<u64>; 2] {
+    // The middle of its room is near the file, but not there.
+    let room = OWN_ROOM - (1 << 30);
+    [file.saturating_sub(room)..file.saturating_add(room), stack_room(stack)]
 }
 
 fn own_line(line: &str) -> Option<Range<u64>> {
