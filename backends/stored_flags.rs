@@ -6,7 +6,7 @@
 //! [`enter`](crate::link::enter) when it returns, settle them. Outside of translated code the slot always holds four
 //! bits.
 
-use philae_ir::eval::eval_op;
+use philae_ir::eval::eval_flags;
 use philae_ir::state::NZCV;
 use philae_ir::{CpuState, Inst, Op, Region, Ty, Value};
 use std::mem::{offset_of, size_of};
@@ -75,9 +75,10 @@ pub(crate) fn settle(cpu: &mut CpuState) {
         Second::IsCarry => (u128::from(description.imm), 0),
     };
     let ty = description.ty;
-    let mut nzcv = eval_op(description.op, ty, ty, description.aux, imm, [first, operand, 0]);
+    let mut nzcv = eval_flags(description.op, ty, description.aux, imm, [first, operand]);
     if description.second == Second::IsCarry {
-        nzcv = eval_op(Op::FlagsWithC, Ty::Flags, Ty::Flags, 0, 0, [nzcv, second, 0]);
+        // As Op::FlagsWithC.
+        nzcv = nzcv & !2 | (second & 1) << 1;
     }
     cpu.set(NZCV, nzcv as u64);
 }

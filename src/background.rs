@@ -46,7 +46,7 @@ struct State {
     thread: Existence,
     /// Whether the thread is to leave whatever waits.
     stopping: bool,
-    /// The process whose thread it is.
+    /// The process whose thread it is, or was before the last fork.
     process: u32,
     /// Requests that were put off because Cranelift has not run yet.
     put_off: u32,
@@ -219,6 +219,16 @@ impl Background {
             std::thread::sleep(Duration::from_micros(50));
         }
         self.lock().stopping = false;
+    }
+
+    /// Before anything is asked for a process that has its memory for itself: a child of fork may not know yet that this
+    /// is its own by now, if there was no thread when it began.
+    pub fn adopt(&self) {
+        let mut state = self.lock();
+        let process = std::process::id();
+        if state.process != process {
+            (state.process, state.thread) = (process, Existence::Left(None));
+        }
     }
 
     /// In a child of fork, which does not have the thread: gives the addresses of what it had to do.

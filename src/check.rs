@@ -124,6 +124,7 @@ impl Check {
 }
 
 /// Enters the code that a slot is linked to and compares what it does with the interpreter.
+#[inline(never)]
 pub fn enter(thread: &mut Thread, check: &Check, slot: SlotPointer, code: u64) -> Exit {
     let alone = check.alone();
     let Some(reference) = thread.runtime.cache.reference(slot, code) else {

@@ -155,6 +155,7 @@ fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// Replaces the program of this process. Comes back only if the host refuses: the guest then sees the error.
+#[inline(never)]
 pub fn replace(thread: &mut Thread, request: ExecRequest) {
     thread.report_counts();
     thread.runtime.print_stats();

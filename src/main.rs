@@ -30,7 +30,11 @@ mod trace;
 mod translate;
 
 use options::{Options, Request};
+use philae_syscalls::loan::Allocator;
 use std::ffi::OsString;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 /// Philae was called wrongly, or the host failed it.
 const STATUS_USAGE: i32 = 125;
@@ -44,6 +48,7 @@ fn philae_main(args: Vec<OsString>) -> i32 {
         Ok(options) => options,
         Err(message) => return complain(&message, STATUS_USAGE),
     };
+    host::limit_allocator();
     let result = match options.request.clone() {
         Request::Models => print(&options::models()),
         Request::Help => print(&options::help()),

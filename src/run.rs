@@ -21,6 +21,7 @@ use philae_backends::{Exit, FloatControl, baseline, link};
 use philae_frontends::Changes;
 use philae_ir::state::{NZCV, aarch64};
 use philae_ir::{Arch, ExitReason, Floats};
+use philae_syscalls::loan::by_lender;
 use philae_syscalls::signal::{self, Delivery, FaultContext, SigInfo};
 use philae_syscalls::{Then, arch as abi, put_off_call, strace, system_call, table, uaccess};
 use std::ops::Range;
@@ -151,6 +152,9 @@ impl Thread {
         }
         self.counts.misses += 1;
         let known = if unknown { None } else { self.runtime.cache.find(pc) };
+        if known.is_some() {
+            self.runtime.tidings.tell(pc);
+        }
         match known.or_else(|| self.translate(pc)) {
             Some(Found::Code(slot)) => self.execute_code(slot, flip),
             Some(Found::Block(entry)) => {
@@ -191,8 +195,10 @@ impl Thread {
     /// Interprets what the guest has at `pc` now, without keeping it.
     pub fn interpret_afresh(&mut self, pc: u64) -> Exit {
         let from = self.clock.go(Place::Translating);
-        translate::block(&self.runtime, &self.task.mm, pc, &mut self.workshop);
-        let steps = self.workshop.steps();
+        let steps = by_lender(|| {
+            translate::block(&self.runtime, &self.task.mm, pc, &mut self.workshop);
+            self.workshop.steps()
+        });
         self.clock.go(from);
         self.run_steps(Cold::Afresh(steps))
     }
@@ -219,16 +225,18 @@ impl Thread {
     /// Translates the block at `pc`; nothing if it is not to be kept.
     pub fn translate(&mut self, pc: u64) -> Option<Found> {
         let from = self.clock.go(Place::Translating);
-        let found = self.translated(pc);
+        let found = by_lender(|| self.translated(pc));
         self.clock.go(from);
         found
     }
 
-    /// Translates what children had to, as far as it is not known here: the next child will have it.
+    /// Translates what children had to, as far as it is not known here, and makes indirect branches find it: the next
+    /// child will have it.
     pub fn translate_for_children(&mut self) {
         for pc in self.runtime.tidings.collect() {
-            if self.runtime.cache.find(pc).is_none() {
-                self.translate(pc);
+            let known = self.runtime.cache.find(pc);
+            if let Some(Found::Code(slot)) = known.or_else(|| self.translate(pc)) {
+                self.remember_slot(pc, slot);
             }
         }
     }
@@ -289,16 +297,19 @@ impl Thread {
     /// Sees to it that the region that starts at `pc` is compiled, at once or soon.
     fn compile_by_tier(&mut self, pc: u64, slot: SlotPointer, flip: Flip) {
         let from = self.clock.go(Place::Translating);
-        match self.runtime.options.tier {
+        by_lender(|| match self.runtime.options.tier {
             Tier::Interp | Tier::Baseline => slot.set_heat(tier::SETTLED),
             Tier::Auto if flip != Flip::Compile => self.request(pc, slot),
             Tier::Auto | Tier::Cranelift => self.compile(pc, slot),
-        }
+        });
         self.clock.go(from);
     }
 
     /// Hands the region that starts at `pc` to the background compiler.
     fn request(&mut self, pc: u64, slot: SlotPointer) {
+        if self.task.owns_memory() {
+            self.runtime.background.adopt();
+        }
         match self.runtime.background.admit(pc) {
             Admission::Known => slot.set_heat(tier::SETTLED),
             Admission::Later => slot.set_heat(tier::SOON),
@@ -533,7 +544,7 @@ impl Thread {
         let (number, _) = abi::call_registers(self.task.arch, &self.cpu);
         let row = table::find(self.task.arch, number);
         if row.is_some_and(|row| matches!(row.name, "unshare" | "setns")) {
-            self.runtime.background.stop();
+            by_lender(|| self.runtime.background.stop());
         }
     }
 

@@ -46,6 +46,8 @@ pub struct Runtime {
     pub stats: Stats,
     /// Philae's own program file, for execve; `None` where it could not be opened.
     pub own_file: Option<File>,
+    /// The guest's, which nobody is to write to.
+    pub program_file: Option<File>,
     exact: AtomicBool,
     floats: AtomicU8,
     tags: AtomicU8,
@@ -72,6 +74,7 @@ impl Runtime {
             perf_map,
             stats: Stats::default(),
             own_file,
+            program_file: None,
             exact: AtomicBool::new(false),
             floats: AtomicU8::new(Floats::Plain as u8),
             tags: AtomicU8::new(NO_TAGS),
@@ -81,8 +84,10 @@ impl Runtime {
 
     /// In a child of fork: starts to count anew.
     pub fn change_process(&self) {
-        self.process.store(std::process::id(), Ordering::Relaxed);
-        self.stats.clear();
+        if self.options.stats {
+            self.process.store(std::process::id(), Ordering::Relaxed);
+            self.stats.clear();
+        }
         self.perf_map.iter().for_each(PerfMap::change_process);
     }
 

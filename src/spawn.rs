@@ -15,8 +15,12 @@
 //! 6. those of the host's C library, the allocator's among them, which its fork takes; where the host's own clone has to
 //!    do, the background compiler has left first.
 //!
+//! Where a process has one host thread and no relative in its memory, fork takes none: what is locked is a page that
+//! both sides would copy. For the same reason what fork does not need is not on its stack (`inline(never)`).
+//!
 //! No lock is held where guest memory is accessed: the fault handler takes those of 1 and 5. A child of vfork shares
-//! all of them with its parent, whose other threads go on.
+//! all of them with its parent, whose other threads go on: it has the host thread that waits for it take them
+//! ([`loan`](philae_syscalls::loan)), but to fork.
 
 use crate::check::Check;
 use crate::fault;
@@ -28,6 +32,7 @@ use crate::tier;
 use crate::trace::Clock;
 use philae_syscalls::errno::Errno;
 use philae_syscalls::host as kernel;
+use philae_syscalls::loan::by_lender;
 use philae_syscalls::process::{self, Forked, NewProcess, NewThread, Remaining};
 use philae_syscalls::{arch as abi, signal, vfork};
 use std::sync::mpsc;
@@ -39,6 +44,7 @@ pub const OWN_DESCRIPTORS: i32 = 1000;
 const HOST_STACK: usize = 1 << 20;
 
 /// Starts a guest thread on a host thread of its own; its id is the parent's result.
+#[inline(never)]
 pub fn thread(parent: &mut Thread, mut new: NewThread) {
     let runtime = parent.runtime.clone();
     let (sender, receiver) = mpsc::sync_channel(1);
@@ -87,32 +93,42 @@ pub fn process(thread: &mut Thread, new: &NewProcess) {
 
 /// Forks; both sides come back, the child alone with what it shares with nobody.
 fn fork(thread: &mut Thread, new: &NewProcess) -> Forked {
-    let runtime = thread.runtime.clone();
     if !new.is_plain() {
-        runtime.background.stop();
+        thread.runtime.background.stop();
     }
     let check = thread.check.clone();
     let _alone = check.as_deref().map(Check::alone);
+    let Thread { runtime, task, cpu, .. } = thread;
     let hold = || {
         let compiler = runtime.compiler.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let perf_map = runtime.perf_map.as_ref().map(PerfMap::freeze);
         (compiler, perf_map, runtime.log.freeze(), runtime.background.freeze(), runtime.cache.freeze())
     };
-    let forked = process::fork(&mut thread.task, &mut thread.cpu, new, hold);
-    if forked == Forked::Child {
-        runtime.cache.keep_thread(&thread.cpu.ctl);
-        runtime.change_process();
-        runtime.tidings.become_child();
-        thread.counts = Counts::default();
-        thread.clock = Clock::new(runtime.options.stats.then(Instant::now));
-        if let Some(check) = &check {
-            check.forget_others();
-        }
-        for lost in runtime.background.lose_thread() {
-            runtime.cache.set_heat(lost, tier::SOON);
-        }
+    let forked = process::fork(task, cpu, new, hold);
+    if !matches!(forked, Forked::Child | Forked::OnlyChild) {
+        return forked;
     }
+    if forked == Forked::Child {
+        forget_other_threads(thread);
+    }
+    let runtime = &thread.runtime;
+    runtime.change_process();
+    runtime.tidings.become_child();
+    thread.counts = Counts::default();
+    thread.clock = Clock::new(runtime.options.stats.then(Instant::now));
     forked
+}
+
+/// In a child of fork, whose parent had more threads.
+fn forget_other_threads(thread: &Thread) {
+    let runtime = &thread.runtime;
+    runtime.cache.keep_thread(&thread.cpu.ctl);
+    if let Some(check) = &thread.check {
+        check.forget_others();
+    }
+    for lost in runtime.background.lose_thread() {
+        runtime.cache.set_heat(lost, tier::SOON);
+    }
 }
 
 /// With `--chaos`: forks a child that the guest does not see, at a moment when the other threads do what they please. It
@@ -125,7 +141,7 @@ pub fn unseen_child(thread: &mut Thread) {
     let forked = fork(thread, &NewProcess::unseen());
     thread.cpu.restore(&registers);
     match forked {
-        Forked::Child => {
+        Forked::Child | Forked::OnlyChild => {
             thread.runtime.cache.renew();
             thread.synchronise();
             thread.translate(thread.cpu.pc());
@@ -137,6 +153,7 @@ pub fn unseen_child(thread: &mut Thread) {
 }
 
 /// Runs a child of vfork in this process's memory until it execs or ends.
+#[inline(never)]
 fn borrower(parent: &mut Thread, new: &NewProcess) {
     let (task, cpu) = vfork::child(&parent.task, &parent.cpu, new);
     let mut child = Thread::new(parent.runtime.clone(), task, cpu);
@@ -147,6 +164,7 @@ fn borrower(parent: &mut Thread, new: &NewProcess) {
         vfork::enter_child(&mut borrowed.task, new);
         run_to_end(borrowed).finish()
     });
+    vfork::leave(&mut child.task);
     if pid.is_some_and(vfork::was_killed) {
         expect_free_locks(parent);
     }
@@ -155,14 +173,14 @@ fn borrower(parent: &mut Thread, new: &NewProcess) {
     parent.runtime.cache.remove_thread(&child.cpu.ctl);
 }
 
-/// A child that was killed in this process's memory may have taken a lock with it: then every thread would wait for ever
-/// for what is half changed, and the process ends.
+/// A child that was killed while it forked itself may have taken locks with it, the only ones that it takes: then every
+/// thread would wait for ever, and the process ends.
 fn expect_free_locks(thread: &Thread) {
     const PATIENCE: Duration = Duration::from_secs(10);
     let deadline = Instant::now() + PATIENCE;
     while !(thread.task.mm.is_free() && thread.runtime.cache.is_free()) {
         if Instant::now() > deadline {
-            let line = "philae: a child of vfork was killed while it changed what it shares with its parent\n";
+            let line = "philae: a child of vfork was killed while it forked\n";
             thread.runtime.log.write(line);
             signal::die(libc::SIGABRT);
         }
@@ -172,6 +190,7 @@ fn expect_free_locks(thread: &Thread) {
 
 /// Starts a child that runs in this process's memory beside it. A host thread waits for its end in this one's place
 /// and lends it its thread-local data.
+#[inline(never)]
 fn companion(parent: &mut Thread, new: &NewProcess) {
     let (task, cpu) = vfork::child(&parent.task, &parent.cpu, new);
     let (runtime, request) = (parent.runtime.clone(), new.clone());
@@ -182,9 +201,11 @@ fn companion(parent: &mut Thread, new: &NewProcess) {
         child.check = None;
         let borrowed = &mut *child;
         let refused = vfork::beside(&request, || {
-            let _ = sender.send(Ok(vfork::enter_child(&mut borrowed.task, &request)));
+            let pid = vfork::enter_child(&mut borrowed.task, &request);
+            let _ = by_lender(|| sender.send(Ok(pid)));
             run_to_end(borrowed).finish()
         });
+        vfork::leave(&mut child.task);
         if let Err(error) = refused {
             let _ = sender.send(Err(error));
         }
@@ -229,17 +250,20 @@ pub fn run_thread(mut thread: Box<Thread>) -> Ended {
 
 fn run_to_end(thread: &mut Thread) -> Ended {
     thread.attach();
-    let end = thread.run();
-    thread.detach();
-    let ended = match end {
+    let ended = match thread.run() {
         End::Process(status) => Ended::Process(status),
         End::Signal(number) => Ended::Signal(number),
-        End::Thread(status) => match process::exit_thread(&mut thread.task, status) {
-            Remaining::Nobody(status) => Ended::Process(status),
-            Remaining::Others => Ended::Thread,
-        },
+        End::Thread(status) => {
+            thread.detach();
+            match process::exit_thread(&mut thread.task, status) {
+                Remaining::Nobody(status) => Ended::Process(status),
+                Remaining::Others => Ended::Thread,
+            }
+        }
     };
-    if ended != Ended::Thread {
+    // Whoever ends with the process leaves no order behind: each page that is written to once more is copied first.
+    if ended != Ended::Thread && thread.runtime.options.stats {
+        thread.report_counts();
         thread.runtime.print_stats();
     }
     ended

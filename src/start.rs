@@ -13,7 +13,7 @@ use crate::thread::Thread;
 use crate::trace::Log;
 use crate::{STATUS_USAGE, fault, host, spawn};
 use philae_ir::Arch;
-use philae_syscalls::exec::parse_script;
+use philae_syscalls::exec::{self, parse_script};
 use philae_syscalls::path::Sysroot;
 use philae_syscalls::signal::Sighand;
 use philae_syscalls::task::{Files, Fs, Inheritance, OwnThread, Process, ProcessInfo, Processor};
@@ -170,7 +170,8 @@ fn run(mut options: Options, mut launch: Launch) -> Result<Infallible, LoadError
     let inherited = launch.own_file.take().inspect(|file| host::set_across_exec(file.as_raw_fd(), AcrossExec::Closed));
     let own_file = inherited.or_else(open_own_file);
     let arch = image.arch;
-    let runtime = Runtime::new(arch, options, log, own_file).map_err(host_failed)?;
+    let mut runtime = Runtime::new(arch, options, log, own_file).map_err(host_failed)?;
+    runtime.program_file = launch.file.try_clone().ok().map(|file| host::move_above(file, spawn::OWN_DESCRIPTORS));
     let thread = first_thread(runtime, &launch, &image)?;
     drop(launch);
     spawn::run_thread(thread).finish()
@@ -214,7 +215,8 @@ fn first_thread(runtime: Runtime, launch: &Launch, image: &Image) -> Result<Box<
     };
     info.shown = proc::show(&info);
     let files = Files::new();
-    if let Some(file) = &runtime.own_file {
+    runtime.program_file.iter().for_each(exec::mark_running);
+    for file in runtime.own_file.iter().chain(&runtime.program_file) {
         files.keep(file.as_raw_fd());
     }
     let sighand = Sighand::new(fault::handler);

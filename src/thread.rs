@@ -11,6 +11,7 @@ use philae_backends::baseline;
 use philae_backends::interp::Interpreter;
 use philae_ir::CpuState;
 use philae_syscalls::{Task, signal};
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,7 +21,8 @@ use std::time::Instant;
 const HANDLER_STACK: usize = 64 << 10;
 
 /// A guest thread, on the host thread that runs it. It stays where it is: translated code and the signal handler
-/// know its address.
+/// know its address. In one page: a child of fork copies what it writes to.
+#[repr(align(4096))]
 pub struct Thread {
     /// The registers.
     pub cpu: CpuState,
@@ -49,8 +51,9 @@ pub struct Thread {
     pub keeps_float_flags: bool,
     /// Whether the last exit was through a link slot: such an address need not be remembered for indirect branches.
     pub through_link: bool,
-    jump_cache: JumpCache,
-    presence: Arc<Presence>,
+    /// Another thread's again when this one is gone.
+    jump_cache: ManuallyDrop<JumpCache>,
+    presence: Presence,
     /// How many of the cache's changes its tables have followed.
     followed: u64,
     handler_stack: HandlerStack,
@@ -77,6 +80,7 @@ impl Thread {
         let workshop = Workshop::new(runtime.arch);
         baseline::prepare(&mut cpu.ctl, runtime.arch);
         let chaos = runtime.options.chaos.map(|seed| Chaos::new(seed, task.tid));
+        let (jump_cache, followed) = runtime.cache.take_jumps();
         Box::new(Thread {
             cpu,
             task,
@@ -90,9 +94,9 @@ impl Thread {
             table: Table::default(),
             keeps_float_flags: false,
             through_link: false,
-            jump_cache: JumpCache::new(),
+            jump_cache: ManuallyDrop::new(jump_cache),
             presence: Presence::outside(),
-            followed: 0,
+            followed,
             runtime,
             handler_stack: HandlerStack::new(),
         })
@@ -101,7 +105,7 @@ impl Thread {
     /// Makes the calling host thread the one that runs this thread.
     pub fn attach(&mut self) {
         self.handler_stack.install();
-        self.runtime.cache.add_thread(&self.cpu.ctl, self.presence.clone());
+        self.runtime.cache.add_thread(&self.cpu.ctl, &self.presence);
         self.reset_jump_cache();
         fault::attach_thread(self);
         signal::attach_thread(&self.task, &self.cpu);
@@ -179,6 +183,14 @@ impl Thread {
             // grows where the thread synchronises.
             self.cpu.ctl.poll.store(1, Ordering::Release);
         }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        // SAFETY: the thread does not use it any more.
+        let jump_cache = unsafe { ManuallyDrop::take(&mut self.jump_cache) };
+        self.runtime.cache.give_jumps(jump_cache, self.followed);
     }
 }
 

@@ -1,7 +1,7 @@
-//! What children of fork had to translate, told to their parent: a child's own code is its copy alone, so that each
+//! What children of fork had to translate, or to look for, told to their parent: a child's own code is its copy alone, so that each
 //! child would translate anew what its parent never executes, the way from fork to exec above all.
 //!
-//! In: guest addresses that a child translated, in a page that it shares with its parent. Out: the same, to the parent
+//! In: guest addresses that a child translated or looked for, in a page that it shares with its parent. Out: the same, to the parent
 //! when it forks again, which translates them for the next child. They are hints: what is at such an address in the
 //! parent may be something else, or nothing, and they may be lost or torn out of order.
 
@@ -26,7 +26,7 @@ pub struct Tidings {
 }
 
 impl Tidings {
-    /// A child tells that it has translated what is at `pc`, if a parent may want to know.
+    /// A child tells that it has translated what is at `pc`, or had to look for its code, if a parent may want to know.
     pub fn tell(&self, pc: u64) {
         let Some(page) = page(&self.to_parent) else { return };
         let index = page.count.fetch_add(1, Ordering::Relaxed) as usize;

@@ -1,6 +1,7 @@
 //! What Philae tells about its own work: the log, the counters, the dumps.
 
 use crate::options::{Dump, DumpItem};
+use philae_syscalls::loan::by_lender;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
@@ -29,10 +30,10 @@ impl Log {
 
     /// Writes text in one piece. A log that cannot be written is no reason to stop the guest.
     pub fn write(&self, text: &str) {
-        let _ = match &self.file {
+        let _ = by_lender(|| match &self.file {
             Some(file) => file.lock().unwrap_or_else(|p| p.into_inner()).write_all(text.as_bytes()),
             None => io::stderr().write_all(text.as_bytes()),
-        };
+        });
     }
 }
 

@@ -36,7 +36,7 @@ pub enum Then {
     /// Start a host thread for this child; its thread id is the caller's result ([`process`](crate::process)).
     Thread(Box<NewThread>),
     /// [`process::fork`](crate::process::fork), between the runtime's own preparations for it.
-    Fork(Box<NewProcess>),
+    Fork(NewProcess),
     /// Replace the program. Whatever can fail has been tried, except what only the start of the program shows.
     Exec(Box<ExecRequest>),
     /// The registers have been restored from a signal frame: go on at the guest's program counter.

@@ -227,6 +227,49 @@ fn is_written(file: &OwnedFd) -> bool {
     }
 }
 
+/// `struct flock` for the byte far behind every file's end that a Philae locks in the file of the program that it runs.
+/// The host kernel keeps writers from Philae's own file only; the lock goes with the last copy of its descriptor, as the
+/// kernel's own does with the last process.
+fn running_lock(kind: i32) -> libc::flock {
+    const PLACE: i64 = i64::MAX - 1;
+    // SAFETY: all-zero is a valid struct flock.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    (lock.l_type, lock.l_whence, lock.l_start, lock.l_len) = (kind as i16, libc::SEEK_SET as i16, PLACE, 1);
+    lock
+}
+
+/// Tells every Philae that the program in this file runs, for as long as the descriptor is open somewhere. A file system
+/// without locks keeps nobody from writing.
+pub fn mark_running(file: &impl AsRawFd) {
+    let lock = running_lock(libc::F_RDLCK);
+    let args = [file.as_raw_fd() as u64, libc::F_OFD_SETLK as u64, &raw const lock as u64, 0, 0, 0];
+    // SAFETY: the struct is the kernel's.
+    let _ = unsafe { host::raw(libc::SYS_fcntl, args) };
+}
+
+/// Is this host path, below `dir` if it is relative, that of a program that a Philae runs?
+pub(crate) fn is_running(dir: Fd, path: u64) -> bool {
+    // SAFETY: all-zero is a valid struct stat.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: the struct is the kernel's; a bad path is EFAULT.
+    let known = unsafe { host::raw(libc::SYS_newfstatat, [dir.word(), path, &raw mut stat as u64, 0, 0, 0]) };
+    if known.is_err() || stat.st_mode & libc::S_IFMT != libc::S_IFREG || stat.st_mode & 0o111 == 0 {
+        return false;
+    }
+    let flags = (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY) as u64;
+    // SAFETY: as above.
+    let Ok(fd) = (unsafe { host::raw(libc::SYS_openat, [dir.word(), path, flags, 0, 0, 0]) }) else { return false };
+    let mut lock = running_lock(libc::F_WRLCK);
+    let args = [fd, libc::F_OFD_GETLK as u64, &raw mut lock as u64, 0, 0, 0];
+    // SAFETY: the struct is the kernel's; the descriptor was made here.
+    let asked = unsafe {
+        let asked = host::raw(libc::SYS_fcntl, args);
+        let _ = host::raw(libc::SYS_close, [fd, 0, 0, 0, 0, 0]);
+        asked
+    };
+    asked.is_ok() && i32::from(lock.l_type) != libc::F_UNLCK
+}
+
 fn read_head(file: &impl AsRawFd) -> Result<Vec<u8>, Errno> {
     let mut head = vec![0; HEAD];
     let args = [file.as_raw_fd() as u64, head.as_mut_ptr() as u64, HEAD as u64, 0, 0, 0];

@@ -7,6 +7,7 @@ use crate::arch;
 use crate::args::Fd;
 use crate::call::{Call, Reply};
 use crate::errno::Errno;
+use crate::exec;
 use crate::path::HostPath;
 use crate::proc::{self, OwnFile, View};
 use crate::uaccess::{self, GuestPtr};
@@ -31,7 +32,22 @@ pub(crate) fn openat(call: &mut Call<'_>, dir: Fd, name: u64, flags: u32, mode: 
         return file;
     }
     let host = HostPath::of(call.task, name, follows(flags))?;
+    refuse_writing_to_program(dir, host.word(), flags)?;
     call.host(libc::SYS_openat, [dir.word(), host.word(), flags, u64::from(mode), 0, 0])
+}
+
+/// ETXTBSY where a program's file is to be opened for writing while it runs.
+fn refuse_writing_to_program(dir: Fd, host: u64, flags: u64) -> Result<(), Errno> {
+    let reads = flags & libc::O_ACCMODE as u64 == libc::O_RDONLY as u64 && flags & libc::O_TRUNC as u64 == 0;
+    if !reads && flags & libc::O_PATH as u64 == 0 && exec::is_running(dir, host) { Err(Errno::ETXTBSY) } else { Ok(()) }
+}
+
+pub(crate) fn truncate(call: &mut Call<'_>, name: u64, length: u64) -> Reply {
+    let host = HostPath::of(call.task, name, true)?;
+    if exec::is_running(Fd::CWD, host.word()) {
+        return Err(Errno::ETXTBSY);
+    }
+    call.pass_with([host.word(), length, 0, 0, 0, 0])
 }
 
 /// Whether an open with these flags of the host follows a symlink that is the last component.
@@ -68,6 +84,7 @@ pub(crate) fn openat2(call: &mut Call<'_>, dir: Fd, name: u64, how: GuestPtr<[u6
     } else {
         HostPath::of(call.task, name, follows(how[0]))?
     };
+    refuse_writing_to_program(dir, host.word(), how[0])?;
     call.host(libc::SYS_openat2, [dir.word(), host.word(), how.as_ptr() as u64, 24, 0, 0])
 }
 

@@ -178,6 +178,13 @@ pub(crate) fn is_capable(capability: u32) -> bool {
     unsafe { raw(libc::SYS_capget, args) }.is_ok() && data[0] >> capability & 1 != 0
 }
 
+/// Does no other thread, of any process, run in the calling thread's memory? Asking changes nothing (`unshare(2)`: a
+/// process of one thread has its memory for itself). If the host cannot say: no.
+pub fn is_alone() -> bool {
+    // SAFETY: CLONE_VM unshares nothing; it is refused where there is somebody to share with.
+    unsafe { raw(libc::SYS_unshare, [libc::CLONE_VM as u64, 0, 0, 0, 0, 0]) }.is_ok()
+}
+
 /// The calling thread's id.
 pub fn gettid() -> u32 {
     // SAFETY: gettid has no arguments and no effect.

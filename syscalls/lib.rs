@@ -23,6 +23,7 @@
 //! 7. [`Then::Thread`]: a host thread with all signals blocked calls [`process::start_thread`], gives the id to the
 //!    parent's result register, attaches, runs; at its end detaches and calls [`process::exit_thread`].
 //! 8. [`Then::Fork`]: [`vfork::child`] and [`vfork::run`] if [`NewProcess::shares_memory`], else [`process::fork`].
+//!    In a child of the first kind, whatever takes a lock that it shares is called through [`loan::by_lender`].
 //! 9. [`Then::Exec`]: [`signal::prepare_exec`], which leaves everything blocked on the host, the host's execve, and [`signal::abandon_exec`] if that came back.
 //!
 //! What must hold: no guest state in statics (one per-thread pointer for the host's signal handler excepted);
@@ -41,6 +42,7 @@ mod info;
 mod io_uring;
 mod ipc;
 pub mod limits;
+pub mod loan;
 mod memory;
 pub mod mm;
 mod net;

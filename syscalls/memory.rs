@@ -7,6 +7,7 @@ use crate::call::{Call, Reply};
 use crate::errno::Errno;
 use crate::host;
 use crate::limits::{self, Kind};
+use crate::loan::{self, by_lender};
 use crate::mm::PAGE;
 
 pub(crate) fn mmap(
@@ -27,9 +28,27 @@ pub(crate) fn mmap(
         call.prepare(libc::SYS_fcntl, [fd.word(), libc::F_GETFD as u64, 0, 0, 0, 0])?;
     }
     limits::check_room(call, length, kind(prot, flags))?;
-    let at = call.task.mm.map(address, length, prot, flags, fd.0, offset)?;
+    let map = |fd: i32| call.task.mm.map(address, length, prot, flags, fd, offset);
+    let at = match loan::is_borrower() && fd.0 >= 0 {
+        true => by_lender(|| with_descriptor_of(call.task.tid, fd, map)),
+        false => by_lender(|| map(fd.0)),
+    }?;
     call.task.files.mapped(fd.0, offset, at);
     Ok(at)
+}
+
+/// Calls `f` with a copy of another process's descriptor (`pidfd_getfd(2)`).
+fn with_descriptor_of(pid: u32, fd: Fd, f: impl FnOnce(i32) -> Reply) -> Reply {
+    // SAFETY: the descriptors that are made here are closed here.
+    unsafe {
+        let process = host::raw(libc::SYS_pidfd_open, [u64::from(pid), 0, 0, 0, 0, 0])?;
+        let copy = host::raw(libc::SYS_pidfd_getfd, [process, fd.word(), 0, 0, 0, 0]);
+        let reply = copy.and_then(|copy| f(copy as i32));
+        for fd in [Ok(process), copy].into_iter().flatten() {
+            let _ = host::raw(libc::SYS_close, [fd, 0, 0, 0, 0, 0]);
+        }
+        reply
+    }
 }
 
 /// What a mapping counts as.
@@ -39,11 +58,11 @@ fn kind(prot: u32, flags: u32) -> Kind {
 }
 
 pub(crate) fn munmap(call: &mut Call<'_>, address: u64, length: u64) -> Reply {
-    call.task.mm.unmap(address, length).map(|()| 0)
+    by_lender(|| call.task.mm.unmap(address, length)).map(|()| 0)
 }
 
 pub(crate) fn mprotect(call: &mut Call<'_>, address: u64, length: u64, prot: u32) -> Reply {
-    call.task.mm.protect(address, length, prot).map(|()| 0)
+    by_lender(|| call.task.mm.protect(address, length, prot)).map(|()| 0)
 }
 
 /// No protection keys: only 0, which every page has, and −1, which means none, are valid.
@@ -53,19 +72,19 @@ pub(crate) fn pkey_mprotect(call: &mut Call<'_>, address: u64, length: u64, prot
 
 pub(crate) fn mremap(call: &mut Call<'_>, old: u64, old_length: u64, new_length: u64, flags: u32, new: u64) -> Reply {
     limits::check_room(call, new_length.saturating_sub(old_length), Kind::Other)?;
-    call.task.mm.remap(old, old_length, new_length, flags, new)
+    by_lender(|| call.task.mm.remap(old, old_length, new_length, flags, new))
 }
 
 pub(crate) fn madvise(call: &mut Call<'_>, address: u64, length: u64, advice: i32) -> Reply {
-    call.task.mm.advise(address, length, advice as u64).map(|()| 0)
+    by_lender(|| call.task.mm.advise(address, length, advice as u64)).map(|()| 0)
 }
 
 pub(crate) fn brk(call: &mut Call<'_>, end: u64) -> Reply {
-    let now = call.task.mm.brk(0);
+    let now = by_lender(|| call.task.mm.brk(0));
     if end > now && limits::check_room(call, end - now, Kind::Data).is_err() {
         return Ok(now);
     }
-    Ok(call.task.mm.brk(end))
+    Ok(by_lender(|| call.task.mm.brk(end)))
 }
 
 /// mlock(2), mlock2(2), munlock(2): ENOMEM for Philae's own memory, which is not the guest's.
@@ -93,18 +112,18 @@ pub(crate) fn mlockall(call: &mut Call<'_>, flags: u32) -> Reply {
             return Err(Errno::ENOMEM);
         }
     }
-    call.task.mm.lock_all(u64::from(flags)).map(|()| 0)
+    by_lender(|| call.task.mm.lock_all(u64::from(flags))).map(|()| 0)
 }
 
 pub(crate) fn munlockall(call: &mut Call<'_>) -> Reply {
-    call.task.mm.lock_all(0).map(|()| 0)
+    by_lender(|| call.task.mm.lock_all(0)).map(|()| 0)
 }
 
 pub(crate) fn mseal(call: &mut Call<'_>, address: u64, length: u64, flags: u64) -> Reply {
     if flags != 0 {
         return Err(Errno::EINVAL);
     }
-    call.task.mm.seal(address, length).map(|()| 0)
+    by_lender(|| call.task.mm.seal(address, length)).map(|()| 0)
 }
 
 pub(crate) fn shmat(call: &mut Call<'_>, id: i32, address: u64, flags: i32) -> Reply {
@@ -113,9 +132,9 @@ pub(crate) fn shmat(call: &mut Call<'_>, id: i32, address: u64, flags: i32) -> R
     let stat = [id as u64, libc::IPC_STAT as u64, &mut segment as *mut libc::shmid_ds as u64, 0, 0, 0];
     call.prepare(libc::SYS_shmctl, stat)?;
     limits::check_room(call, segment.shm_segsz as u64, Kind::Other)?;
-    call.task.mm.attach(id as u64, address, flags as u64, segment.shm_segsz as u64)
+    by_lender(|| call.task.mm.attach(id as u64, address, flags as u64, segment.shm_segsz as u64))
 }
 
 pub(crate) fn shmdt(call: &mut Call<'_>, address: u64) -> Reply {
-    call.task.mm.detach(address).map(|()| 0)
+    by_lender(|| call.task.mm.detach(address)).map(|()| 0)
 }

@@ -13,13 +13,14 @@
 
 use crate::errno::Errno;
 use crate::host;
+use crate::loan::{self, by_lender};
 use crate::vma::{Backing, Totals, Vma, VmaMap};
 use crate::{uaccess, vdso};
 use philae_ir::Arch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 /// Bytes in a page of the guest, and of the host.
@@ -28,7 +29,7 @@ pub const PAGE: u64 = 4096;
 /// The lowest address that is handed out (mmap_min_addr).
 const LOWEST: u64 = 0x1_0000;
 /// One past the highest user address of a 47-bit address space.
-const HIGHEST: u64 = 0x7fff_ffff_f000;
+pub(crate) const HIGHEST: u64 = 0x7fff_ffff_f000;
 /// Room on both sides of where the host kernel puts new mappings of ours.
 const OWN_ROOM: u64 = 32 << 30;
 /// Room for the heap of Philae's C library to grow.
@@ -63,6 +64,8 @@ pub type Forget = Box<dyn Fn(Range<u64>) + Send + Sync>;
 pub struct Mm {
     arch: Arch,
     space: Mutex<Space>,
+    /// Whether `Space::lock_future` may say anything.
+    locks_future: AtomicBool,
     sigreturn: AtomicU64,
     vdso: AtomicU64,
 }
@@ -113,7 +116,13 @@ impl Mm {
             caught: BTreeMap::new(),
             lock_future: None,
         };
-        Arc::new(Mm { arch, space: Mutex::new(space), sigreturn: AtomicU64::new(0), vdso: AtomicU64::new(0) })
+        Arc::new(Mm {
+            arch,
+            space: Mutex::new(space),
+            locks_future: AtomicBool::new(false),
+            sigreturn: AtomicU64::new(0),
+            vdso: AtomicU64::new(0),
+        })
     }
 
     /// The guest's machine.
@@ -121,7 +130,9 @@ impl Mm {
         self.arch
     }
 
+    /// The lock; a child of vfork never takes it.
     fn lock(&self) -> MutexGuard<'_, Space> {
+        debug_assert!(!loan::is_borrower(), "a lock taken in lent memory");
         self.space.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
@@ -323,6 +334,7 @@ impl Mm {
         let mut space = self.lock();
         let on_fault = u64::from(locked & ONFAULT != 0);
         space.lock_future = (locked & FUTURE != 0).then_some(on_fault);
+        self.locks_future.store(locked & FUTURE != 0, Ordering::Relaxed);
         if locked != 0 && locked & CURRENT == 0 {
             return Ok(());
         }
@@ -342,7 +354,10 @@ impl Mm {
 
     /// A child of fork does not inherit mlockall(2).
     pub(crate) fn forget_locks(&self) {
-        self.lock().lock_future = None;
+        if self.locks_future.load(Ordering::Relaxed) {
+            self.locks_future.store(false, Ordering::Relaxed);
+            self.lock().lock_future = None;
+        }
     }
 
     /// Sets where the heap starts: the page after the program's data.
@@ -478,60 +493,68 @@ impl Mm {
     /// Gives up watching the page of `address`, which the guest wants to write, and forgets the code that changes with
     /// it. False if the guest may not write it: then the fault is the guest's own.
     pub fn unwatch_code(&self, address: u64) -> bool {
-        let page = address & !(PAGE - 1);
-        let mut space = self.lock();
-        for code in space.watched.get(&page).cloned().unwrap_or_default() {
-            *space.caught.entry(code).or_default() += 1;
-        }
-        space.unwatch(page)
+        by_lender(|| {
+            let page = address & !(PAGE - 1);
+            let mut space = self.lock();
+            for code in space.watched.get(&page).cloned().unwrap_or_default() {
+                *space.caught.entry(code).or_default() += 1;
+            }
+            space.unwatch(page)
+        })
     }
 
     /// How often the guest was caught at writing to the page of an address, which held code that was watched.
     pub fn times_caught(&self, address: u64) -> u32 {
-        self.lock().caught.get(&(address & !(PAGE - 1))).copied().unwrap_or(0)
+        by_lender(|| self.lock().caught.get(&(address & !(PAGE - 1))).copied().unwrap_or(0))
     }
 
     /// Gives up watching the pages of a range, which the kernel is going to write for the guest.
     pub(crate) fn unwatch_range(&self, range: &Range<u64>) {
-        let mut space = self.lock();
-        if !space.watched.is_empty() && !range.is_empty() {
-            let pages: Vec<u64> =
-                space.watched.range(range.start & !(PAGE - 1)..range.end).map(|(page, _)| *page).collect();
-            for page in pages {
-                space.unwatch(page);
+        by_lender(|| {
+            let mut space = self.lock();
+            if !space.watched.is_empty() && !range.is_empty() {
+                let pages: Vec<u64> =
+                    space.watched.range(range.start & !(PAGE - 1)..range.end).map(|(page, _)| *page).collect();
+                for page in pages {
+                    space.unwatch(page);
+                }
             }
-        }
+        })
     }
 
     /// Forgets the code in a range that the kernel is going to discard for the guest; false if any of it is Philae's.
     pub(crate) fn forget_discarded(&self, range: &Range<u64>) -> bool {
-        let mut space = self.lock();
-        let is_guests = !space.touches_own(range);
-        if is_guests {
-            space.forget_code(range);
-        }
-        is_guests
+        by_lender(|| {
+            let mut space = self.lock();
+            let is_guests = !space.touches_own(range);
+            if is_guests {
+                space.forget_code(range);
+            }
+            is_guests
+        })
     }
 
     /// Gives up watching all pages, for a system call that the host refused, perhaps for one of them; false if there
     /// is none.
     pub fn unwatch_all_code(&self) -> bool {
-        let mut space = self.lock();
-        let watched: Vec<u64> = space.watched.keys().copied().collect();
-        for &page in &watched {
-            space.unwatch(page);
-        }
-        !watched.is_empty()
+        by_lender(|| {
+            let mut space = self.lock();
+            let watched: Vec<u64> = space.watched.keys().copied().collect();
+            for &page in &watched {
+                space.unwatch(page);
+            }
+            !watched.is_empty()
+        })
     }
 
     /// The mapping that holds `address`.
     pub fn find(&self, address: u64) -> Option<Vma> {
-        self.lock().vmas.find(address).cloned()
+        by_lender(|| self.lock().vmas.find(address).cloned())
     }
 
     /// The range around `address` that the guest may execute: what instruction fetch may read.
     pub fn executable_range(&self, address: u64) -> Option<Range<u64>> {
-        self.lock().vmas.find(address).filter(|vma| vma.prot & EXEC != 0).map(|vma| vma.range.clone())
+        by_lender(|| self.lock().vmas.find(address).filter(|vma| vma.prot & EXEC != 0).map(|vma| vma.range.clone()))
     }
 
     /// May the guest execute the byte at `address`?
@@ -541,7 +564,7 @@ impl Mm {
 
     /// Holds the map still, for the length of a fork.
     pub(crate) fn freeze(&self) -> impl Sized + '_ {
-        self.lock()
+        self.space.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Whether nobody holds the map still, or changes it, just now.
@@ -551,27 +574,27 @@ impl Mm {
 
     /// The text of `/proc/self/maps`: the guest's own world.
     pub fn maps_text(&self) -> String {
-        self.lock().vmas.text()
+        by_lender(|| self.lock().vmas.text())
     }
 
     /// Every mapping, ascending.
     pub(crate) fn vmas(&self) -> Vec<Vma> {
-        self.lock().vmas.iter().cloned().collect()
+        by_lender(|| self.lock().vmas.iter().cloned().collect())
     }
 
     /// How many bytes are mapped.
     pub(crate) fn totals(&self) -> Totals {
-        self.lock().vmas.totals()
+        by_lender(|| self.lock().vmas.totals())
     }
 
     /// Where the heap starts.
     pub(crate) fn brk_start(&self) -> u64 {
-        self.lock().brk.start
+        by_lender(|| self.lock().brk.start)
     }
 
     /// Does `range` touch Philae's own memory?
     pub fn touches_own(&self, range: &Range<u64>) -> bool {
-        self.lock().touches_own(range)
+        by_lender(|| self.lock().touches_own(range))
     }
 
     /// Maps the page of code that the kernel gives every program; gives its address. It is sealed, as by a kernel with
@@ -851,7 +874,7 @@ fn own_memory() -> (Vec<Range<u64>>, u64) {
     let room = probe.saturating_sub(OWN_ROOM)..probe.saturating_add(OWN_ROOM).min(HIGHEST + PAGE);
     let mut own = vec![room.clone()];
     let stack = &raw const probe as u64;
-    own.push(stack.saturating_sub(1 << 30)..(stack + (1 << 20)).min(HIGHEST + PAGE));
+    own.push(stack_room(stack));
     let code = own_memory as *const () as usize as u64;
     own.push(code.saturating_sub(64 << 20)..code + (64 << 20));
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
@@ -860,6 +883,19 @@ fn own_memory() -> (Vec<Range<u64>>, u64) {
     // Below the topmost cluster: new mappings of ours then have the room above.
     let top = own.last().map_or(HIGHEST, |last| if last.end > HIGHEST / 2 { last.start } else { HIGHEST });
     (own, top)
+}
+
+/// What a Philae keeps below and above an address of its host stack.
+fn stack_room(address: u64) -> Range<u64> {
+    address.saturating_sub(1 << 30)..(address + (1 << 20)).min(HIGHEST + PAGE)
+}
+
+/// Where another Philae's own memory is, whose program file is mapped at `file`, beside what the kernel maps, and whose
+/// host stack ends at `stack`.
+pub(crate) fn own_areas(file: u64, stack: u64) -> [Range<u64>; 2] {
+    // The middle of its room is near the file, but not there.
+    let room = OWN_ROOM - (1 << 30);
+    [file.saturating_sub(room)..file.saturating_add(room), stack_room(stack)]
 }
 
 fn own_line(line: &str) -> Option<Range<u64>> {

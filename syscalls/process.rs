@@ -13,6 +13,7 @@ use crate::call::{Call, Outcome, Reply, Then};
 use crate::errno::Errno;
 use crate::futex;
 use crate::host;
+use crate::loan;
 use crate::signal::{self, AltStack};
 use crate::task::{Memory, Task};
 use crate::uaccess::{self, GuestPtr};
@@ -110,6 +111,8 @@ pub enum Forked {
     Refused,
     /// The child, whose only thread this is.
     Child,
+    /// The same, and its parent had no other either.
+    OnlyChild,
 }
 
 /// Whether a process goes on after one of its threads has ended.
@@ -213,9 +216,10 @@ fn start(call: &mut Call<'_>, args: CloneArgs) -> Result<Outcome, Errno> {
         // Only clone3 can do that, and the host's is not asked for a process beside this one.
         return Err(Errno::ENOSYS);
     }
-    Ok(Outcome::then(0, Then::Fork(Box::new(NewProcess { args }))))
+    Ok(Outcome::then(0, Then::Fork(NewProcess { args })))
 }
 
+#[inline(never)]
 fn thread(call: &Call<'_>, args: &CloneArgs) -> Result<Outcome, Errno> {
     const HANDLED: u64 = VM
         | FS
@@ -300,13 +304,14 @@ fn write_tid(wanted: u64, address: u64, tid: u32) {
 /// exited; [`NewProcess::shares_memory`] tells who can do better.
 ///
 /// Other host threads do not exist in the child, which must not find taken what they hold: `hold` takes the caller's
-/// locks that come behind those of the address space, the handlers and the descriptors.
+/// locks that come behind those of the address space, the handlers and the descriptors. Where there are no others, no
+/// lock is taken: a page that is written to is a page that parent and child copy.
 pub fn fork<H>(task: &mut Task, cpu: &mut CpuState, new: &NewProcess, hold: impl FnOnce() -> H) -> Forked {
     // A signal between here and the child's first step would be seen twice.
     let mask = host::set_mask(!0);
     let forked = fork_blocked(task, cpu, &new.args, hold);
     match forked {
-        Ok(Forked::Child) => task.signals.sync_host_mask(),
+        Ok(Forked::Child | Forked::OnlyChild) => task.signals.sync_host_mask(),
         Ok(_) => {
             host::set_mask(mask);
         }
@@ -325,15 +330,12 @@ fn fork_blocked<H>(
     hold: impl FnOnce() -> H,
 ) -> Result<Forked, Errno> {
     let done = if args.flags & VFORK != 0 { Some(Pipe::new()?) } else { None };
-    let (mm, sighand, files) = (task.mm.clone(), task.sighand.clone(), task.files.clone());
-    // The child must not find them locked by a thread that it does not have.
-    let held = (mm.freeze(), sighand.freeze(), files.freeze(), hold());
-    let cloned = host_clone(args);
-    drop(held);
+    let alone = host::is_alone();
+    let cloned = if alone { kernel_clone(args) } else { clone_locked(task, args, hold) };
     let child = match cloned {
         Ok(0) => {
             become_child(task, cpu, args, done);
-            return Ok(Forked::Child);
+            return Ok(if alone { Forked::OnlyChild } else { Forked::Child });
         }
         result => result,
     };
@@ -355,23 +357,38 @@ pub fn wait_for(child: u32) {
     while unsafe { host::raw(libc::SYS_wait4, args) } == Err(Errno::EINTR) {}
 }
 
+/// A child that finds no lock taken by a thread that it does not have.
+fn clone_locked<H>(task: &Task, args: &CloneArgs, hold: impl FnOnce() -> H) -> Result<u32, Errno> {
+    let (mm, sighand, files) = (task.mm.clone(), task.sighand.clone(), task.files.clone());
+    let _held = (mm.freeze(), sighand.freeze(), files.freeze(), hold());
+    host_clone(args)
+}
+
 /// The flags that are the host's business.
 pub(crate) fn host_flags(args: &CloneArgs) -> u64 {
     args.flags & !OURS
 }
 
-/// The host's fork or clone: the child's id, or 0 in the child.
+/// The host's fork or clone, by which the C library's locks are free in the child: the child's id, or 0 in the child.
 fn host_clone(args: &CloneArgs) -> Result<u32, Errno> {
-    let flags = host_flags(args);
-    if flags == 0 && args.exit_signal == libc::SIGCHLD as u64 && args.set_tid_size == 0 {
+    if host_flags(args) == 0 && args.exit_signal == libc::SIGCHLD as u64 && args.set_tid_size == 0 {
         // SAFETY: the C library's fork leaves its own locks, the allocator's among them, free in the child.
         return match unsafe { libc::fork() } {
             -1 => Err(Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EAGAIN))),
             pid => Ok(pid as u32),
         };
     }
-    // The kernel reads these from memory: nothing is allocated from here on.
+    // Nothing is allocated from here on.
     let held = Held::take();
+    let child = kernel_clone(args);
+    held.free(if child == Ok(0) { Side::Child } else { Side::Parent });
+    child
+}
+
+/// The kernel's clone: the child's id, or 0 in the child. The C library is not told, which knows nothing of a process
+/// that it does not ask the kernel for, but for the id that it writes into locks of its own as their owner's.
+fn kernel_clone(args: &CloneArgs) -> Result<u32, Errno> {
+    let flags = host_flags(args);
     let child = if args.set_tid_size != 0 || flags & INTO_CGROUP != 0 {
         let (set_tid, cgroup) = (args.set_tid, args.cgroup);
         let words = [flags, args.pidfd, 0, 0, args.exit_signal, 0, 0, 0, set_tid, args.set_tid_size, cgroup];
@@ -381,7 +398,6 @@ fn host_clone(args: &CloneArgs) -> Result<u32, Errno> {
         // SAFETY: as above.
         unsafe { host::raw(libc::SYS_clone, [flags | args.exit_signal, 0, args.pidfd, 0, 0, 0]) }
     };
-    held.free(if child == Ok(0) { Side::Child } else { Side::Parent });
     child.map(|pid| pid as u32)
 }
 
@@ -396,6 +412,7 @@ fn become_child(task: &mut Task, cpu: &mut CpuState, args: &CloneArgs, done: Opt
         task.files.keep(write);
         task.vfork_done = Some(write);
     }
+    loan::become_owner();
     task.memory = Memory::Own;
     task.process.forget_threads();
     task.mm.forget_locks();
@@ -494,7 +511,8 @@ pub fn exit_thread(task: &mut Task, status: i32) -> Remaining {
         task.process.leader_status.store(status, Ordering::Release);
     }
     futex::release_robust_list(task);
-    let address = std::mem::take(&mut task.clear_child_tid);
+    // A process in its parent's memory leaves that to whoever lends it.
+    let address = if task.owns_memory() { std::mem::take(&mut task.clear_child_tid) } else { 0 };
     let others = task.process.threads.fetch_sub(1, Ordering::AcqRel) > 1;
     if others {
         signal::pass_on_pending(task);
@@ -518,8 +536,5 @@ pub(crate) fn exit_group(_: &mut Call<'_>, status: i32) -> Result<Outcome, Errno
 
 pub(crate) fn set_tid_address(call: &mut Call<'_>, address: u64) -> Reply {
     call.task.clear_child_tid = address;
-    if call.task.memory == Memory::Parents {
-        return call.pass();
-    }
     Ok(u64::from(call.task.tid))
 }

@@ -322,7 +322,9 @@ impl TaskSignals {
         self.forced = None;
         self.held.clear();
         while self.inbox.take().is_some() {}
-        self.inbox.pending.store(0, Ordering::Release);
+        if self.inbox.pending.load(Ordering::Relaxed) != 0 {
+            self.inbox.pending.store(0, Ordering::Release);
+        }
     }
 
     /// Makes the calling host thread's mask follow the guest's.

@@ -245,7 +245,7 @@ const ROWS: &[Row] = rows! {
     "flock"                     73   32 "dd"     pass "";
     "fsync"                     74   82 "d"      pass "";
     "fdatasync"                 75   83 "d"      pass "";
-    "truncate"                  76   45 "pd"     paths [0 Always] "";
+    "truncate"                  76   45 "pd"     convert fs::truncate "";
     "ftruncate"                 77   46 "dd"     pass "";
     "getdents"                  78    - "dxu"    convert proc::getdents "Philae's own threads and descriptors do not show";
     "getcwd"                    79   17 "xu"     pass "";

@@ -7,6 +7,7 @@ use crate::call::SavedCall;
 use crate::host;
 use crate::io_uring::Rings;
 use crate::limits::Limits;
+use crate::loan::by_lender;
 use crate::mm::Mm;
 use crate::path::Sysroot;
 use crate::seccomp::{Seccomp, Shared};
@@ -141,14 +142,16 @@ impl Files {
 
     /// Makes `fd` Philae's own: the guest cannot close or replace it.
     pub fn keep(&self, fd: i32) {
-        let mut own = self.own.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        own.push(fd);
-        own.sort_unstable();
+        by_lender(|| {
+            let mut own = self.own.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            own.push(fd);
+            own.sort_unstable();
+        })
     }
 
     /// Philae has closed its own `fd`.
     pub fn release(&self, fd: i32) {
-        self.own.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).retain(|own| *own != fd);
+        by_lender(|| self.own.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).retain(|own| *own != fd))
     }
 
     /// Holds the table still, for the length of a fork.
@@ -364,7 +367,9 @@ impl Process {
 
     /// A new process has the forking thread alone.
     pub(crate) fn forget_threads(&self) {
-        self.threads.store(1, Ordering::Release);
+        if !self.is_single_threaded() {
+            self.threads.store(1, Ordering::Release);
+        }
     }
 
     /// Whether it has one thread.

@@ -63,7 +63,10 @@ thread_local! {
 
 /// From now on, the calling thread's accesses ignore tags in addresses, or do not.
 pub(crate) fn set_tags(tags: Tags) {
-    TAGS.set(tags);
+    // What is not written is not copied after fork.
+    if TAGS.get() != tags {
+        TAGS.set(tags);
+    }
 }
 
 /// What the kernel accesses for this address.

@@ -4,16 +4,21 @@
 //!
 //! In: a [`NewProcess`] that shares memory, and what the child is to run. Out: the child's id, when it is gone.
 //!
-//! What must hold: the child runs on a host stack of its own and with the waiting thread's thread-local data, which
-//! nobody else uses meanwhile; signal handlers, descriptors and process are copies, as the kernel makes them.
+//! What must hold: the child runs on a host stack of its own and with the waiting thread's thread-local data, and leaves
+//! to that thread what must not be half done when the child is killed ([`loan`]); signal handlers, descriptors and
+//! process are copies, as the kernel makes them.
 
 use crate::arch;
-use crate::args::Fd;
 use crate::errno::Errno;
+use crate::futex;
 use crate::host;
+#[cfg(doc)]
+use crate::loan;
+use crate::loan::Loan;
 use crate::process::{self, CloneArgs, NewProcess};
 use crate::signal::{self, AltStack};
 use crate::task::{Memory, Task};
+use crate::uaccess::GuestPtr;
 use philae_ir::CpuState;
 use std::arch::global_asm;
 
@@ -21,12 +26,13 @@ global_asm!(
     ".pushsection .text.philae_vfork, \"ax\", @progbits",
     ".globl philae_vfork",
     ".hidden philae_vfork",
-    // (rdi flags, rsi top of the child's stack, rdx pidfd, rcx entry, r8 its argument) → rax the child's id
+    // (rdi flags, rsi top of the child's stack, rdx pidfd, rcx entry, r8 its argument, r9 what the kernel clears when the
+    // child has left the memory) → rax the child's id
     "philae_vfork:",
     "mov [rsi - 16], rcx",
     "mov [rsi - 8], r8",
     "sub rsi, 16",
-    "xor r10d, r10d",
+    "mov r10, r9",
     "xor r8d, r8d",
     "mov eax, 56", // clone
     "syscall",
@@ -48,11 +54,9 @@ unsafe extern "C" {
         pidfd: u64,
         entry: extern "C" fn(*mut libc::c_void) -> !,
         argument: *mut libc::c_void,
+        clear: u64,
     ) -> u64;
 }
-
-/// Bytes of the child's host stack: for Philae's frames only.
-const STACK: u64 = 2 << 20;
 
 /// The task and the registers of the child that [`run`] will start; its memory is the parent's.
 pub fn child(parent: &Task, cpu: &CpuState, new: &NewProcess) -> (Task, CpuState) {
@@ -85,12 +89,16 @@ pub fn child(parent: &Task, cpu: &CpuState, new: &NewProcess) -> (Task, CpuState
 /// Returns the id.
 pub fn enter_child(task: &mut Task, new: &NewProcess) -> u32 {
     process::take_child_id(task, &new.args);
-    if task.clear_child_tid != 0 {
-        // The memory outlives the child: the kernel writes there when the child has left it, however that ends.
-        // SAFETY: the address is the guest's.
-        let _ = unsafe { host::raw(libc::SYS_set_tid_address, [task.clear_child_tid, 0, 0, 0, 0, 0]) };
-    }
     task.tid
+}
+
+/// What the kernel does when a process leaves memory that others use (`set_tid_address(2)`), for a child that has left
+/// its parent's, however that came.
+pub fn leave(task: &mut Task) {
+    let address = std::mem::take(&mut task.clear_child_tid);
+    if address != 0 && GuestPtr::new(address).write(&0u32).is_ok() {
+        futex::wake(address, 1);
+    }
 }
 
 /// The same for a child whose parent goes on: called on a host thread of its own, which waits instead, all its
@@ -143,20 +151,19 @@ extern "C" fn enter<F: FnOnce()>(child: *mut libc::c_void) -> ! {
 }
 
 fn start<F: FnOnce()>(args: &CloneArgs, child: F) -> Result<u32, Errno> {
-    let flags = process::host_flags(args) | (libc::CLONE_VM | libc::CLONE_VFORK) as u64;
-    let sighand = args.flags & libc::CLONE_SIGHAND as u64;
-    let prot = (libc::PROT_READ | libc::PROT_WRITE) as u64;
-    let kind = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK) as u64;
+    let flags = process::host_flags(args) | (libc::CLONE_VM | libc::CLONE_CHILD_CLEARTID) as u64;
+    let flags = flags | args.flags & libc::CLONE_SIGHAND as u64 | args.exit_signal;
     let mut child = Some(child);
-    // SAFETY: a fresh mapping of ours; the child is gone, or has other memory, when it is unmapped. The child runs
-    // `enter` on it, from where it does not return.
-    unsafe {
-        let stack = host::raw(libc::SYS_mmap, [0, STACK, prot, kind, Fd(-1).word(), 0])?;
-        // The lowest page stops a stack that grows too far.
-        let _ = host::raw(libc::SYS_mprotect, [stack, 4096, 0, 0, 0, 0]);
-        let argument = (&raw mut child).cast();
-        let pid = philae_vfork(flags | sighand | args.exit_signal, stack + STACK, args.pidfd, enter::<F>, argument);
-        let _ = host::raw(libc::SYS_munmap, [stack, STACK, 0, 0, 0, 0]);
-        Errno::check(pid).map(|pid| pid as u32)
+    let loan = Loan::new()?;
+    loan.begin();
+    // SAFETY: the child runs `enter` on the loan's stack, from where it does not return; it is gone, or has other memory,
+    // when the loan has been served.
+    let pid = Errno::check(unsafe {
+        philae_vfork(flags, loan.stack(), args.pidfd, enter::<F>, (&raw mut child).cast(), loan.word())
+    });
+    match pid {
+        Ok(_) => loan.serve(),
+        Err(_) => loan.end(),
     }
+    pid.map(|pid| pid as u32)
 }

@@ -65,6 +65,7 @@ const PROGRAMS: &[Program] = &[
     Program { name: "tags", variants: &["static", "llsc aarch64"], arguments: PLAIN },
     Program { name: "processor", variants: STATIC, arguments: PLAIN },
     Program { name: "vfork", variants: STATIC, arguments: PLAIN },
+    Program { name: "killed_vforks", variants: STATIC, arguments: &[&["100"]] },
     Program { name: "forks", variants: STATIC, arguments: PLAIN },
     Program { name: "codegen", variants: STATIC, arguments: PLAIN },
     Program { name: "namespaces", variants: STATIC, arguments: PLAIN },

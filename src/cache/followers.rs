@@ -11,7 +11,6 @@
 
 use super::jump_cache::EMPTY_JUMP_CACHE;
 use philae_ir::state::Control;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// How many changes are remembered one by one; whoever is further behind forgets everything.
@@ -71,8 +70,8 @@ impl Presence {
     const OUTSIDE: u64 = u64::MAX;
 
     /// A thread that is outside.
-    pub fn outside() -> Arc<Presence> {
-        Arc::new(Presence(AtomicU64::new(Presence::OUTSIDE)))
+    pub fn outside() -> Presence {
+        Presence(AtomicU64::new(Presence::OUTSIDE))
     }
 
     /// The thread is in no translated code, and knows no address of any that it will use without following first.
@@ -96,10 +95,10 @@ impl Presence {
 #[derive(Debug)]
 struct Follower {
     control: *const Control,
-    presence: Arc<Presence>,
+    presence: *const Presence,
 }
 
-// SAFETY: the pointer is used under the cache's lock only, and only for the struct's atomics; a thread removes it,
+// SAFETY: the pointers are used under the cache's lock only, and only for the structs' atomics; a thread removes them,
 // under the same lock, before its state goes away.
 unsafe impl Send for Follower {}
 
@@ -108,7 +107,7 @@ unsafe impl Send for Follower {}
 pub(super) struct Followers(Vec<Follower>);
 
 impl Followers {
-    pub(super) fn add(&mut self, control: &Control, presence: Arc<Presence>) {
+    pub(super) fn add(&mut self, control: &Control, presence: &Presence) {
         self.0.push(Follower { control, presence });
     }
 
@@ -123,7 +122,8 @@ impl Followers {
     /// Whether nobody is in code that went out of use with this change, or may come to be.
     pub(super) fn have_followed(&self, count: u64) -> bool {
         fence(Ordering::SeqCst);
-        self.0.iter().all(|follower| follower.presence.has_followed(count))
+        // SAFETY: a registered thread's presence is alive (see `Follower`).
+        self.0.iter().all(|follower| unsafe { &*follower.presence }.has_followed(count))
     }
 
     /// Makes every thread leave translated code at its next poll or indirect branch. The count is published.

@@ -38,6 +38,7 @@ use philae_backends::interp::Steps;
 use philae_backends::link::{LinkSite, LinkSlot};
 use philae_frontends::Coverage;
 use philae_ir::state::Control;
+use philae_syscalls::loan::{self, by_lender};
 use places::{Block, PlaceId, Places};
 use std::collections::HashMap;
 use std::io;
@@ -53,6 +54,9 @@ const ROOM: usize = 256 << 10;
 pub const LEAST_LIMIT: usize = 4 * ROOM;
 /// A cache of a limit knows at most one guest address for so many bytes of it.
 const BYTES_PER_ENTRY: usize = 512;
+
+/// How many jump caches are kept for threads to come.
+const SPARE_JUMPS: usize = 4;
 
 /// A guest address whose block is interpreted until there is code.
 #[derive(Debug)]
@@ -118,6 +122,8 @@ struct Inner {
     regions: PcMap<Box<[Range<u64>]>>,
     dependants: Dependants,
     followers: Followers,
+    /// Of threads that have ended, with the changes that each has followed: the next threads find them warm.
+    spare_jumps: Vec<(JumpCache, u64)>,
     changes: Changes,
     history: History,
     /// How many places have a block.
@@ -174,6 +180,7 @@ impl Cache {
             regions: PcMap::default(),
             dependants: Dependants::default(),
             followers: Followers::default(),
+            spare_jumps: Vec::new(),
             changes: Changes::new(),
             history: History::default(),
             blocks: 0,
@@ -197,13 +204,15 @@ impl Cache {
 
     /// What was forgotten since there were `count` changes, and how many there are.
     pub fn forgotten_since(&self, count: u64) -> (Forgotten, u64) {
-        let inner = self.lock();
-        (inner.changes.since(count), inner.changes.count())
+        by_lender(|| {
+            let inner = self.lock();
+            (inner.changes.since(count), inner.changes.count())
+        })
     }
 
     /// The lock, for fork: whoever holds it knows that no other thread is changing the cache.
     pub fn freeze(&self) -> impl Sized + '_ {
-        self.lock()
+        self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Whether nobody has the lock just now.
@@ -211,20 +220,24 @@ impl Cache {
         !matches!(self.inner.try_lock(), Err(TryLockError::WouldBlock))
     }
 
+    /// The lock; a child of vfork never takes it.
     fn lock(&self) -> MutexGuard<'_, Inner> {
+        debug_assert!(!loan::is_borrower(), "a lock taken in lent memory");
         self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// What is known of a guest address.
     pub fn find(&self, pc: u64) -> Option<Found> {
-        let inner = self.lock();
-        let place = &inner.places[inner.places.find(pc)?];
-        let code = place.slot.filter(|slot| place.block != Block::Unknown && slot.code().is_some());
-        match (code, place.block) {
-            (Some(slot), _) => Some(Found::Code(slot)),
-            (None, Block::Steps) => inner.entries.get(&pc).cloned().map(Found::Block),
-            (None, Block::Unknown | Block::Unit) => None,
-        }
+        by_lender(|| {
+            let inner = self.lock();
+            let place = &inner.places[inner.places.find(pc)?];
+            let code = place.slot.filter(|slot| place.block != Block::Unknown && slot.code().is_some());
+            match (code, place.block) {
+                (Some(slot), _) => Some(Found::Code(slot)),
+                (None, Block::Steps) => inner.entries.get(&pc).cloned().map(Found::Block),
+                (None, Block::Unknown | Block::Unit) => None,
+            }
+        })
     }
 
     /// What region formation goes by; nothing of an address that was never executed.
@@ -324,20 +337,24 @@ impl Cache {
 
     /// Says how many executions of an address are left before it is worth more than it got.
     pub fn set_heat(&self, pc: u64, heat: i32) {
-        let inner = self.lock();
-        if let Some(slot) = inner.places.find(pc).and_then(|id| inner.places[id].slot) {
-            slot.set_heat(heat);
-        }
+        by_lender(|| {
+            let inner = self.lock();
+            if let Some(slot) = inner.places.find(pc).and_then(|id| inner.places[id].slot) {
+                slot.set_heat(heat);
+            }
+        })
     }
 
     /// Whether one more region fits. If not, everything is forgotten to make room, if it can be yet.
     pub fn has_room(&self) -> bool {
-        let mut inner = self.lock();
-        let fits = inner.arena.room() >= ROOM;
-        if !fits {
-            self.start_anew(&mut inner);
-        }
-        fits
+        by_lender(|| {
+            let mut inner = self.lock();
+            let fits = inner.arena.room() >= ROOM;
+            if !fits {
+                self.start_anew(&mut inner);
+            }
+            fits
+        })
     }
 
     /// The link slot for exits to `pc`, or `None` when the arena is full. It is good for code that is inserted under
@@ -382,25 +399,29 @@ impl Cache {
 
     /// Forgets what was translated from a range of guest addresses and makes every thread leave translated code.
     pub fn invalidate(&self, range: Range<u64>) {
-        let mut inner = self.lock();
-        self.count_invalidation(&mut inner, range.clone());
-        let before = inner.changes.count();
-        for id in inner.dependants.on(&range) {
-            inner.forget(id, &range);
-        }
-        if inner.changes.count() != before {
-            self.publish_changes(&inner);
-        }
+        by_lender(|| {
+            let mut inner = self.lock();
+            self.count_invalidation(&mut inner, range.clone());
+            let before = inner.changes.count();
+            for id in inner.dependants.on(&range) {
+                inner.forget(id, &range);
+            }
+            if inner.changes.count() != before {
+                self.publish_changes(&inner);
+            }
+        })
     }
 
     /// Forgets all compiled regions, for a change of how they are compiled.
     pub fn discard_code(&self) {
-        let mut inner = self.lock();
-        self.count_invalidation(&mut inner, 0..u64::MAX);
-        let compiled: Vec<PlaceId> = inner.regions.keys().filter_map(|&pc| inner.places.find(pc)).collect();
-        compiled.into_iter().for_each(|id| inner.unlink(id));
-        inner.changes.forget_everything();
-        self.publish_changes(&inner);
+        by_lender(|| {
+            let mut inner = self.lock();
+            self.count_invalidation(&mut inner, 0..u64::MAX);
+            let compiled: Vec<PlaceId> = inner.regions.keys().filter_map(|&pc| inner.places.find(pc)).collect();
+            compiled.into_iter().for_each(|id| inner.unlink(id));
+            inner.changes.forget_everything();
+            self.publish_changes(&inner);
+        })
     }
 
     fn count_invalidation(&self, inner: &mut Inner, range: Range<u64>) {
@@ -410,7 +431,7 @@ impl Cache {
 
     /// Behaves as if the arena were full.
     pub fn renew(&self) {
-        self.start_anew(&mut self.lock());
+        by_lender(|| self.start_anew(&mut self.lock()))
     }
 
     /// Forgets everything and fills the other half of the arena, unless a thread may still be in what is there.
@@ -435,7 +456,7 @@ impl Cache {
 
     /// Asks every thread to leave translated code, for no reason.
     pub fn expel(&self) {
-        self.lock().followers.expel();
+        by_lender(|| self.lock().followers.expel())
     }
 
     fn publish_changes(&self, inner: &Inner) {
@@ -445,12 +466,12 @@ impl Cache {
 
     /// The access that faulted at a host address in translated code.
     pub fn fault_site(&self, host_pc: u64) -> Option<Site> {
-        self.lock().arena.fault_site(host_pc)
+        by_lender(|| self.lock().arena.fault_site(host_pc))
     }
 
     /// The guest address of the region that a host address lies in.
     pub fn region_at(&self, host_pc: u64) -> Option<u64> {
-        self.lock().arena.unit_at(host_pc)
+        by_lender(|| self.lock().arena.unit_at(host_pc))
     }
 
     /// What the code at a slot is compared with, if it is still this.
@@ -459,19 +480,38 @@ impl Cache {
         if slot.code() == Some(code) { inner.references.get(&code).cloned() } else { None }
     }
 
-    /// Adds a thread that will run translated code; its control words stay where they are until it is removed.
-    pub fn add_thread(&self, control: &Control, presence: Arc<Presence>) {
-        self.lock().followers.add(control, presence);
+    /// Adds a thread that will run translated code; its control words and its presence stay where they are until it is
+    /// removed.
+    pub fn add_thread(&self, control: &Control, presence: &Presence) {
+        by_lender(|| self.lock().followers.add(control, presence))
+    }
+
+    /// A jump cache for a new thread, and how many changes it has followed.
+    pub fn take_jumps(&self) -> (JumpCache, u64) {
+        by_lender(|| {
+            let spare = self.lock().spare_jumps.pop();
+            spare.unwrap_or_else(|| (JumpCache::new(), 0))
+        })
+    }
+
+    /// The jump cache of a thread that has left, having followed so many changes.
+    pub fn give_jumps(&self, jumps: JumpCache, followed: u64) {
+        by_lender(|| {
+            let mut inner = self.lock();
+            if inner.spare_jumps.len() < SPARE_JUMPS {
+                inner.spare_jumps.push((jumps, followed));
+            }
+        })
     }
 
     /// Removes a thread.
     pub fn remove_thread(&self, control: &Control) {
-        self.lock().followers.remove(control);
+        by_lender(|| self.lock().followers.remove(control))
     }
 
     /// In a child of fork, which has one thread: forgets the others.
     pub fn keep_thread(&self, control: &Control) {
-        self.lock().followers.keep(control);
+        by_lender(|| self.lock().followers.keep(control))
     }
 
     /// How full the cache is.

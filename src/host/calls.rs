@@ -104,6 +104,14 @@ pub fn exit_process(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
+/// Has the C library's allocator make do with the memory of two: one more for each thread that allocates is what fork
+/// copies and nobody gives back. Before there are threads.
+pub fn limit_allocator() {
+    const MOST: i32 = 2;
+    // SAFETY: the call changes a number that the allocator reads when it makes another arena.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, MOST) };
+}
+
 /// Ends the calling thread alone; the process goes on.
 pub fn exit_thread() -> ! {
     loop {

@@ -65,12 +65,9 @@ pub fn eval_op(op: Op, ty: Ty, from: Ty, aux: u8, imm: u128, args: [u128; 3]) ->
         Op::Low => u128::from(a as u64),
         Op::High => a >> 64,
 
-        Op::FlagsAdd => int::flags_add(ty, a, b, 0),
+        Op::FlagsAdd | Op::FlagsSub | Op::FlagsLogic | Op::FlagsFcmp => eval_flags(op, ty, aux, imm, [a, b]),
         Op::FlagsAdc => int::flags_add(ty, a, b, c),
-        Op::FlagsSub => int::flags_sub(ty, Carry::from_aux(aux), a, b, 0),
         Op::FlagsSbc => int::flags_sub(ty, Carry::from_aux(aux), a, b, int::borrow(Carry::from_aux(aux), c)),
-        Op::FlagsLogic => int::flags_logic(ty, a),
-        Op::FlagsFcmp => float::flags(ty, imm as u16, a, b),
         Op::FlagsWithC => a & !2 | (b & 1) << 1,
         Op::FlagsWithV => a & !1 | (b & 1),
         Op::FlagsFromBits | Op::FlagsToBits => a & 15,
@@ -129,6 +126,18 @@ pub fn eval_op(op: Op, ty: Ty, from: Ty, aux: u8, imm: u128, args: [u128; 3]) ->
         | Op::Fence
         | Op::Prefetch
         | Op::Call => impure(op),
+    }
+}
+
+/// The same for the four that produce flags from operands alone; others panic. It is apart because flags are settled
+/// wherever translated code is left, and a child of fork pays for each page of code that it comes to.
+pub fn eval_flags(op: Op, ty: Ty, aux: u8, imm: u128, [a, b]: [u128; 2]) -> u128 {
+    match op {
+        Op::FlagsAdd => int::flags_add(ty, a, b, 0),
+        Op::FlagsSub => int::flags_sub(ty, Carry::from_aux(aux), a, b, 0),
+        Op::FlagsLogic => int::flags_logic(ty, a),
+        Op::FlagsFcmp => float::flags(ty, imm as u16, a, b),
+        _ => panic!("{op:?} does not produce flags from operands alone"),
     }
 }
 

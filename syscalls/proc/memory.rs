@@ -28,7 +28,7 @@ impl Counters {
 }
 
 /// The addresses at the start of a line of `maps`.
-fn addresses(line: &str) -> Option<Range<u64>> {
+pub(super) fn addresses(line: &str) -> Option<Range<u64>> {
     let (start, end) = line.split(' ').next()?.split_once('-')?;
     Some(u64::from_str_radix(start, 16).ok()?..u64::from_str_radix(end, 16).ok()?)
 }

@@ -5,11 +5,12 @@
 //!
 //! The arguments, the environment and the auxiliary vector are the host kernel's business where it takes them
 //! ([`show`]): then every process sees them, live, under every name. What is answered here concerns the calling
-//! process, and the program behind another Philae's `exe`.
+//! process, and the program and the mappings of another Philae's.
 
 mod cpuinfo;
 mod listing;
 mod memory;
+mod others;
 mod status;
 
 pub(crate) use listing::{getdents, getdents64};
@@ -38,6 +39,8 @@ pub(crate) enum View {
     Own(Scope, OwnFile),
     /// The program of another process.
     OtherExe(u32),
+    /// The mappings of another process, or what the kernel counts of them.
+    OtherMaps(u32, &'static str),
 }
 
 /// Whose file it is: the process's, or one thread's.
@@ -95,6 +98,8 @@ pub(crate) fn view(path: &[u8]) -> Option<View> {
         [process, b"task", thread, name] if is_own(process) => own(Scope::Thread(number(thread)?), name),
         [process, name] if is_own(process) => own(Scope::Process, name),
         [process, b"exe"] => Some(View::OtherExe(number(process)?)),
+        [process, b"maps"] => Some(View::OtherMaps(number(process)?, "maps")),
+        [process, b"smaps"] => Some(View::OtherMaps(number(process)?, "smaps")),
         _ => None,
     }
 }
@@ -149,6 +154,7 @@ pub(crate) fn text(task: &Task, view: View) -> Option<Vec<u8>> {
         View::Cpuinfo => Some(cpuinfo::text(task.arch, task.process.info.processor)),
         View::Machine => Some(format!("{}\n", task.arch.name()).into_bytes()),
         View::OtherExe(_) => None,
+        View::OtherMaps(process, name) => others::text(process, name),
         View::Own(scope, file) => own_text(task, scope, file),
     }
 }
@@ -298,7 +304,8 @@ mod tests {
         assert_eq!(view(path.as_bytes()), Some(View::Own(Scope::Thread(host::gettid()), OwnFile::Stat)));
         assert_eq!(view(b"/proc/cpuinfo"), Some(View::Cpuinfo));
         assert_eq!(view(b"/proc/1/exe"), Some(View::OtherExe(1)));
-        for path in [&b"/proc/1/maps"[..], b"/proc/self/fd/1", b"/proc/self", b"/proc/self/comm", b"/self/exe"] {
+        assert_eq!(view(b"/proc/1/maps"), Some(View::OtherMaps(1, "maps")));
+        for path in [&b"/proc/self/fd/1"[..], b"/proc/self", b"/proc/self/comm", b"/self/exe"] {
             assert_eq!(view(path), None, "{}", String::from_utf8_lossy(path));
         }
     }

@@ -84,6 +84,16 @@ static void errors(void) {
     if (!child) fexecve(file, argv, none), _exit(errno);
     printf("fexecve %d\n", ended(child));
     close(file);
+    printf("write to what runs %d\n", open(program, O_WRONLY) == -1 ? errno : 0);
+    printf("update it %d\n", open(program, O_RDWR | O_CLOEXEC) == -1 ? errno : 0);
+    printf("empty it %d\n", open(program, O_RDONLY | O_TRUNC) == -1 ? errno : 0);
+    printf("cut it %d\n", truncate(program, 0) ? errno : 0);
+    printf("by its link %d\n", open("/proc/self/exe", O_WRONLY) == -1 ? errno : 0);
+    printf("read it %d\n", close(open(program, O_RDONLY)));
+    child = fork();
+    if (!child) _exit(open(program, O_WRONLY) == -1 ? errno : 0);
+    printf("from a child %d\n", ended(child));
+    printf("what ran %d\n", close(open("busy", O_RDWR)));
 }
 
 static void scripts(void) {

@@ -297,6 +297,20 @@ static void child(char **argv) {
     int self = open("/proc/self/exe", O_RDONLY);
     read(self, wanted, 20);
     printf("child's program %d\n", !memcmp(head, wanted, 20));
+    const char *files[] = {"maps", "smaps"};
+    for (int n = 0; n < 2; n++) {
+        snprintf(path, sizeof path, "/proc/%d/%s", pid, files[n]);
+        slurp(path);
+        int code = 0, strange = 0, stack = 0, counted = 0;
+        for (char *line = strtok(text, "\n"); line; line = strtok(0, "\n")) {
+            char *file = strchr(line, '/');
+            code += file && !strcmp(file, own) && strstr(line, " r-xp ");
+            strange += file && strcmp(file, own) && !strstr(file, ".so") || strstr(line, " rwxp ");
+            stack += strstr(line, "[stack]") != 0;
+            counted += !strncmp(line, "Rss:", 4);
+        }
+        printf("child's %s %d %d %d %d\n", files[n], code, strange, stack, counted > 5);
+    }
     close(done[1]);
     int status;
     waitpid(pid, &status, 0);

@@ -1,0 +1,124 @@
+//! `maps` and `smaps` of other processes that a Philae runs: the host's, without what is Philae's own.
+//!
+//! In: a process id. Out: the text, or nothing if no Philae runs that process, or it may not be looked at. Whatever of a
+//! Philae's lies in known areas ([`Mm::new`](crate::mm::Mm::new)): around its program file, below the top of its host
+//! stack, which the kernel places highest, and in the C library's heap. The host does not know what the guest may
+//! execute; of a file's mapping, its program headers say so, for all that the host has made one mapping of.
+
+use crate::arch::Fields;
+use crate::mm;
+use std::collections::HashMap;
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+/// One line of `maps`, as far as it matters here.
+struct Line<'a> {
+    range: Range<u64>,
+    access: &'a str,
+    offset: u64,
+    inode: u64,
+    path: &'a str,
+}
+
+impl<'a> Line<'a> {
+    fn parse(text: &'a str) -> Option<Line<'a>> {
+        let range = super::memory::addresses(text)?;
+        let mut words = text.splitn(6, ' ').skip(1);
+        let (access, offset, _, inode) = (words.next()?, words.next()?, words.next()?, words.next()?);
+        let path = words.next().unwrap_or_default().trim_start();
+        Some(Line { range, access, offset: u64::from_str_radix(offset, 16).ok()?, inode: inode.parse().ok()?, path })
+    }
+}
+
+/// The file of this name (`maps`, `smaps`) of another process.
+pub(super) fn text(process: u32, name: &str) -> Option<Vec<u8>> {
+    let philae = std::fs::metadata("/proc/self/exe").ok()?;
+    let other = std::fs::metadata(format!("/proc/{process}/exe")).ok()?;
+    if (philae.dev(), philae.ino()) != (other.dev(), other.ino()) {
+        return None;
+    }
+    let text = std::fs::read(format!("/proc/{process}/{name}")).ok()?;
+    shown(&String::from_utf8_lossy(&text), philae.ino()).map(String::into_bytes)
+}
+
+/// What is left of the host's text without the mappings of the Philae whose file is this inode.
+fn shown(text: &str, philae: u64) -> Option<String> {
+    let lines = || text.lines().filter_map(Line::parse);
+    let file = lines().find(|line| line.inode == philae)?;
+    let top = lines().filter(|line| line.range.end <= mm::HIGHEST + mm::PAGE).last()?;
+    let own = mm::own_areas(file.range.start, top.range.end);
+    let mut files = HashMap::new();
+    let (mut shown, mut hidden) = (String::new(), true);
+    for whole in text.lines() {
+        let Some(line) = Line::parse(whole) else {
+            // What `smaps` counts of the mapping above.
+            if !hidden {
+                shown.extend([whole, "\n"]);
+            }
+            continue;
+        };
+        hidden = line.path == "[heap]" || own.iter().any(|area| area.contains(&line.range.start));
+        if hidden {
+            continue;
+        }
+        let executable = line.access.starts_with('r') && line.inode != 0 && {
+            let code = files.entry(line.path).or_insert_with(|| code_of(line.path));
+            let end = line.offset + (line.range.end - line.range.start);
+            code.iter().any(|part| part.start < end && line.offset < part.end)
+        };
+        if executable {
+            let access: String = line.access.char_indices().map(|(at, c)| if at == 2 { 'x' } else { c }).collect();
+            shown.push_str(&whole.replacen(line.access, &access, 1));
+        } else {
+            shown.push_str(whole);
+        }
+        shown.push('\n');
+    }
+    Some(shown)
+}
+
+/// The parts of an ELF file that are mapped for execution, in pages; none of another file.
+fn code_of(path: &str) -> Vec<Range<u64>> {
+    const LOAD: u32 = 1;
+    const EXECUTE: u32 = 1;
+    const HEADER: usize = 56;
+    let page = |place: u64| place & !(mm::PAGE - 1);
+    let parts = || -> std::io::Result<Vec<Range<u64>>> {
+        let file = File::open(path)?;
+        let mut head = [0; 64];
+        file.read_exact_at(&mut head, 0)?;
+        if !head.starts_with(b"\x7fELF\x02\x01") {
+            return Ok(Vec::new());
+        }
+        let mut table = vec![0; usize::from(Fields(&head).u16(56)) * HEADER];
+        file.read_exact_at(&mut table, Fields(&head).u64(32))?;
+        let headers = table.chunks_exact(HEADER).map(Fields);
+        let code = headers.filter(|header| header.u32(0) == LOAD && header.u32(4) & EXECUTE != 0);
+        Ok(code.map(|header| page(header.u64(8))..header.u64(8) + header.u64(32)).collect())
+    };
+    parts().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_philaes_is_left_out() {
+        let text = "00400000-0047f000 r--p 00000000 fe:00 12 /none\n\
+                    Size: 1 kB\n\
+                    55558bf64000-55558bf86000 rw-p 00000000 00:00 0 [heap]\n\
+                    7f511aa00000-7f512aa00000 rwxp 00000000 00:00 0 \n\
+                    Size: 2 kB\n\
+                    7f512aa00000-7f512aed7000 r--p 00000000 fe:00 77 /philae\n\
+                    7ffc0936a000-7ffc09b6a000 rw-p 00000000 00:00 0 [stack]\n\
+                    Size: 3 kB\n\
+                    7ffc49b56000-7ffc49b77000 rw-p 00000000 00:00 0 \n\
+                    ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]\n";
+        let left = "00400000-0047f000 r--p 00000000 fe:00 12 /none\nSize: 1 kB\n\
+                    7ffc0936a000-7ffc09b6a000 rw-p 00000000 00:00 0 [stack]\nSize: 3 kB\n";
+        assert_eq!(shown(text, 77).as_deref(), Some(left));
+        assert_eq!(shown(text, 78), None);
+    }
+}
