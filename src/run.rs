@@ -256,7 +256,7 @@ impl Thread {
                         if block.changes == Changes::Unannounced {
                             slot.set_heat(tier::heat_of_written(tier, task.mm.times_caught(pc)));
                         } else {
-                            self.translate_returns(block);
+                            self.translate_ahead(block);
                         }
                         return Some(Found::Code(slot));
                     }
@@ -269,6 +269,31 @@ impl Thread {
             if found.is_some() {
                 return found;
             }
+        }
+    }
+
+    /// Compiles what is about to be executed for certain: where the block that was compiled last goes, if that is one
+    /// place, and so on. Later each would take an exit and an entry.
+    fn translate_ahead(&mut self, first: Lifted) {
+        let mut way = self.workshop.only_way();
+        self.translate_returns(first);
+        for _ in 0..tier::WAYS_AHEAD {
+            let Some(pc) = way.filter(|&pc| self.runtime.cache.find(pc).is_none()) else { return };
+            let Some((_, block)) = self.translate_one(pc) else { return };
+            way = self.workshop.only_way();
+            self.translate_returns(block);
+        }
+    }
+
+    /// Compiles the block at `pc`, unless it is one that is better compiled when it is executed.
+    fn translate_one(&mut self, pc: u64) -> Option<(SlotPointer, Lifted)> {
+        let block = translate::block(&self.runtime, &self.task.mm, pc, &mut self.workshop);
+        if block.is_cut || block.changes == Changes::Unannounced {
+            return None;
+        }
+        match translate::unit(&self.runtime, &mut self.workshop, &block) {
+            Ok(Added::Code(slot)) => Some((slot, block)),
+            Ok(Added::Outdated | Added::Full) | Err(_) => None,
         }
     }
 
@@ -285,11 +310,8 @@ impl Thread {
                 Some(Found::Block(_)) => return,
                 None => {}
             }
-            last = translate::block(&self.runtime, &self.task.mm, pc, &mut self.workshop);
-            if last.is_cut || last.changes == Changes::Unannounced {
-                return;
-            }
-            let Ok(Added::Code(slot)) = translate::unit(&self.runtime, &mut self.workshop, &last) else { return };
+            let Some((slot, block)) = self.translate_one(pc) else { return };
+            last = block;
             self.remember_slot(pc, slot);
         }
     }

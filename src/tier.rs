@@ -12,6 +12,8 @@ use std::time::Duration;
 pub const BLOCK_LIMIT: usize = 48;
 /// Blocks behind calls that are translated with the block that calls, one behind the other.
 pub const RETURNS_AHEAD: usize = 4;
+/// Blocks that are translated with the block whose only way leads there, one behind the other.
+pub const WAYS_AHEAD: usize = 8;
 /// The most guest instructions in a compiled region: compile time grows faster than size beyond. A loop that does not
 /// fit is compiled in pieces, each of which is left and entered in every round; vectorised ones have 250 and more.
 pub const REGION_LIMIT: usize = 400;

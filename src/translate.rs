@@ -12,7 +12,7 @@ use philae_backends::cranelift::{Compiler, Exactness, Options};
 use philae_backends::interp::Steps;
 use philae_backends::link::LinkSite;
 use philae_frontends::{Changes, Coverage, Fetch, Shape, lift_into};
-use philae_ir::{Arch, ExitReason, Region, RuntimePage, Terminator, opt, verify};
+use philae_ir::{Arch, ExitReason, Pc, Region, RuntimePage, Terminator, opt, verify};
 use philae_syscalls::{Mm, uaccess, vdso};
 use std::ops::Range;
 use std::sync::Arc;
@@ -48,6 +48,18 @@ impl Workshop {
     pub fn ends_with_call(&self) -> bool {
         let calls = |end| matches!(end, Terminator::Exit { reason: ExitReason::Call, .. });
         self.region.blocks.iter().any(|block| calls(block.end))
+    }
+
+    /// Where the block that was lifted last goes, if there is one such place and it is known.
+    pub fn only_way(&self) -> Option<u64> {
+        let mut ways = self.region.blocks.iter().filter_map(|block| match block.end {
+            Terminator::Exit { reason, pc, .. } if reason.is_jump() => Some(pc),
+            _ => None,
+        });
+        match (ways.next(), ways.next()) {
+            (Some(Pc::Const(pc)), None) => Some(pc),
+            _ => None,
+        }
     }
 
     /// The block that was lifted last, for the interpreter.
