@@ -1,20 +1,15 @@
 //! Helpers of guests that this host has instructions for: rounds of SHA-1, and SHA-256, on x86-64.
 //!
-//! In: a helper as its frontend defines it. Out: where the processor can, a stub that does the same: operands and result
-//! in `ctl.scratch`, every register kept; or a helper that calls it. The frontend's is the meaning, which the interpreter
-//! calls; tests/insn and tests/random compare the two.
+//! In: a helper as its frontend defines it, of vectors. Out: where the processor can, a stub that does the same: operands and
+//! result in `ctl.scratch`, every register kept. The frontend's is the meaning, which the interpreter calls; tests/insn and
+//! tests/random compare the two.
 
-use philae_ir::{CpuState, Helper, HelperEffect, Ty};
+use philae_ir::{CpuState, Helper};
 use std::arch::{is_x86_feature_detected, naked_asm};
 use std::mem::offset_of;
 
 /// Works on `ctl.scratch` of a state.
 type Stub = unsafe extern "sysv64" fn(*mut CpuState);
-
-struct Faster {
-    stub: Stub,
-    helper: Helper,
-}
 
 /// Defines stubs: operands are in XMM0 to XMM2 at first, the result in XMM0 at last; XMM3 is free.
 macro_rules! stubs {
@@ -67,55 +62,20 @@ stubs! {
     sha256su1: "movaps xmm3, xmm2" "palignr xmm3, xmm1, 4" "paddd xmm0, xmm3" "sha256msg2 xmm0, xmm2";
 }
 
-macro_rules! table {
-    ($($name:literal $operands:literal $stub:ident;)*) => {
-        static FASTER: &[Faster] = &[$(Faster {
-            stub: $stub,
-            helper: Helper {
-                name: $name,
-                operands: $operands,
-                result: Ty::V128,
-                effect: HelperEffect::Pure,
-                function: |state, operands| through($stub, state, operands),
-            },
-        }),*];
-    };
-}
-
-table! {
-    "a64_sha1c" 3 sha1c;
-    "a64_sha1p" 3 sha1p;
-    "a64_sha1m" 3 sha1m;
-    "a64_sha256h" 3 sha256h;
-    "a64_sha256h2" 3 sha256h2;
-    "a64_sha256su0" 2 sha256su0;
-    "a64_sha256su1" 3 sha256su1;
-}
-
-fn through(stub: Stub, state: &mut CpuState, operands: [u128; 3]) -> u128 {
-    for (words, operand) in state.ctl.scratch.iter_mut().zip(operands) {
-        *words = [operand as u64, (operand >> 64) as u64];
-    }
-    // SAFETY: the state is borrowed, and the processor has what the stub needs, or its helper would not be called.
-    unsafe { stub(state) };
-    let [low, high] = state.ctl.scratch[0];
-    u128::from(low) | u128::from(high) << 64
-}
-
-fn has_sha() -> bool {
-    is_x86_feature_detected!("sha") && is_x86_feature_detected!("ssse3")
-}
-
-fn find(helper: &Helper) -> Option<&'static Faster> {
-    FASTER.iter().find(|faster| faster.helper.name == helper.name).filter(|_| has_sha())
-}
-
-/// The helper to call where a region calls this one.
-pub(crate) fn faster(helper: &'static Helper) -> &'static Helper {
-    find(helper).map_or(helper, |faster| &faster.helper)
-}
+/// The names of helpers, and their stubs.
+static STUBS: &[(&str, Stub)] = &[
+    ("a64_sha1c", sha1c),
+    ("a64_sha1p", sha1p),
+    ("a64_sha1m", sha1m),
+    ("a64_sha256h", sha256h),
+    ("a64_sha256h2", sha256h2),
+    ("a64_sha256su0", sha256su0),
+    ("a64_sha256su1", sha256su1),
+];
 
 /// The stub that does what this helper does, its operands and its result in `ctl.scratch`.
 pub(crate) fn stub(helper: &Helper) -> Option<u64> {
-    find(helper).map(|faster| faster.stub as *const () as u64)
+    let there = is_x86_feature_detected!("sha") && is_x86_feature_detected!("ssse3");
+    let stub = STUBS.iter().find(|(name, _)| there && *name == helper.name);
+    stub.map(|&(_, stub)| stub as *const () as u64)
 }

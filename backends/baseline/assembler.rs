@@ -543,6 +543,11 @@ impl Assembler {
         self.plain(Encoding { prefix: 0, map: Map::One, opcode: 0xff, wide: false }, 2, Rm::Mem(to));
     }
 
+    /// `call` of an address in a register.
+    pub(super) fn call(&mut self, to: Gpr) {
+        self.plain(Encoding { prefix: 0, map: Map::One, opcode: 0xff, wide: false }, 2, Rm::Gpr(to));
+    }
+
     /// `xchg [with], register`, which is locked.
     pub(super) fn xchg(&mut self, width: Width, with: Mem, register: Gpr) {
         self.integer(width, Map::One, 0x86, register.0, Rm::Mem(with), &[]);

@@ -7,7 +7,7 @@ use super::pins::Stub;
 use super::registers::{Cleanness, Context, STATE, is_word};
 use crate::callouts;
 use crate::compiled::CompileError;
-use crate::faster::faster;
+use crate::faster;
 use philae_ir::ops::ImmKind;
 use philae_ir::{CpuState, HelperEffect, Inst, Ty, Value};
 use std::mem::offset_of;
@@ -93,7 +93,10 @@ impl Lower<'_> {
 
     /// [`philae_ir::Op::Call`].
     pub(super) fn call_helper(&mut self, value: Value, inst: &Inst) {
-        let helper = faster(self.region.helpers[inst.imm as usize]);
+        let helper = self.region.helpers[inst.imm as usize];
+        if let Some(stub) = faster::stub(helper) {
+            return self.call_faster(value, inst, stub);
+        }
         for (index, operand) in inst.operands().enumerate() {
             self.pass_extended(index, operand);
         }
@@ -112,6 +115,18 @@ impl Lower<'_> {
         if self.analysis.of(value).last != 0 {
             self.fetch_result(value, helper.result);
         }
+    }
+
+    /// A helper that the host has instructions for: its stub keeps every register.
+    fn call_faster(&mut self, value: Value, inst: &Inst, stub: u64) {
+        for (index, operand) in inst.operands().enumerate() {
+            self.pass(index, operand);
+        }
+        self.registers.unlock();
+        regs!(self.take(Gpr::RSI));
+        self.asm.mov_imm(Gpr::RSI, stub);
+        self.asm.call(Gpr::RSI);
+        self.fetch_result(value, Ty::V128);
     }
 
     /// Stores an operand in the scratch space, zero-extended to 128 bits.

@@ -20,7 +20,6 @@ use super::word::Word;
 use crate::lift::Lift;
 use philae_ir::state::aarch64::{FPCR, FPSR, QC, RAISED, SATURATED, V};
 use philae_ir::{CpuState, FloatCond, Floats, Helper, IntCond, NanRule, Op, Rounding, Ty, Value};
-use std::ptr;
 
 helpers! {
     /// An [`Operation`] of two operands, by lane.
@@ -242,14 +241,6 @@ impl Operation {
     /// FRINT32Z and its like, to integers of so many bits.
     pub(super) fn round_within(bits: u32) -> Operation {
         if bits == 32 { Operation::Round32 } else { Operation::Round64 }
-    }
-
-    /// The estimate that this helper makes under [`Floats::Plain`].
-    pub(super) fn estimate(helper: &'static Helper) -> Operation {
-        match () {
-            () if ptr::eq(helper, &super::helpers::RECIP_ESTIMATE) => Operation::RecipEstimate,
-            () => Operation::RsqrtEstimate,
-        }
     }
 
     /// The operation that `op` is of numbers.

@@ -13,7 +13,7 @@ use super::simd_float::{
 };
 use super::word::Word;
 use crate::lift::Lift;
-use philae_ir::{FloatCond, Helper, NanRule, Op, Rounding, Ty, Value};
+use philae_ir::{FloatCond, NanRule, Op, Rounding, Ty, Value};
 
 const SIGN: u16 = 0x8000;
 const SHAPE: Ty = Ty::I16X8;
@@ -129,17 +129,6 @@ pub(super) fn frecpx(w: Word, l: &mut Lift<'_>) -> Lifted {
     }
     let n = v(l, SHAPE, w.rn());
     let result = recip_exponent(&mut l.b, SHAPE, 0x7c00, n);
-    finish(w, l, result)
-}
-
-/// FRECPE, FRSQRTE: helpers that take the lane width.
-pub(super) fn estimate(w: Word, l: &mut Lift<'_>, helper: &'static Helper) -> Lifted {
-    if exact::is_on(l) {
-        return exact::source(w, l, Shape::of_halves(w), Operation::estimate(helper));
-    }
-    let n = v(l, SHAPE, w.rn());
-    let bits = l.b.c64(16);
-    let result = l.b.call(helper, &[n, bits]);
     finish(w, l, result)
 }
 

@@ -36,10 +36,6 @@ helpers! {
     RECIP_ESTIMATE "a64_recip_estimate" (2) -> V128, Pure, |_, [a, w, _]| floats1(a, w, recip_estimate);
     /// FRSQRTE of float lanes.
     RSQRT_ESTIMATE "a64_rsqrt_estimate" (2) -> V128, Pure, |_, [a, w, _]| floats1(a, w, rsqrt_estimate);
-    /// URECPE.
-    RECIP_ESTIMATE_U "a64_recip_estimate_u" (1) -> V128, Pure, |_, [a, ..]| lanes1(a, 32, unsigned_recip_estimate);
-    /// URSQRTE.
-    RSQRT_ESTIMATE_U "a64_rsqrt_estimate_u" (1) -> V128, Pure, |_, [a, ..]| lanes1(a, 32, unsigned_rsqrt_estimate);
 }
 
 /// `f` of every lane.
@@ -266,14 +262,4 @@ fn rsqrt_estimate(format: Format, a: u64) -> u64 {
     let bias = format.top_exponent() >> 1;
     let result = (3 * bias - 1 - exponent) / 2;
     format.pack(0, result, (rsqrt_table(scaled) & 0xff) << 44)
-}
-
-/// Arm ARM, UnsignedRecipEstimate.
-fn unsigned_recip_estimate(a: u64) -> u64 {
-    if a >> 31 == 0 { 0xffff_ffff } else { recip_table(a >> 23) << 23 }
-}
-
-/// Arm ARM, UnsignedRSqrtEstimate.
-fn unsigned_rsqrt_estimate(a: u64) -> u64 {
-    if a >> 30 == 0 { 0xffff_ffff } else { rsqrt_table(a >> 23) << 23 }
 }

@@ -12,7 +12,6 @@ use super::data::{self, Flags, Sum};
 use super::flags;
 use super::float;
 use super::half::{self, Lanes, Magnitude};
-use super::helpers;
 use super::loadstore::{self, Extend};
 use super::operand::{Lifted, Sign::Signed, Sign::Unsigned};
 use super::pauth::{self, Action::Authenticate, Action::Sign, Key, Modifier};
@@ -21,12 +20,14 @@ use super::simd::{self, BHS, BHSD, D};
 use super::simd_arith::{self, Rounded};
 use super::simd_complex;
 use super::simd_dot;
+use super::simd_estimate;
 use super::simd_float::{self, Fused};
 use super::simd_memory;
 use super::simd_permute::{self, Part};
 use super::simd_shift::{self, LeftSaturation, Narrowing, Rounding::Round, Rounding::Truncate};
 use super::simd_wide::{self, Accumulate};
 use super::sm;
+use super::softfloat::Estimated;
 use super::system;
 use super::word::{Word, pattern};
 use crate::lift::Lift;
@@ -474,8 +475,8 @@ pub(super) static ROWS: &[Row] = &[
     row("SHLL", "0q101110zz 10000 10011 10 nnnnn ddddd", simd_shift::shll),
     row("SQXTN", "0q001110zz 10000 10100 10 nnnnn ddddd", |w, l| simd_shift::extract_narrow(w, l, Narrowing::SignedToSigned)),
     row("UQXTN", "0q101110zz 10000 10100 10 nnnnn ddddd", |w, l| simd_shift::extract_narrow(w, l, Narrowing::UnsignedToUnsigned)),
-    row("URECPE", "0q00111010 10000 11100 10 nnnnn ddddd", |w, l| simd_float::unsigned_estimate(w, l, &helpers::RECIP_ESTIMATE_U)),
-    row("URSQRTE", "0q10111010 10000 11100 10 nnnnn ddddd", |w, l| simd_float::unsigned_estimate(w, l, &helpers::RSQRT_ESTIMATE_U)),
+    row("URECPE", "0q00111010 10000 11100 10 nnnnn ddddd", simd_estimate::urecpe),
+    row("URSQRTE", "0q10111010 10000 11100 10 nnnnn ddddd", simd_estimate::ursqrte),
 
     // AdvSIMD: one register, floats.
     row("FCVTN", "0q0011100z 10000 10110 10 nnnnn ddddd", simd_float::fcvtn),
@@ -507,8 +508,8 @@ pub(super) static ROWS: &[Row] = &[
     row("FCVTPU (vector)", "0q1011101z 10000 11010 10 nnnnn ddddd", |w, l| simd_float::to_integer(w, l, Unsigned, Rounding::Ceil)),
     row("FCVTZS (vector, integer)", "0q0011101z 10000 11011 10 nnnnn ddddd", |w, l| simd_float::to_integer(w, l, Signed, Rounding::Zero)),
     row("FCVTZU (vector, integer)", "0q1011101z 10000 11011 10 nnnnn ddddd", |w, l| simd_float::to_integer(w, l, Unsigned, Rounding::Zero)),
-    row("FRECPE", "0q0011101z 10000 11101 10 nnnnn ddddd", |w, l| simd_float::estimate(w, l, &helpers::RECIP_ESTIMATE)),
-    row("FRSQRTE", "0q1011101z 10000 11101 10 nnnnn ddddd", |w, l| simd_float::estimate(w, l, &helpers::RSQRT_ESTIMATE)),
+    row("FRECPE", "0q0011101z 10000 11101 10 nnnnn ddddd", |w, l| simd_estimate::estimate(w, l, Estimated::Reciprocal)),
+    row("FRSQRTE", "0q1011101z 10000 11101 10 nnnnn ddddd", |w, l| simd_estimate::estimate(w, l, Estimated::Root)),
     row("FSQRT (vector)", "0q1011101z 10000 11111 10 nnnnn ddddd", simd_float::fsqrt),
     row("FRINT32Z (vector)", "0q0011100z 10000 11110 10 nnnnn ddddd", |w, l| simd_float::round_within(w, l, Rounding::Zero, 32)),
     row("FRINT32X (vector)", "0q1011100z 10000 11110 10 nnnnn ddddd", |w, l| simd_float::round_within(w, l, Rounding::Current, 32)),
@@ -711,9 +712,9 @@ pub(super) static ROWS: &[Row] = &[
     row("FCVTPU (vector, scalar)", "011111101z 10000 11010 10 nnnnn ddddd", |w, l| simd_float::to_integer(w, l, Unsigned, Rounding::Ceil)),
     row("FCVTZS (vector, integer, scalar)", "010111101z 10000 11011 10 nnnnn ddddd", |w, l| simd_float::to_integer(w, l, Signed, Rounding::Zero)),
     row("FCVTZU (vector, integer, scalar)", "011111101z 10000 11011 10 nnnnn ddddd", |w, l| simd_float::to_integer(w, l, Unsigned, Rounding::Zero)),
-    row("FRECPE (scalar)", "010111101z 10000 11101 10 nnnnn ddddd", |w, l| simd_float::estimate(w, l, &helpers::RECIP_ESTIMATE)),
+    row("FRECPE (scalar)", "010111101z 10000 11101 10 nnnnn ddddd", |w, l| simd_estimate::estimate(w, l, Estimated::Reciprocal)),
     row("FRECPX", "010111101z 10000 11111 10 nnnnn ddddd", simd_float::frecpx),
-    row("FRSQRTE (scalar)", "011111101z 10000 11101 10 nnnnn ddddd", |w, l| simd_float::estimate(w, l, &helpers::RSQRT_ESTIMATE)),
+    row("FRSQRTE (scalar)", "011111101z 10000 11101 10 nnnnn ddddd", |w, l| simd_estimate::estimate(w, l, Estimated::Root)),
 
     // AdvSIMD scalar: pairwise.
     row("ADDP (scalar)", "0101111011 11000 11011 10 nnnnn ddddd", simd_arith::addp_scalar),
@@ -839,10 +840,10 @@ pub(super) static ROWS: &[Row] = &[
     row("FCVTZS (scalar, half)", "010111101 111100 11011 10 nnnnn ddddd", |w, l| half::to_fixed(w, l, Signed, Rounding::Zero, 0)),
     row("FCVTZU (vector, half)", "0q1011101 111100 11011 10 nnnnn ddddd", |w, l| half::to_fixed(w, l, Unsigned, Rounding::Zero, 0)),
     row("FCVTZU (scalar, half)", "011111101 111100 11011 10 nnnnn ddddd", |w, l| half::to_fixed(w, l, Unsigned, Rounding::Zero, 0)),
-    row("FRECPE (vector, half)", "0q0011101 111100 11101 10 nnnnn ddddd", |w, l| half::estimate(w, l, &helpers::RECIP_ESTIMATE)),
-    row("FRECPE (scalar, half)", "010111101 111100 11101 10 nnnnn ddddd", |w, l| half::estimate(w, l, &helpers::RECIP_ESTIMATE)),
-    row("FRSQRTE (vector, half)", "0q1011101 111100 11101 10 nnnnn ddddd", |w, l| half::estimate(w, l, &helpers::RSQRT_ESTIMATE)),
-    row("FRSQRTE (scalar, half)", "011111101 111100 11101 10 nnnnn ddddd", |w, l| half::estimate(w, l, &helpers::RSQRT_ESTIMATE)),
+    row("FRECPE (vector, half)", "0q0011101 111100 11101 10 nnnnn ddddd", |w, l| simd_estimate::estimate_halves(w, l, Estimated::Reciprocal)),
+    row("FRECPE (scalar, half)", "010111101 111100 11101 10 nnnnn ddddd", |w, l| simd_estimate::estimate_halves(w, l, Estimated::Reciprocal)),
+    row("FRSQRTE (vector, half)", "0q1011101 111100 11101 10 nnnnn ddddd", |w, l| simd_estimate::estimate_halves(w, l, Estimated::Root)),
+    row("FRSQRTE (scalar, half)", "011111101 111100 11101 10 nnnnn ddddd", |w, l| simd_estimate::estimate_halves(w, l, Estimated::Root)),
     row("FSQRT (vector, half)", "0q1011101 111100 11111 10 nnnnn ddddd", half::fsqrt),
     row("FRECPX (half)", "010111101 111100 11111 10 nnnnn ddddd", half::frecpx),
     row("FMAXNMV (half)", "0q00111000 11000 01100 10 nnnnn ddddd", |w, l| half::across(w, l, Op::FmaxNum)),

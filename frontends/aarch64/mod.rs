@@ -26,6 +26,7 @@ mod simd;
 mod simd_arith;
 mod simd_complex;
 mod simd_dot;
+mod simd_estimate;
 mod simd_float;
 mod simd_memory;
 mod simd_permute;

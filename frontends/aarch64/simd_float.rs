@@ -10,7 +10,7 @@ use super::simd_wide::{element, scalar_element};
 use super::softfloat::{DOUBLE, HALF, SINGLE};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::{Builder, FloatCond, Helper, IntCond, NanRule, Op, Rounding, Ty, Value};
+use philae_ir::{Builder, FloatCond, IntCond, NanRule, Op, Rounding, Ty, Value};
 
 /// Vd = op(Vn, Vm): FADD, FSUB, FMUL, FDIV, FMAX, FMIN, FMAXNM, FMINNM.
 pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
@@ -148,19 +148,6 @@ pub(super) fn frsqrts(w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
-/// FRECPE, FRSQRTE: helpers that take the lane width.
-pub(super) fn estimate(w: Word, l: &mut Lift<'_>, helper: &'static Helper) -> Lifted {
-    let (form, ty) = float_lanes(w)?;
-    if exact::is_on(l) {
-        return exact::source(w, l, Shape::of_vector(w), Operation::estimate(helper));
-    }
-    let n = v(l, ty, w.rn());
-    let bits = l.b.c64(u64::from(ty.lane().bits()));
-    let result = l.b.call(helper, &[n, bits]);
-    write(w, l, form, ty, result);
-    Ok(())
-}
-
 /// FRECPX of lanes whose infinity has these bits: the exponent inverted, but the largest number's for a zero.
 pub(super) fn recip_exponent(b: &mut Builder<'_>, ty: Ty, infinity: u64, n: Value) -> Value {
     let lowest = infinity & infinity.wrapping_neg();
@@ -190,14 +177,6 @@ pub(super) fn frecpx(w: Word, l: &mut Lift<'_>) -> Lifted {
     let [_, infinity, _] = lane_bits(ty);
     let result = recip_exponent(&mut l.b, ty.as_int(), infinity, n);
     write(w, l, form, ty, result);
-    Ok(())
-}
-
-/// URECPE, URSQRTE.
-pub(super) fn unsigned_estimate(w: Word, l: &mut Lift<'_>, helper: &'static Helper) -> Lifted {
-    let n = v(l, Ty::V128, w.rn());
-    let result = l.b.call(helper, &[n]);
-    write(w, l, Form::of(w), Ty::I32X4, result);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Why rows call helpers, and which.
 const EXCEPTIONS: &[(&str, &[&str])] = &[
     (
-        "estimates, which are looked up in a table of 256 entries by lane",
+        "estimates where a lane or its estimate is no normal number; others are computed",
         &[
             "FRECPE",
             "FRECPE (scalar)",
@@ -18,8 +18,6 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
             "FRSQRTE (scalar)",
             "FRSQRTE (scalar, half)",
             "FRSQRTE (vector, half)",
-            "URECPE",
-            "URSQRTE",
         ],
     ),
     (
