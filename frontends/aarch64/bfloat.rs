@@ -1,15 +1,19 @@
 //! FEAT_BF16: binary32 without its 16 low bits.
 
 use super::exact::{self, Narrowed, Shape};
+use super::half_lanes::sum_to_odd;
 use super::helpers::{helpers, odd_single};
 use super::operand::{Lifted, set_v, v};
-use super::simd::{Form, lane_mask, sources, splat, write, write_narrow};
+use super::simd::{Form, lane_mask, sources, splat, write, write_narrow, zero};
 use super::simd_wide::element;
 use super::softfloat::{BRAIN, SINGLE};
 use super::word::Word;
 use crate::lift::Lift;
 use philae_ir::state::aarch64::FPCR;
-use philae_ir::{CpuState, FloatCond, IntCond, NanRule, Ty, Value};
+use philae_ir::{CpuState, FloatCond, IntCond, NanRule, Op, Ty, Value};
+
+/// FPCR.RMode.
+const MODE: u64 = 3 << 22;
 
 helpers! {
     /// BFDOT of Vd, Vn and Vm.
@@ -91,9 +95,9 @@ fn matrix_lanes(_state: &mut CpuState, [d, n, m]: [u128; 3]) -> u128 {
 /// payload.
 fn narrow(l: &mut Lift<'_>, n: Value) -> Value {
     const UP: u64 = 1 << 22;
-    const ZERO: u64 = 3 << 22;
+    const ZERO: u64 = MODE;
     let fpcr = l.b.get(Ty::I32, FPCR);
-    let mode = l.b.and_imm(Ty::I32, fpcr, ZERO);
+    let mode = l.b.and_imm(Ty::I32, fpcr, MODE);
     let if_mode = |l: &mut Lift<'_>, cond, rounding, bits| {
         let is = l.b.icmp_imm(Ty::I32, cond, mode, rounding);
         let (yes, no) = (l.b.iconst(Ty::I32, bits), l.b.iconst(Ty::I32, 0));
@@ -147,10 +151,59 @@ pub(super) fn bfcvtn(w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
+/// Whether all lanes that `form` means are zeroes or of a size that no sum or product of theirs overflows or becomes
+/// subnormal, and the host rounds to nearest: then [`dot_of_ordinary`] is right.
+fn are_ordinary(l: &mut Lift<'_>, form: Form, [d, n, m]: [Value; 3]) -> Value {
+    // From 2^-100 to 2^100, and from 2^-50 to 2^50, as bits.
+    let singles = is_within(l, Ty::I32X4, [27 << 23, 227 << 23], d);
+    let [n, m] = [n, m].map(|lanes| is_within(l, Ty::I16X8, [77 << 7, 177 << 7], lanes));
+    let factors = l.b.and(Ty::V128, n, m);
+    let all = l.b.and(Ty::V128, factors, singles);
+    let mask = l.b.lane_mask(Ty::I8X16, all);
+    let counted = if form == Form::Full { 0xffff } else { 0xff };
+    let mask = l.b.and_imm(Ty::I32, mask, counted);
+    let ordinary = l.b.icmp_imm(Ty::I32, IntCond::Eq, mask, counted);
+    let fpcr = l.b.get(Ty::I32, FPCR);
+    let mode = l.b.and_imm(Ty::I32, fpcr, MODE);
+    let nearest = l.b.icmp_imm(Ty::I32, IntCond::Eq, mode, 0);
+    l.b.and(Ty::I8, ordinary, nearest)
+}
+
+/// A mask of lanes that are zero, or whose magnitude is from the first bound on and below the second.
+fn is_within(l: &mut Lift<'_>, ty: Ty, [low, high]: [u64; 2], lanes: Value) -> Value {
+    let magnitude = splat(&mut l.b, ty, (ty.lane().mask() >> 1) as u64);
+    let size = l.b.and(Ty::V128, lanes, magnitude);
+    let zero = zero(&mut l.b);
+    let is_zero = l.b.icmp(ty, IntCond::Eq, size, zero);
+    let low_lanes = splat(&mut l.b, ty, low);
+    let from_low = l.b.sub(ty, size, low_lanes);
+    let width = splat(&mut l.b, ty, high - low);
+    let inside = l.b.icmp(ty, IntCond::Ult, from_low, width);
+    l.b.or(Ty::V128, is_zero, inside)
+}
+
+/// Arm ARM, BFDotAdd: d and the sum of two products of each lane, both sums rounded to odd; products are exact.
+fn dot_of_ordinary(l: &mut Lift<'_>, d: Value, n: Value, m: Value) -> Value {
+    let upper = splat(&mut l.b, Ty::I32X4, 0xffff_0000);
+    let [first, second] = [n, m].map(|pairs| [l.b.vshl_imm(Ty::I32X4, pairs, 16), l.b.and(Ty::V128, pairs, upper)]);
+    let [low, high] = [0, 1].map(|i| l.b.float2(Op::Fmul, Ty::F32X4, NanRule::X86, first[i], second[i]));
+    let products = sum_to_odd(l, low, high);
+    sum_to_odd(l, d, products)
+}
+
 fn accumulate(w: Word, l: &mut Lift<'_>, n: Value, m: Value) -> Lifted {
     let d = v(l, Ty::V128, w.rd());
-    let result = l.b.call(&DOT, &[d, n, m]);
-    write(w, l, Form::of(w), Ty::F32X4, result);
+    let form = Form::of(w);
+    let ordinary = are_ordinary(l, form, [d, n, m]);
+    let fast = |l: &mut Lift<'_>| {
+        let result = dot_of_ordinary(l, d, n, m);
+        write(w, l, form, Ty::F32X4, result);
+    };
+    let any = |l: &mut Lift<'_>| {
+        let result = l.b.call(&DOT, &[d, n, m]);
+        write(w, l, form, Ty::F32X4, result);
+    };
+    exact::either(l, ordinary, fast, any);
     Ok(())
 }
 
@@ -171,8 +224,21 @@ pub(super) fn bfdot_element(w: Word, l: &mut Lift<'_>) -> Lifted {
 pub(super) fn bfmmla(w: Word, l: &mut Lift<'_>) -> Lifted {
     let (n, m) = sources(w, l, Ty::V128);
     let d = v(l, Ty::V128, w.rd());
-    let result = l.b.call(&MATRIX, &[d, n, m]);
-    set_v(l, Ty::V128, w.rd(), result);
+    let ordinary = are_ordinary(l, Form::Full, [d, n, m]);
+    let fast = |l: &mut Lift<'_>| {
+        // Pair `k` of the row and of the column of each lane.
+        let result = [0, 1].into_iter().fold(d, |sum, k| {
+            let rows = l.b.shuffle(n, n, lane_mask(4, |i| 2 * (i / 2) + k));
+            let columns = l.b.shuffle(m, m, lane_mask(4, |i| 2 * (i % 2) + k));
+            dot_of_ordinary(l, sum, rows, columns)
+        });
+        set_v(l, Ty::V128, w.rd(), result);
+    };
+    let any = |l: &mut Lift<'_>| {
+        let result = l.b.call(&MATRIX, &[d, n, m]);
+        set_v(l, Ty::V128, w.rd(), result);
+    };
+    exact::either(l, ordinary, fast, any);
     Ok(())
 }
 

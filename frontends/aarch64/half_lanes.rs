@@ -95,14 +95,25 @@ pub(super) fn fused(l: &mut Lift<'_>, form: Form, n: Value, m: Value, d: Value) 
 /// odd where the host rounds to nearest. In the other modes rounding twice is no worse than once; what is lost then has the
 /// sign of the exact remainder or is 0, so that the result is not moved across a half.
 pub(super) fn fused_to_odd(l: &mut Lift<'_>, n: Value, m: Value, d: Value) -> Value {
-    let two = |l: &mut Lift<'_>, op, a, b| l.b.float2(op, Ty::F32X4, NanRule::X86, a, b);
     let sum = l.b.fmul_add(Ty::F32X4, NanRule::Arm, n, m, d);
-    let product = two(l, Op::Fmul, n, m);
+    let product = l.b.float2(Op::Fmul, Ty::F32X4, NanRule::X86, n, m);
+    to_odd(l, sum, [product, d])
+}
+
+/// The sum of two singles where the host rounds to nearest, rounded to odd instead.
+pub(super) fn sum_to_odd(l: &mut Lift<'_>, a: Value, b: Value) -> Value {
+    let sum = l.b.float2(Op::Fadd, Ty::F32X4, NanRule::X86, a, b);
+    to_odd(l, sum, [a, b])
+}
+
+/// A sum and what it is of, rounded to odd.
+fn to_odd(l: &mut Lift<'_>, sum: Value, [a, b]: [Value; 2]) -> Value {
+    let two = |l: &mut Lift<'_>, op, a, b| l.b.float2(op, Ty::F32X4, NanRule::X86, a, b);
     // What the sum lost (Knuth, TwoSum); a NaN where there is no number.
-    let second = two(l, Op::Fsub, sum, product);
+    let second = two(l, Op::Fsub, sum, a);
     let first = two(l, Op::Fsub, sum, second);
-    let of_first = two(l, Op::Fsub, product, first);
-    let of_second = two(l, Op::Fsub, d, second);
+    let of_first = two(l, Op::Fsub, a, first);
+    let of_second = two(l, Op::Fsub, b, second);
     let lost = two(l, Op::Fadd, of_first, of_second);
 
     let size = l.b.fabs(Ty::F32X4, lost);

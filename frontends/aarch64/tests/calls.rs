@@ -31,7 +31,7 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
     ),
     ("four rounds of look-ups, each of what the one before made", &["SM4E", "SM4EKEY"]),
     (
-        "sums of products, rounded to odd one by one and subnormals flushed (Arm ARM, BFDotAdd), as no host does",
+        "sums of products that may overflow or be flushed (Arm ARM, BFDotAdd), as no host does it; others are computed",
         &["BFDOT (by element)", "BFDOT (vector)", "BFMMLA"],
     ),
 ];
