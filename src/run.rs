@@ -17,7 +17,7 @@ use crate::{disassemble, exec, host, spawn, tier, translate};
 use philae_backends::compiled::CompileError;
 use philae_backends::cranelift::{Compiler, Recovery};
 use philae_backends::interp::Steps;
-use philae_backends::{Exit, FloatControl, baseline, link};
+use philae_backends::{Exit, FloatControl, Raised, baseline, link};
 use philae_frontends::Changes;
 use philae_ir::state::{NZCV, aarch64};
 use philae_ir::{Arch, ExitReason, Floats};
@@ -345,8 +345,15 @@ impl Thread {
         }
     }
 
-    /// Compiles the region that starts at `pc` and publishes it.
+    /// Compiles the region that starts at `pc` and publishes it. What the compiler's own arithmetic raises is not the
+    /// guest's.
     fn compile(&mut self, pc: u64, slot: SlotPointer) {
+        let raised = Raised::take();
+        self.compile_and_publish(pc, slot);
+        raised.give_back();
+    }
+
+    fn compile_and_publish(&mut self, pc: u64, slot: SlotPointer) {
         let delay = self.chaos.as_mut().map_or(Duration::ZERO, Chaos::delay);
         let runtime = &self.runtime;
         if !runtime.cache.has_room() {

@@ -670,6 +670,13 @@ pub(super) fn source(w: Word, l: &mut Lift<'_>, shape: Shape, operation: Operati
     rounded(w, l, shape, operation, Rounding::Current)
 }
 
+/// As [`source`], which nothing keeps from being lifted.
+pub(super) fn source_lanes(w: Word, l: &mut Lift<'_>, shape: Shape, operation: Operation) {
+    let n = whole(l, w.rn());
+    let result = one(l, describe(shape, operation, Rounding::Current as u8, shape.bits, 0), n);
+    set_lanes(w, l, shape, result);
+}
+
 /// Vd = operation(Vn) with a rounding.
 pub(super) fn rounded(w: Word, l: &mut Lift<'_>, shape: Shape, operation: Operation, rounding: Rounding) -> Lifted {
     let n = whole(l, w.rn());

@@ -10,7 +10,7 @@ use super::operand::{Lifted, Sign, float_immediate, half_immediate, reg, require
 use super::softfloat;
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::{Builder, FloatCond, IntCond, NanRule, Op, Rounding, Ty, Value};
+use philae_ir::{Builder, IntCond, NanRule, Op, Rounding, Ty, Value};
 
 /// NZCV of a comparison: less, equal, greater, unordered (Arm ARM, FPCompare).
 const RELATIONS: [u8; 4] = [0b1000, 0b0110, 0b0010, 0b0011];
@@ -225,7 +225,11 @@ pub(super) fn compare(w: Word, l: &mut Lift<'_>) -> Lifted {
     }
     let n = read(l, format, Nans::Quieted, w.rn());
     let m = if w.is_set(3) { l.b.iconst(format.ty(), 0) } else { read(l, format, Nans::Quieted, w.rm()) };
-    let flags = l.b.flags_fcmp(format.ty(), n, m, RELATIONS);
+    let flags = if w.is_set(4) {
+        l.b.flags_fcmp_signalling(format.ty(), n, m, RELATIONS)
+    } else {
+        l.b.flags_fcmp(format.ty(), n, m, RELATIONS)
+    };
     set(l, flags);
     Ok(())
 }
@@ -379,13 +383,18 @@ pub(super) fn fcvt_to_half(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// FCVTNS to FCVTZU into a general register.
 pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding) -> Lifted {
     let (to, format) = (w.sf(), Format::of(w)?);
-    if exact::is_on(l) {
+    if exact::is_on(l) || raises_only(w) {
         return to_fixed_exactly(w, l, sign, rounding, 0);
     }
     let n = read(l, format, Nans::Quieted, w.rn());
     let result = round_to(l, to, sign, rounding, n);
     set_reg(l, to, w.rd(), result);
     Ok(())
+}
+
+/// Whether what a conversion to an integer makes goes to no register: only what it raises counts.
+fn raises_only(w: Word) -> bool {
+    w.rd() == 31
 }
 
 /// A scalar as an integer with `fraction` bits behind the point in a general register.
@@ -399,7 +408,7 @@ fn to_fixed_exactly(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding, f
     };
     // Other roundings would have to know that a denormal is flushed first.
     let flushing = !exact::keeps_flags(l) && rounding != Rounding::Zero;
-    if format == Format::Half || fraction != 0 || flushing {
+    if format == Format::Half || fraction != 0 || flushing || raises_only(w) {
         exactly(l);
         return Ok(());
     }
@@ -493,7 +502,7 @@ pub(super) fn power_of_two(ty: Ty, exponent: i32) -> u64 {
 /// FCVTZS, FCVTZU (scalar, fixed-point). Scaling is exact, or overflows to an infinity that saturates as well.
 pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
     let (format, to, fraction) = (Format::of(w)?, w.sf(), fraction_bits(w)?);
-    if exact::is_on(l) {
+    if exact::is_on(l) || raises_only(w) {
         return to_fixed_exactly(w, l, sign, Rounding::Zero, fraction);
     }
     let from = format.ty();
@@ -526,20 +535,8 @@ pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
 
 /// FRINT32Z, FRINT32X, FRINT64Z, FRINT64X: what does not fit an integer of so many bits becomes its smallest.
 pub(super) fn round_within(w: Word, l: &mut Lift<'_>, rounding: Rounding, bits: u32) -> Lifted {
-    let ty = ftype(w)?;
-    if exact::is_on(l) {
-        return exact::rounded(w, l, Shape::of_scalar(w), Operation::round_within(bits), rounding);
-    }
-    let n = v(l, ty, w.rn());
-    let rounded = l.b.fround(ty, rounding, n);
-    let limit = l.b.iconst(ty, power_of_two(ty, bits as i32 - 1));
-    let smallest = l.b.fneg(ty, limit);
-    let below = l.b.fcmp(ty, FloatCond::Lt, rounded, limit);
-    let above = l.b.fcmp(ty, FloatCond::Ge, rounded, smallest);
-    let fits = l.b.and(Ty::I8, below, above);
-    let result = l.b.select(ty, fits, rounded, smallest);
-    set_v(l, ty, w.rd(), result);
-    Ok(())
+    ftype(w)?;
+    exact::rounded(w, l, Shape::of_scalar(w), Operation::round_within(bits), rounding)
 }
 
 /// FJCVTZS: the low 32 bits of the truncated number; Z tells whether that is the number itself, which -0 is not.

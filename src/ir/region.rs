@@ -4,7 +4,7 @@
 //! block parameters: what differs by path travels in slots. Instructions live in one arena and blocks list them,
 //! so a pass can drop, replace or move one without touching the others.
 
-use crate::ops::{Barrier, Carry, Cond, FloatCond, FlowHint, IntCond, NanRule, Op, Ordering, RmwOp, Rounding};
+use crate::ops::{Barrier, Carry, Cond, FloatCond, FlowHint, IntCond, NanRule, Op, Ordering, RmwOp, Rounding, SIGNALS};
 use crate::processor::{MAX, Model};
 use crate::state::{Arch, CpuState, Slot};
 use crate::ty::Ty;
@@ -823,6 +823,13 @@ impl<'a> Builder<'a> {
     pub fn flags_fcmp(&mut self, ty: Ty, a: Value, b: Value, nzcv: [u8; 4]) -> Value {
         let relations = nzcv.iter().rev().fold(0, |bits, &f| bits << 4 | u64::from(f));
         self.emit_with(Op::FlagsFcmp, ty, &[a, b], 0, relations)
+    }
+
+    /// As [`Builder::flags_fcmp`], but every NaN raises that the operation is invalid.
+    pub fn flags_fcmp_signalling(&mut self, ty: Ty, a: Value, b: Value, nzcv: [u8; 4]) -> Value {
+        let flags = self.flags_fcmp(ty, a, b, nzcv);
+        self.region.insts[flags.index()].imm |= SIGNALS;
+        flags
     }
 
     /// Flags with C replaced.
