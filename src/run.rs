@@ -462,7 +462,7 @@ impl Thread {
                 }
             }
             ExitReason::RandomNumber => self.random_number(exit.argument as usize),
-            ExitReason::FloatModes => self.require_floats(Floats::Modes),
+            ExitReason::FloatModes => self.require_floats(aarch64::floats_for(exit.argument)),
             ExitReason::Fault => self.memory_fault(exit.argument),
             // Branches, too, ignore the top byte: the pc never has one (Arm ARM, AArch64.BranchAddr).
             ExitReason::FetchFault if self.task.arch == Arch::Aarch64 && aarch64::untagged(pc) != pc => {
@@ -609,8 +609,8 @@ impl Thread {
                 if self.task.arch == Arch::Aarch64 {
                     FloatControl::take_flags();
                 }
-                if self.task.arch == Arch::Aarch64 && self.cpu.get(aarch64::FPCR) & aarch64::SPECIAL_FPCR != 0 {
-                    self.require_floats(Floats::Modes);
+                if self.task.arch == Arch::Aarch64 {
+                    self.require_floats(aarch64::floats_for(self.cpu.get(aarch64::FPCR)));
                 }
             }
             Then::Restart => self.restarts = true,

@@ -2,7 +2,7 @@
 //!
 //! In: the rows of the frontend's table as classes, seeds. What must hold: after each piece of code (one instruction,
 //! once or in a loop; tests/random/draw.rs) all registers, flags, memory and faults are those of qemu-aarch64 11.1.3
-//! `-cpu max`, in every engine, and FPSR; under `Floats::Modes` its QC alone, under `Floats::Plain`, where the host's unit
+//! `-cpu max`, in every engine, and FPSR; under `Floats::Flushing` and `Floats::Modes` its QC alone, under `Floats::Plain`, where the host's unit
 //! keeps the flags, but for what tests/random/excused.rs says.
 //!
 //! Not compared by value: counters, identification registers, codes of pointer authentication, DC ZVA, whose block has
@@ -42,7 +42,7 @@ use draw::{Form, PLACE, PLACES, Piece, Random, is_compared, is_memory};
 use engines::{Engine, Engines, depends_on_floats, is_defined};
 use philae_frontends::aarch64::{Class, class_of, classes};
 use philae_ir::Floats;
-use philae_ir::state::aarch64::{QC, SPECIAL_FPCR};
+use philae_ir::state::aarch64::{QC, floats_for};
 use sandbox::{CODE, SIZE};
 use std::collections::BTreeMap;
 use std::env;
@@ -159,7 +159,7 @@ fn compare(engines: &mut Engines, chosen: &[Engine], batch: &[Question], wanted:
         let wanted = &wanted[next..next + starts.len()];
         next += starts.len();
         let exact = depends_on_floats(piece, place, &code);
-        let all = [Floats::Plain, Floats::Modes, Floats::Exact];
+        let all = [Floats::Plain, Floats::Flushing, Floats::Modes, Floats::Exact];
         for floats in all.into_iter().filter(|&floats| exact || floats == Floats::Plain) {
             // With more of the environment, one compiler for each piece.
             let takes_part = |&(index, engine): &(usize, Engine)| {
@@ -188,7 +188,7 @@ impl Case<'_> {
         let (engine, floats) = self.way;
         match floats {
             Floats::Plain => !excused::flags(self.piece, engine, wanted),
-            Floats::Modes => QC,
+            Floats::Flushing | Floats::Modes => QC,
             Floats::Exact => u64::MAX,
         }
     }
@@ -201,7 +201,7 @@ impl Case<'_> {
         };
         for ((start, wanted), &seed) in starts.iter().zip(wanted).zip(self.seeds) {
             let inexact_fault = engine == Engine::Relaxed && wanted.fault != 0;
-            if floats == Floats::Plain && start.machine.fpcr & SPECIAL_FPCR != 0 || inexact_fault {
+            if floats < floats_for(start.machine.fpcr) || inexact_fault {
                 continue;
             }
             let what = match engines.run(&prepared, self.piece, (self.place, floats), &start.machine) {

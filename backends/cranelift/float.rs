@@ -55,7 +55,8 @@ impl Lower<'_, '_> {
     pub(super) fn arithmetic(&mut self, value: Value, inst: &Inst) -> Option<Clif> {
         let a = self.arg(inst, 0);
         let b = if inst.op == Op::Fsqrt { a } else { self.arg(inst, 1) };
-        if inst.ty.is_vector() && is_extreme(inst.op) {
+        // What was left to this one is repaired where its result is a NaN.
+        if inst.ty.is_vector() && is_extreme(inst.op) && self.left_to(inst).is_empty() {
             return Some(self.vector_extreme(inst, a, b));
         }
         let exact = self.makes_x86_nans(inst);
@@ -69,6 +70,12 @@ impl Lower<'_, '_> {
             Op::Fdiv => self.b.ins().fdiv(a, b),
             Op::Fsqrt => self.b.ins().sqrt(a),
             Op::Fmin | Op::FminNum => self.b.ins().fmin(a, b),
+            Op::Fmax | Op::FmaxNum if inst.ty.is_vector() => {
+                let larger = self.vector_maximum(a, b);
+                let unordered = self.b.ins().fcmp(FloatCC::Unordered, a, b);
+                let unordered = self.cast(unordered, self.type_of(a));
+                self.b.ins().bor(larger, unordered)
+            }
             Op::Fmax | Op::FmaxNum => self.b.ins().fmax(a, b),
             _ if self.features.fma => {
                 let c = self.arg(inst, 2);

@@ -43,7 +43,7 @@ pub(super) fn fcadd(w: Word, l: &mut Lift<'_>) -> Lifted {
     let (n, m) = counted_sources(w, l, form, Ty::V128);
     let swapped = rearrange(l, ty, m, |i| i ^ 1);
     let rotated = negate(l, ty, w.bits(12, 12), swapped);
-    if exact::is_on(l) {
+    if exact::is_soft(l) || exact::is_on(l) && ty == Ty::I16X8 {
         let shape = Shape::of(form, ty.lane().bits());
         let result = exact::two(l, shape, Operation::Add, 0, n, rotated);
         return exact::write(w, l, shape, result);

@@ -2,6 +2,7 @@
 
 use super::exact::{self, Narrowed, Operation, Shape};
 use super::float::{convert_to, power_of_two, round_to};
+use super::flushing::has_flushed;
 use super::half;
 use super::operand::{Lifted, Sign, require, set_v, v};
 use super::simd::{
@@ -14,10 +15,15 @@ use super::word::Word;
 use crate::lift::{Lift, LiftError};
 use philae_ir::{Builder, FloatCond, IntCond, NanRule, Op, Rounding, Ty, Value};
 
+/// Whether the host's unit does not follow FPCR for `op` of lanes.
+fn needs_more(l: &Lift<'_>, op: Op) -> bool {
+    exact::is_soft(l) || exact::is_on(l) && !matches!(op, Op::Fadd | Op::Fsub)
+}
+
 /// Vd = op(Vn, Vm): FADD, FSUB, FMUL, FDIV, FMAX, FMIN, FMAXNM, FMINNM.
 pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     let (form, ty) = float(w)?;
-    if exact::is_on(l) {
+    if needs_more(l, op) {
         return exact::sources(w, l, Shape::of_vector(w), Operation::of(op));
     }
     let (n, m) = counted_sources(w, l, form, ty);
@@ -29,7 +35,7 @@ pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
 /// FABD.
 pub(super) fn fabd(w: Word, l: &mut Lift<'_>) -> Lifted {
     let (form, ty) = float(w)?;
-    if exact::is_on(l) {
+    if exact::is_soft(l) {
         return absolute_difference_exactly(w, l, Shape::of_vector(w));
     }
     let (n, m) = counted_sources(w, l, form, ty);
@@ -276,7 +282,7 @@ pub(super) fn compare_exactly(w: Word, l: &mut Lift<'_>, shape: Shape, cond: Flo
 pub(super) fn compare(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted {
     let (form, ty) = float_lanes(w)?;
     let (n, m) = counted_sources(w, l, form, ty);
-    if exact::is_on(l) {
+    if exact::is_soft(l) {
         return compare_exactly(w, l, Shape::of_vector(w), cond, n, m);
     }
     let result = l.b.fcmp(ty, cond, n, m);
@@ -289,7 +295,7 @@ pub(super) fn compare_zero(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted
     let (form, ty) = float_lanes(w)?;
     let n = counted(l, form, ty, w.rn());
     let zero = zero(&mut l.b);
-    if exact::is_on(l) {
+    if exact::is_soft(l) {
         return compare_exactly(w, l, Shape::of_vector(w), cond, n, zero);
     }
     let result = l.b.fcmp(ty, cond, n, zero);
@@ -302,7 +308,7 @@ pub(super) fn compare_absolute(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Li
     let (form, ty) = float_lanes(w)?;
     let (n, m) = counted_sources(w, l, form, ty);
     let (n, m) = (l.b.fabs(ty, n), l.b.fabs(ty, m));
-    if exact::is_on(l) {
+    if exact::is_soft(l) {
         return compare_exactly(w, l, Shape::of_vector(w), cond, n, m);
     }
     let result = l.b.fcmp(ty, cond, n, m);
@@ -322,7 +328,7 @@ pub(super) fn unary<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>,
 /// FSQRT.
 pub(super) fn fsqrt(w: Word, l: &mut Lift<'_>) -> Lifted {
     float_lanes(w)?;
-    if exact::is_on(l) {
+    if exact::is_soft(l) {
         return exact::root(w, l, Shape::of_vector(w));
     }
     unary(w, l, |b, ty, n| b.fsqrt(ty, NanRule::Arm, n))
@@ -331,7 +337,7 @@ pub(super) fn fsqrt(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// FRINTN, FRINTP, FRINTM, FRINTZ, FRINTA, FRINTX, FRINTI.
 pub(super) fn round(w: Word, l: &mut Lift<'_>, rounding: Rounding) -> Lifted {
     float_lanes(w)?;
-    if exact::is_on(l) {
+    if exact::is_soft(l) {
         return round_exactly(w, l, Shape::of_vector(w), rounding);
     }
     unary(w, l, |b, ty, n| b.fround(ty, rounding, n))
@@ -352,7 +358,7 @@ pub(super) fn round_within(w: Word, l: &mut Lift<'_>, rounding: Rounding, bits: 
 /// FCVTNS to FCVTZU, lane by lane.
 pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding) -> Lifted {
     let (form, ty) = float(w)?;
-    if exact::is_on(l) {
+    if exact::is_soft(l) {
         return exact::lanes_to_fixed(w, l, Shape::of_vector(w), sign, rounding, 0);
     }
     let n = counted(l, form, ty, w.rn());
@@ -364,7 +370,7 @@ pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Roundi
 /// SCVTF, UCVTF, lane by lane.
 pub(super) fn from_integer(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
     let (form, ty) = float(w)?;
-    if exact::is_on(l) {
+    if exact::is_soft(l) {
         return exact::lanes_from_fixed(w, l, Shape::of_vector(w), sign, 0);
     }
     let n = counted(l, form, ty.as_int(), w.rn());
@@ -392,7 +398,7 @@ pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
         return half::to_fixed(w, l, sign, Rounding::Zero, fraction);
     }
     let (form, ty, fraction) = fixed(w)?;
-    if exact::is_on(l) {
+    if exact::is_soft(l) {
         return exact::lanes_to_fixed(w, l, Shape::of(form, ty.lane().bits()), sign, Rounding::Zero, fraction);
     }
     let n = counted(l, form, ty, w.rn());
@@ -409,7 +415,7 @@ pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
         return half::from_fixed(w, l, sign, fraction);
     }
     let (form, ty, fraction) = fixed(w)?;
-    if exact::is_on(l) {
+    if exact::is_soft(l) {
         return exact::lanes_from_fixed(w, l, Shape::of(form, ty.lane().bits()), sign, fraction);
     }
     let n = counted(l, form, ty.as_int(), w.rn());
@@ -427,7 +433,7 @@ pub(super) fn fcvtl(w: Word, l: &mut Lift<'_>) -> Lifted {
         let high = std::array::from_fn(|i| (i % 8 + 8) as u8);
         n = l.b.shuffle(n, n, high);
     }
-    if exact::is_on(l) {
+    if exact::is_soft(l) || exact::is_on(l) && !w.is_set(22) {
         let (formats, lanes) = if w.is_set(22) { ((SINGLE, DOUBLE), 2) } else { ((HALF, SINGLE), 4) };
         let result = exact::convert(l, formats, lanes, Narrowed::Rounded, n);
         set_v(l, Ty::V128, w.rd(), result);
@@ -441,6 +447,10 @@ pub(super) fn fcvtl(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// FCVTN, FCVTN2: bit 22 chooses double to single, else single to half.
 pub(super) fn fcvtn(w: Word, l: &mut Lift<'_>) -> Lifted {
     let n = v(l, Ty::V128, w.rn());
+    if exact::flushes(l) && w.is_set(22) {
+        narrow_flushing(w, l, n);
+        return Ok(());
+    }
     if exact::is_on(l) {
         let (formats, lanes) = if w.is_set(22) { ((DOUBLE, SINGLE), 2) } else { ((SINGLE, HALF), 4) };
         let result = exact::convert(l, formats, lanes, Narrowed::Rounded, n);
@@ -450,6 +460,17 @@ pub(super) fn fcvtn(w: Word, l: &mut Lift<'_>) -> Lifted {
     let result = if w.is_set(22) { l.b.fdemote(Ty::F32X4, n) } else { l.b.fdemote_half(Ty::F32X4, n) };
     write_narrow(w, l, result);
     Ok(())
+}
+
+/// FCVTN, FCVTN2 to singles, where denormals are flushed.
+fn narrow_flushing(w: Word, l: &mut Lift<'_>, n: Value) {
+    let native = l.b.fdemote(Ty::F32X4, n);
+    let fast = has_flushed(l, Shape::lanes(32, 2), native);
+    let exactly = |l: &mut Lift<'_>| {
+        let result = exact::convert(l, (DOUBLE, SINGLE), 2, Narrowed::Rounded, n);
+        write_narrow(w, l, result);
+    };
+    exact::either(l, fast, |l| write_narrow(w, l, native), exactly);
 }
 
 /// FCVTXN, FCVTXN2; the scalar too.
@@ -479,7 +500,7 @@ fn float_neighbours(w: Word, l: &mut Lift<'_>, form: Form, ty: Ty) -> (Value, Va
 pub(super) fn pairwise(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     let (form, ty) = float_lanes(w)?;
     let (even, odd) = float_neighbours(w, l, form, ty);
-    if exact::is_on(l) {
+    if needs_more(l, op) {
         return exact::binary_of(w, l, Shape::of_vector(w), Operation::of(op), even, odd);
     }
     let result = l.b.float2(op, ty, NanRule::Arm, even, odd);
@@ -510,7 +531,7 @@ pub(super) fn reduce_exactly(
 pub(super) fn pairwise_scalar(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     let (_, ty) = float_lanes(w)?;
     let n = v(l, ty, w.rn());
-    if exact::is_on(l) {
+    if needs_more(l, op) {
         return reduce_exactly(w, l, ty.as_int(), 2, Operation::of(op), n);
     }
     let (first, second) = (l.b.extract_lane(ty, n, 0), l.b.extract_lane(ty, n, 1));

@@ -118,7 +118,7 @@ pub enum ExitReason {
     /// The instruction at the pc, of four bytes, writes the argument to the floating-point flags, which are not kept; if
     /// that takes some away, it has to be lifted under [`Floats::Exact`].
     ExactFloats = 13,
-    /// The instruction at the pc chooses a mode that needs [`Floats::Modes`].
+    /// The instruction at the pc writes this to FPCR, which needs [`Floats::Flushing`] or [`Floats::Modes`].
     FloatModes = 14,
     /// The guest reads its floating-point flags into the general register that the argument numbers, where they are
     /// not kept; the pc is that of the next instruction.
@@ -270,6 +270,8 @@ pub enum Floats {
     /// Rounding modes. Cumulative flags are not kept: the guest has never written them, to ask later what came since.
     #[default]
     Plain,
+    /// Rounding modes, and that denormal numbers are zeroes (FPCR.FZ), which the host's unit sees to; flags are not kept.
+    Flushing,
     /// Every mode; flags are not kept.
     Modes,
     /// Every mode and every flag.

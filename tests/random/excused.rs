@@ -45,6 +45,14 @@ pub(crate) fn flags(piece: &Piece, engine: Engine, wanted: &Machine) -> u64 {
     if compiled && (name.starts_with("FRINTI (v") || name.starts_with("FRINTX (v")) {
         flags |= IOC;
     }
+    // Rounded first, also what does not fit; by the host's conversion to more bits, with a sign.
+    if engine == Engine::Baseline && name.starts_with("FCVT") && is_to_integer(name) {
+        flags |= IXC | if name.as_bytes()[5] == b'U' { IOC } else { 0 };
+    }
+    // By conversions and scaled products of other widths or sizes than the instruction's.
+    if name == "FJCVTZS" || name.starts_with("FRSQRTS") {
+        flags |= IOC | OFC | UFC | IXC;
+    }
     if compiled && name.starts_with("FCVT") && is_to_integer(name) {
         flags |= OFC | IXC | if name.contains("vector") { IOC } else { 0 };
     }
