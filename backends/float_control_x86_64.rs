@@ -65,6 +65,22 @@ impl FloatControl {
     }
 }
 
+/// What the calling thread's floating-point unit has raised, to be put back.
+#[must_use]
+pub struct Raised(u32);
+
+impl Raised {
+    /// What has been raised until now.
+    pub fn take() -> Raised {
+        Raised(raised())
+    }
+
+    /// Makes it what has been raised: what came since goes. Philae's own control is in force.
+    pub fn give_back(self) {
+        FloatControl::DEFAULT.load(self.0);
+    }
+}
+
 /// The flags in MXCSR.
 fn raised() -> u32 {
     let mut mxcsr = 0u32;

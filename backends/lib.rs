@@ -17,7 +17,7 @@ pub mod interp;
 pub mod link;
 mod stored_flags;
 
-pub use float_control::FloatControl;
+pub use float_control::{FloatControl, Raised};
 
 use philae_ir::ExitReason;
 

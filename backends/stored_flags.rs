@@ -7,6 +7,7 @@
 //! bits.
 
 use philae_ir::eval::eval_flags;
+use philae_ir::ops::SIGNALS;
 use philae_ir::state::NZCV;
 use philae_ir::{CpuState, Inst, Op, Region, Ty, Value};
 use std::mem::{offset_of, size_of};
@@ -31,13 +32,14 @@ enum Second {
     IsCarry,
 }
 
-/// A producer of flags, as its word in memory says: bits 7–9 the type, 10 `aux`, 11 [`Second`], 16–31 the relations
-/// of floats or the constant.
+/// A producer of flags, as its word in memory says: bits 7–9 the type, 10 `aux`, 11 [`Second`], 12 whether it has
+/// [`SIGNALS`], 16–31 the relations of floats or the constant.
 struct Description {
     op: Op,
     ty: Ty,
     aux: u8,
     second: Second,
+    signals: bool,
     imm: u16,
 }
 
@@ -48,6 +50,7 @@ impl Description {
             | (self.ty as u32) << 7
             | u32::from(self.aux) << 10
             | u32::from(self.second == Second::IsCarry) << 11
+            | u32::from(self.signals) << 12
             | u32::from(self.imm) << 16
     }
 
@@ -57,6 +60,7 @@ impl Description {
             ty: Ty::NAMES[(word >> 7 & 7) as usize].0,
             aux: (word >> 10 & 1) as u8,
             second: if word >> 11 & 1 == 0 { Second::InMemory } else { Second::IsCarry },
+            signals: word >> 12 & 1 == 1,
             imm: (word >> 16) as u16,
         }
     }
@@ -71,7 +75,10 @@ pub(crate) fn settle(cpu: &mut CpuState) {
     let description = Description::decode(word);
     let [first, second] = cpu.ctl.scratch[3].map(|word| u128::from(word) & description.ty.mask());
     let (operand, imm) = match description.second {
-        Second::InMemory => (second, u128::from(description.imm)),
+        Second::InMemory => {
+            let signals = if description.signals { SIGNALS } else { 0 };
+            (second, u128::from(u64::from(description.imm) | signals))
+        }
         Second::IsCarry => (u128::from(description.imm), 0),
     };
     let ty = description.ty;
@@ -104,7 +111,8 @@ pub(crate) fn describe(region: &Region, flags: Value, resolve: impl Fn(Value) ->
         *to = Some(operand);
     }
     let Inst { op, ty, aux, imm, .. } = *inst;
-    let description = Description { op, ty, aux, second: Second::InMemory, imm: imm as u16 };
+    let signals = op == Op::FlagsFcmp && imm & SIGNALS != 0;
+    let description = Description { op, ty, aux, second: Second::InMemory, signals, imm: imm as u16 };
     Some(Described { word: description.encode(), operands })
 }
 
@@ -116,6 +124,6 @@ fn describe_with_carry(region: &Region, inst: &Inst, resolve: impl Fn(Value) -> 
     }
     let imm = u16::try_from(region.constant(producer.args[1])?).ok()?;
     let Inst { op, ty, aux, .. } = *producer;
-    let description = Description { op, ty, aux, second: Second::IsCarry, imm };
+    let description = Description { op, ty, aux, second: Second::IsCarry, signals: false, imm };
     Some(Described { word: description.encode(), operands: [Some(producer.args[0]), Some(inst.args[1])] })
 }

@@ -17,7 +17,7 @@ use crate::{disassemble, exec, host, spawn, tier, translate};
 use philae_backends::compiled::CompileError;
 use philae_backends::cranelift::{Compiler, Recovery};
 use philae_backends::interp::Steps;
-use philae_backends::{Exit, FloatControl, baseline, link};
+use philae_backends::{Exit, FloatControl, Raised, baseline, link};
 use philae_frontends::Changes;
 use philae_ir::state::{NZCV, aarch64};
 use philae_ir::{Arch, ExitReason, Floats};
@@ -345,8 +345,15 @@ impl Thread {
         }
     }
 
-    /// Compiles the region that starts at `pc` and publishes it.
+    /// Compiles the region that starts at `pc` and publishes it. What the compiler's own arithmetic raises is not the
+    /// guest's.
     fn compile(&mut self, pc: u64, slot: SlotPointer) {
+        let raised = Raised::take();
+        self.compile_and_publish(pc, slot);
+        raised.give_back();
+    }
+
+    fn compile_and_publish(&mut self, pc: u64, slot: SlotPointer) {
         let delay = self.chaos.as_mut().map_or(Duration::ZERO, Chaos::delay);
         let runtime = &self.runtime;
         if !runtime.cache.has_room() {
@@ -455,7 +462,7 @@ impl Thread {
                 }
             }
             ExitReason::RandomNumber => self.random_number(exit.argument as usize),
-            ExitReason::FloatModes => self.require_floats(Floats::Modes),
+            ExitReason::FloatModes => self.require_floats(aarch64::floats_for(exit.argument)),
             ExitReason::Fault => self.memory_fault(exit.argument),
             // Branches, too, ignore the top byte: the pc never has one (Arm ARM, AArch64.BranchAddr).
             ExitReason::FetchFault if self.task.arch == Arch::Aarch64 && aarch64::untagged(pc) != pc => {
@@ -602,8 +609,8 @@ impl Thread {
                 if self.task.arch == Arch::Aarch64 {
                     FloatControl::take_flags();
                 }
-                if self.task.arch == Arch::Aarch64 && self.cpu.get(aarch64::FPCR) & aarch64::SPECIAL_FPCR != 0 {
-                    self.require_floats(Floats::Modes);
+                if self.task.arch == Arch::Aarch64 {
+                    self.require_floats(aarch64::floats_for(self.cpu.get(aarch64::FPCR)));
                 }
             }
             Then::Restart => self.restarts = true,

@@ -118,7 +118,7 @@ impl Runtime {
     /// How floating point is lifted: in full once the guest has written its flags or chosen an unusual mode.
     pub fn floats(&self) -> Floats {
         let now = self.floats.load(Ordering::Acquire);
-        [Floats::Plain, Floats::Modes, Floats::Exact][usize::from(now)]
+        [Floats::Plain, Floats::Flushing, Floats::Modes, Floats::Exact][usize::from(now)]
     }
 
     /// The guest writes its floating-point flags or chooses an unusual mode: what was lifted with less goes.

@@ -40,6 +40,37 @@ fn x86_64() {
     fuzz(Arch::X86_64, "x86_64");
 }
 
+/// A comparison that is used only by a block that stands before it, although it runs after it. Its operands are wanted
+/// where it stands.
+const COMPARED_FOR_AN_EARLIER_BLOCK: &str = "region aarch64 0x5000000
+b0:
+  jump b2
+b1:
+  set.i8 x3 v7
+  exit jump 0x5000004
+b2:
+  v0 = get.i64 x0
+  v1 = get.i64 x1
+  v2 = add.i64 v0 v1
+  v3 = add.i64 v0 v0
+  set.i64 x4 v3
+  v4 = add.i64 v1 v1
+  set.i64 x5 v4
+  v5 = sub.i64 v0 v1
+  set.i64 x6 v5
+  v6 = sub.i64 v1 v0
+  set.i64 x7 v6
+  v7 = icmp.i64 ult v1 v2
+  jump b1
+";
+
+#[test]
+fn comparison_for_an_earlier_block() {
+    let region = philae_ir::text::parse(COMPARED_FOR_AN_EARLIER_BLOCK, &[]).expect("a region");
+    philae_ir::verify::verify(&region).expect("a region that verifies");
+    check::check_region(&region);
+}
+
 /// The number in a variable.
 fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok()?.parse().ok()

@@ -2,7 +2,7 @@
 //! what does not fit, the evaluator makes out of line.
 
 use super::assembler::{Alu, Cc, Encoding, Gpr, Map, Rm, Shift, Width, Xmm};
-use super::float::prefix;
+use super::float::{prefix, rounding_mode};
 use super::lower::{Cold, Lower, regs};
 use super::registers::{Cleanness, Context, SCRATCH, is_word};
 use philae_ir::{Inst, Op, Rounding, Ty, Value};
@@ -131,13 +131,13 @@ impl Lower<'_> {
         let a = self.xmm(inst.args[0]);
         let to = regs!(self.take_any_xmm());
         self.round_into(to, a, Ty::F32X4, rounding);
-        self.asm.movaps(SCRATCH, to);
-        self.compare_packed(Ty::F32X4, SCRATCH, SCRATCH, 7);
-        self.asm.sse(0, 0x54, to, Rm::Xmm(SCRATCH));
         self.load_literal(SCRATCH, TOO_LARGE);
         self.compare_packed(Ty::F32X4, SCRATCH, to, 2);
         self.asm.sse(0xf3, 0x5b, to, Rm::Xmm(to));
         self.asm.sse(0x66, 0xef, to, Rm::Xmm(SCRATCH));
+        self.asm.movaps(SCRATCH, a);
+        self.compare_packed(Ty::F32X4, SCRATCH, SCRATCH, 7);
+        self.asm.sse(0, 0x54, to, Rm::Xmm(SCRATCH));
         self.define_xmm(value, to);
         true
     }
@@ -152,7 +152,8 @@ impl Lower<'_> {
         match rounding {
             Rounding::Zero if to == from => {}
             Rounding::Zero => self.asm.movaps(to, from),
-            _ => self.round_to(to, from, ty, rounding),
+            // A conversion tells that it was inexact.
+            _ => self.round_to(to, from, ty, rounding_mode(rounding) & 7),
         }
     }
 

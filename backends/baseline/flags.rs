@@ -7,6 +7,7 @@ use super::outcall::scratch;
 use super::pins::Stub;
 use super::registers::{Cleanness, Context, Register, is_word, slot_mem};
 use crate::stored_flags::{self, Described};
+use philae_ir::ops::SIGNALS;
 use philae_ir::state::NZCV;
 use philae_ir::{Carry, Cond, Inst, IntCond, Op, Ty, Value};
 
@@ -138,14 +139,16 @@ impl Lower<'_> {
             _ => return self.tested_bits(flags, cond),
         };
         let (a, b) = if reversed { (inst.args[1], inst.args[0]) } else { (inst.args[0], inst.args[1]) };
-        self.compare_floats(inst.ty, a, b);
+        self.compare_floats(inst, a, b);
         cc
     }
 
-    /// `ucomiss` or `ucomisd`.
-    pub(super) fn compare_floats(&mut self, ty: Ty, a: Value, b: Value) {
+    /// `ucomiss` or `ucomisd`; `comiss` or `comisd`, for which every NaN is invalid, where the flags that `inst` makes
+    /// say so.
+    pub(super) fn compare_floats(&mut self, inst: &Inst, a: Value, b: Value) {
         let (a, b) = (self.xmm(a), self.xmm(b));
-        self.asm.sse(if ty == Ty::F32 { 0 } else { 0x66 }, 0x2e, a, Rm::Xmm(b));
+        let signals = inst.op == Op::FlagsFcmp && inst.imm & SIGNALS != 0;
+        self.asm.sse(if inst.ty == Ty::F32 { 0 } else { 0x66 }, if signals { 0x2f } else { 0x2e }, a, Rm::Xmm(b));
     }
 
     /// Makes the host's flags those of a producer on integers; C may have the other sense.
@@ -271,7 +274,7 @@ impl Lower<'_> {
 
     fn float_bits(&mut self, inst: &Inst) -> Gpr {
         let to = regs!(self.take_any());
-        self.compare_floats(inst.ty, inst.args[0], inst.args[1]);
+        self.compare_floats(inst, inst.args[0], inst.args[1]);
         let [less, equal, greater, unordered] = [0, 4, 8, 12].map(|shift| inst.imm >> shift & 15);
         let mut done = [0; 3];
         for (field, (bits, cc)) in done.iter_mut().zip([(unordered, Cc::P), (less, Cc::B), (equal, Cc::E)]) {

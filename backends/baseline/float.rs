@@ -30,8 +30,8 @@ impl Lower<'_> {
             Op::Fabs => self.change_sign(value, inst, 0x54, |sign| !sign),
             Op::Fcmp if inst.ty.is_vector() => self.compare_lanes(value, inst),
             Op::Fcmp => self.compare_scalars(value, inst),
-            Op::Fmin | Op::FminNum => self.float_minimum(value, inst),
-            Op::Fmax | Op::FmaxNum => self.float_maximum(value, inst),
+            Op::Fmin | Op::FminNum => self.float_extreme(value, inst, 0x5d, 0x56),
+            Op::Fmax | Op::FmaxNum => self.float_extreme(value, inst, 0x5f, 0x54),
             Op::Fround => return self.round(value, inst),
             _ => return self.conversion(value, inst),
         }
@@ -73,17 +73,18 @@ impl Lower<'_> {
 
     /// Where the result is a NaN, the evaluator says which.
     pub(super) fn repair_nan(&mut self, value: Value, ty: Ty, operands: [Xmm; 3], to: Xmm) {
-        let from = self.jump_if_nan(ty, to);
+        let from = self.jump_if_unordered(ty, to, to);
         self.tables.cold.push(Cold::Nan { from, back: self.asm.position(), value, operands, to });
     }
 
-    fn jump_if_nan(&mut self, ty: Ty, of: Xmm) -> usize {
+    /// Jumps where one of two floats is a NaN.
+    fn jump_if_unordered(&mut self, ty: Ty, a: Xmm, b: Xmm) -> usize {
         if !ty.is_vector() {
-            self.asm.sse(if ty == Ty::F32 { 0 } else { 0x66 }, 0x2e, of, Rm::Xmm(of));
+            self.asm.sse(if ty == Ty::F32 { 0 } else { 0x66 }, 0x2e, a, Rm::Xmm(b));
             return self.asm.jcc(Cc::P);
         }
-        self.asm.movaps(SCRATCH, of);
-        self.compare_packed(ty, SCRATCH, of, 3);
+        self.asm.movaps(SCRATCH, a);
+        self.compare_packed(ty, SCRATCH, b, 3);
         let test = Encoding { prefix: 0x66, map: Map::Three8, opcode: 0x17, wide: false };
         self.asm.plain(test, SCRATCH.0, Rm::Xmm(SCRATCH));
         self.asm.jcc(Cc::Ne)
@@ -134,7 +135,7 @@ impl Lower<'_> {
             FloatCond::Un => (a, b, Cc::P),
         };
         let to = regs!(self.take_any());
-        self.compare_floats(inst.ty, first, second);
+        self.compare_floats(inst, first, second);
         self.asm.set(cc, to);
         if matches!(cc, Cc::E | Cc::Ne) {
             // Unordered sets ZF as well; PF tells.
@@ -156,20 +157,13 @@ impl Lower<'_> {
         }
         let from = self.xmm(inst.args[0]);
         let to = regs!(self.take_any_xmm());
-        self.round_to(to, from, inst.ty, rounding);
+        self.round_to(to, from, inst.ty, rounding_mode(rounding));
         self.define_xmm(value, to);
         true
     }
 
-    /// Not [`Rounding::Away`].
-    pub(super) fn round_to(&mut self, to: Xmm, from: Xmm, ty: Ty, rounding: Rounding) {
-        let mode = match rounding {
-            Rounding::Nearest | Rounding::Away => 8,
-            Rounding::Floor => 9,
-            Rounding::Ceil => 10,
-            Rounding::Zero => 11,
-            Rounding::Current => 12,
-        };
+    /// `roundss` and its like with this mode.
+    pub(super) fn round_to(&mut self, to: Xmm, from: Xmm, ty: Ty, mode: u8) {
         let opcode = match ty {
             Ty::F32X4 => 0x08,
             Ty::F64X2 => 0x09,
@@ -180,33 +174,30 @@ impl Lower<'_> {
         self.asm.with_imm8(encoding, to.0, Rm::Xmm(from), mode);
     }
 
-    /// `minps` both ways round: of zeroes one may be negative, of a NaN and a number one is the NaN.
-    fn float_minimum(&mut self, value: Value, inst: &Inst) {
-        let (a, b, to) = self.both_ways(inst, 0x5d);
-        self.asm.sse(0, 0x56, to, Rm::Xmm(SCRATCH));
-        self.repair_nan(value, inst.ty, [a, b, SCRATCH], to);
-        self.define_xmm(value, to);
-    }
-
-    /// `maxps` both ways round, and all ones where there is a NaN.
-    fn float_maximum(&mut self, value: Value, inst: &Inst) {
-        let (a, b, to) = self.both_ways(inst, 0x5f);
-        self.asm.sse(0, 0x54, to, Rm::Xmm(SCRATCH));
-        self.asm.movaps(SCRATCH, a);
-        self.compare_packed(inst.ty, SCRATCH, b, 3);
-        self.asm.sse(0, 0x56, to, Rm::Xmm(SCRATCH));
-        self.repair_nan(value, inst.ty, [a, b, SCRATCH], to);
-        self.define_xmm(value, to);
-    }
-
-    /// The operands, and their minimum or maximum in a register and, the other way round, in the scratch register.
-    fn both_ways(&mut self, inst: &Inst, opcode: u8) -> (Xmm, Xmm, Xmm) {
+    /// `minps` or `maxps` (`opcode`) both ways round, as of zeroes one may be negative, put together by `orps` or `andps`.
+    /// Where an operand is a NaN the evaluator makes the result: these instructions take every NaN for invalid.
+    fn float_extreme(&mut self, value: Value, inst: &Inst, opcode: u8, together: u8) {
         let (a, b) = (self.xmm(inst.args[0]), self.xmm(inst.args[1]));
         let to = regs!(self.take_any_xmm());
+        let from = self.jump_if_unordered(inst.ty, a, b);
         self.asm.movaps(to, a);
         self.asm.sse(prefix(inst.ty), opcode, to, Rm::Xmm(b));
         self.asm.movaps(SCRATCH, b);
         self.asm.sse(prefix(inst.ty), opcode, SCRATCH, Rm::Xmm(a));
-        (a, b, to)
+        self.asm.sse(0, together, to, Rm::Xmm(SCRATCH));
+        self.tables.cold.push(Cold::Nan { from, back: self.asm.position(), value, operands: [a, b, SCRATCH], to });
+        self.define_xmm(value, to);
+    }
+}
+
+/// The mode of `roundss` that does not tell inexactness, or does where `rounding` says so; not for [`Rounding::Away`].
+pub(super) fn rounding_mode(rounding: Rounding) -> u8 {
+    match rounding {
+        Rounding::Nearest | Rounding::Away => 8,
+        Rounding::Floor => 9,
+        Rounding::Ceil => 10,
+        Rounding::Zero => 11,
+        Rounding::Current => 12,
+        Rounding::CurrentExact => 4,
     }
 }

@@ -444,6 +444,21 @@ impl Lower<'_, '_> {
         self.compare_with(IntCC::SignedLessThan, both, 0)
     }
 
+    /// Compared NaNs are invalid operands, which Cranelift's comparisons do not tell the host's unit.
+    pub(super) fn signal_nans(&mut self, inst: &Inst) {
+        let (a, b) = (self.value(inst.args[0]), self.value(inst.args[1]));
+        let unordered = self.b.ins().fcmp(FloatCC::Unordered, a, b);
+        let (nan, next) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(nan);
+        self.b.ins().brif(unordered, nan, &[], next, &[]);
+        self.b.seal_block(nan);
+        self.b.switch_to_block(nan);
+        self.evaluate(inst);
+        self.b.ins().jump(next, &[]);
+        self.b.seal_block(next);
+        self.b.switch_to_block(next);
+    }
+
     /// Flags as four bits of an `I32`.
     pub(super) fn flag_bits(&mut self, flags: Value) -> Clif {
         let flags = self.flag_source(flags);

@@ -55,6 +55,10 @@ impl Lower<'_, '_> {
     pub(super) fn arithmetic(&mut self, value: Value, inst: &Inst) -> Option<Clif> {
         let a = self.arg(inst, 0);
         let b = if inst.op == Op::Fsqrt { a } else { self.arg(inst, 1) };
+        // What was left to this one is repaired where its result is a NaN.
+        if inst.ty.is_vector() && is_extreme(inst.op) && self.left_to(inst).is_empty() {
+            return Some(self.vector_extreme(inst, a, b));
+        }
         let exact = self.makes_x86_nans(inst);
         if exact {
             self.keep_operand_order(a);
@@ -66,7 +70,12 @@ impl Lower<'_, '_> {
             Op::Fdiv => self.b.ins().fdiv(a, b),
             Op::Fsqrt => self.b.ins().sqrt(a),
             Op::Fmin | Op::FminNum => self.b.ins().fmin(a, b),
-            Op::Fmax | Op::FmaxNum if inst.ty.is_vector() => self.vector_maximum(a, b),
+            Op::Fmax | Op::FmaxNum if inst.ty.is_vector() => {
+                let larger = self.vector_maximum(a, b);
+                let unordered = self.b.ins().fcmp(FloatCC::Unordered, a, b);
+                let unordered = self.cast(unordered, self.type_of(a));
+                self.b.ins().bor(larger, unordered)
+            }
             Op::Fmax | Op::FmaxNum => self.b.ins().fmax(a, b),
             _ if self.features.fma => {
                 let c = self.arg(inst, 2);
@@ -97,20 +106,42 @@ impl Lower<'_, '_> {
         Some(self.repair_nan(inst, result))
     }
 
-    /// The larger of each pair of lanes, +0 of zeroes, a NaN where there is one. Cranelift's own makes +0 by a
-    /// subtraction, which makes -0 where the guest rounds down.
+    /// The larger or smaller of each pair of lanes. Where one is a NaN, the evaluator makes all of them: the host's
+    /// comparisons of order take a quiet NaN for an invalid operand.
+    fn vector_extreme(&mut self, inst: &Inst, a: Clif, b: Clif) -> Clif {
+        let ty = self.type_of(a);
+        let unordered = self.b.ins().fcmp(FloatCC::Unordered, a, b);
+        let any = self.b.ins().vhigh_bits(I32, unordered);
+        let [numbers, nan, join] = [(); 3].map(|()| self.b.create_block());
+        self.b.set_cold_block(nan);
+        let result = self.b.append_block_param(join, ty);
+        self.b.ins().brif(any, nan, &[], numbers, &[]);
+        self.b.seal_block(nan);
+        self.b.seal_block(numbers);
+        self.b.switch_to_block(nan);
+        let evaluated = self.evaluate(inst);
+        let evaluated = self.cast(evaluated, ty);
+        self.b.ins().jump(join, &[BlockArg::Value(evaluated)]);
+        self.b.switch_to_block(numbers);
+        let smallest = matches!(inst.op, Op::Fmin | Op::FminNum);
+        let value = if smallest { self.b.ins().fmin(a, b) } else { self.vector_maximum(a, b) };
+        self.b.ins().jump(join, &[BlockArg::Value(value)]);
+        self.b.seal_block(join);
+        self.b.switch_to_block(join);
+        result
+    }
+
+    /// The larger of each pair of lanes of numbers, +0 of zeroes. Cranelift's own makes +0 by a subtraction, which makes
+    /// -0 where the guest rounds down.
     fn vector_maximum(&mut self, a: Clif, b: Clif) -> Clif {
         let ty = self.type_of(a);
-        // Both are the larger lane; where lanes are equal or one is a NaN, they are one lane each.
+        // Both are the larger lane; where lanes are equal, they are one lane each.
         let larger = [(a, b), (b, a)].map(|(a, b)| {
             let is_larger = self.b.ins().fcmp(FloatCC::LessThan, b, a);
             let mask = self.cast(is_larger, ty);
             self.b.ins().bitselect(mask, a, b)
         });
-        let both = self.b.ins().band(larger[0], larger[1]);
-        let unordered = self.b.ins().fcmp(FloatCC::Unordered, a, b);
-        let unordered = self.cast(unordered, ty);
-        self.b.ins().bor(both, unordered)
+        self.b.ins().band(larger[0], larger[1])
     }
 
     /// Whether the next use of the result at `position` of the block is arithmetic that makes a NaN of a NaN and is
@@ -215,7 +246,7 @@ impl Lower<'_, '_> {
     /// To an integral value; NaNs are quieted and kept.
     fn round(&mut self, a: Clif, rounding: Rounding) -> Option<Clif> {
         Some(match rounding {
-            Rounding::Current => self.round_current(a),
+            Rounding::Current | Rounding::CurrentExact => self.round_current(a),
             _ if !self.features.rounding => return None,
             Rounding::Nearest => self.b.ins().nearest(a),
             Rounding::Floor => self.b.ins().floor(a),
@@ -226,7 +257,7 @@ impl Lower<'_, '_> {
     }
 
     /// To an integral value as the host rounds now. From this size on every value is integral; below it, a sum of this
-    /// size is rounded to an integral value.
+    /// size is rounded to an integral value, and raises that it is inexact.
     fn round_current(&mut self, a: Clif) -> Clif {
         let ty = self.type_of(a);
         let (lane, integral, sign) = match ty.lane_type() {
@@ -236,17 +267,24 @@ impl Lower<'_, '_> {
         let [integral, sign] = [integral, sign].map(|bits| self.splat_constant(lane, ty, bits));
         let sign = self.b.ins().band(a, sign);
         let large = self.b.ins().bor(integral, sign);
-        let sum = self.b.ins().fadd(a, large);
+        let size = self.b.ins().fabs(a);
+        let is_integral = self.b.ins().fcmp(FloatCC::GreaterThanOrEqual, size, integral);
+        let added = self.choose_lanes(is_integral, large, a);
+        let sum = self.b.ins().fadd(added, large);
         let rounded = self.b.ins().fsub(sum, large);
         let magnitude = self.b.ins().fabs(rounded);
         let rounded = self.b.ins().bor(magnitude, sign);
-        let size = self.b.ins().fabs(a);
-        let is_integral = self.b.ins().fcmp(FloatCC::GreaterThanOrEqual, size, integral);
+        self.choose_lanes(is_integral, a, rounded)
+    }
+
+    /// Where a comparison holds `a`, else `b`; vectors by lane.
+    fn choose_lanes(&mut self, holds: Clif, a: Clif, b: Clif) -> Clif {
+        let ty = self.type_of(a);
         if ty.is_vector() {
-            let mask = self.cast(is_integral, ty);
-            self.b.ins().bitselect(mask, a, rounded)
+            let mask = self.cast(holds, ty);
+            self.b.ins().bitselect(mask, a, b)
         } else {
-            self.b.ins().select(is_integral, a, rounded)
+            self.b.ins().select(holds, a, b)
         }
     }
 
@@ -294,7 +332,32 @@ impl Lower<'_, '_> {
             return None;
         }
         let rounded = self.rounded(a, inst)?;
-        Some(self.saturating_convert(inst.op, rounded, ty))
+        let result = self.saturating_convert(inst.op, rounded, ty);
+        Some(if inst.op == Op::FtoUint { self.repair_negative(inst, rounded, result) } else { result })
+    }
+
+    /// `result`, of a conversion to an unsigned integer. For NaNs and negative numbers the evaluator makes it: they are
+    /// invalid, and Cranelift does not show them to the host's unit.
+    fn repair_negative(&mut self, inst: &Inst, rounded: Clif, result: Clif) -> Clif {
+        let ty = self.type_of(result);
+        let (lane, minus_one) = if self.type_of(rounded) == F32 {
+            (Ty::F32, (-1f32).to_bits().into())
+        } else {
+            (Ty::F64, (-1f64).to_bits().into())
+        };
+        let minus_one = self.constant(lane, minus_one);
+        let invalid = self.b.ins().fcmp(FloatCC::UnorderedOrLessThanOrEqual, rounded, minus_one);
+        let (cold, join) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(cold);
+        let repaired = self.b.append_block_param(join, ty);
+        self.b.ins().brif(invalid, cold, &[], join, &[BlockArg::Value(result)]);
+        self.b.seal_block(cold);
+        self.b.switch_to_block(cold);
+        let evaluated = self.evaluate(inst);
+        self.b.ins().jump(join, &[BlockArg::Value(evaluated)]);
+        self.b.seal_block(join);
+        self.b.switch_to_block(join);
+        repaired
     }
 
     fn rounded(&mut self, a: Clif, inst: &Inst) -> Option<Clif> {
@@ -391,6 +454,11 @@ impl Lower<'_, '_> {
         let is_upper = self.b.ins().fcmp(FloatCC::GreaterThanOrEqual, a, middle);
         self.b.ins().bitselect(is_upper, upper, lower)
     }
+}
+
+/// Whether an operation makes the larger or smaller of two floats.
+fn is_extreme(op: Op) -> bool {
+    matches!(op, Op::Fmin | Op::FminNum | Op::Fmax | Op::FmaxNum)
 }
 
 fn float_cc(cond: FloatCond) -> FloatCC {

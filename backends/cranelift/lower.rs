@@ -15,6 +15,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, Variable};
+use philae_ir::ops::SIGNALS;
 use philae_ir::{BlockId, ExitReason, Inst, Op, Pc, Region, Terminator, Ty, Value};
 use std::collections::{HashMap, HashSet};
 
@@ -455,6 +456,7 @@ impl<'a, 'b> Lower<'a, 'b> {
             Op::Fence => self.fence(inst),
             Op::Prefetch => self.prefetch(inst),
             Op::Call => self.values[value.index()] = Some(self.call_helper(inst)),
+            Op::FlagsFcmp if inst.imm & SIGNALS != 0 => self.signal_nans(inst),
             Op::FlagsAdd | Op::FlagsAdc | Op::FlagsSub | Op::FlagsSbc | Op::FlagsLogic | Op::FlagsFcmp => (),
             Op::FlagsWithC | Op::FlagsWithV | Op::FlagsFromBits => (),
             Op::Select if inst.ty == Ty::Flags => (),

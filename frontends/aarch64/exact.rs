@@ -8,6 +8,7 @@
 //!
 //! An operation and its lanes travel in one number, [`Shape`] and what the operation needs.
 
+use super::flushing::{flushed_extreme, fused_has_flushed, has_flushed};
 use super::half::Lanes;
 use super::helpers::helpers;
 use super::operand::{Lifted, Sign, v};
@@ -18,7 +19,7 @@ use super::softfloat::{
 };
 use super::word::Word;
 use crate::lift::Lift;
-use philae_ir::state::aarch64::{FPCR, FPSR, QC, RAISED, SATURATED, V};
+use philae_ir::state::aarch64::{FLUSH, FPCR, FPSR, QC, RAISED, SATURATED, SPECIAL_FPCR, V};
 use philae_ir::{CpuState, FloatCond, Floats, Helper, IntCond, NanRule, Op, Rounding, Ty, Value};
 
 helpers! {
@@ -65,6 +66,27 @@ helpers! {
 /// Whether FPCR has to be followed in full.
 pub(super) fn is_on(l: &Lift<'_>) -> bool {
     l.b.region.floats != Floats::Plain
+}
+
+/// Whether, of FPCR's special bits, only FZ has to be followed. The host's unit treats denormal numbers as zeroes then,
+/// as the guest's does, but for results that are tiny before rounding and not after it, and where bits of operands are
+/// looked at.
+pub(super) fn flushes(l: &Lift<'_>) -> bool {
+    l.b.region.floats == Floats::Flushing
+}
+
+/// Whether more of FPCR has to be followed than the host's unit does.
+pub(super) fn is_soft(l: &Lift<'_>) -> bool {
+    l.b.region.floats > Floats::Flushing
+}
+
+/// The bits of FPCR that code lifted as now does not follow.
+pub(super) fn unfollowed(l: &Lift<'_>) -> Option<u64> {
+    match l.b.region.floats {
+        Floats::Plain => Some(SPECIAL_FPCR),
+        Floats::Flushing => Some(SPECIAL_FPCR & !FLUSH),
+        Floats::Modes | Floats::Exact => None,
+    }
 }
 
 /// Whether FPSR has to be followed.
@@ -114,6 +136,11 @@ impl Shape {
         Shape { bits, lanes }
     }
 
+    /// How many lanes.
+    pub(super) fn count(self) -> u32 {
+        self.lanes
+    }
+
     /// The width of a lane.
     pub(super) fn bits(self) -> u32 {
         self.bits
@@ -142,7 +169,8 @@ impl Shape {
         Shape { bits: packed as u32 & 0xff, lanes: (packed >> 8) as u32 & 0xff }
     }
 
-    fn format(self) -> Format {
+    /// The format of a lane.
+    pub(super) fn format(self) -> Format {
         Format::of(self.bits)
     }
 
@@ -542,6 +570,18 @@ fn guarded<'a>(
 ) -> Lifted {
     let ordinary = are_ordinary(l, shape, zeroes, native);
     let fast = raises_nothing(l, ordinary);
+    choose(w, l, shape, (fast, native), exact);
+    Ok(())
+}
+
+/// Vd = `native`, of the host's unit, if `fast`, else `exact`.
+fn choose<'a>(
+    w: Word,
+    l: &mut Lift<'a>,
+    shape: Shape,
+    (fast, native): (Value, Value),
+    exact: impl FnOnce(&mut Lift<'a>) -> Value,
+) {
     let write_native = |l: &mut Lift<'a>| match (shape.lanes, shape.bits * shape.lanes) {
         (1, _) | (_, 128) => l.b.set(l.b.region.ty(native), V[w.rd()], native),
         _ => {
@@ -554,6 +594,18 @@ fn guarded<'a>(
         set_lanes(w, l, shape, value);
     };
     either(l, fast, write_native, write_exact);
+}
+
+/// Vd = `native`, of the host's unit, where that has flushed what the guest's does, else `exact`.
+fn flushed<'a>(
+    w: Word,
+    l: &mut Lift<'a>,
+    shape: Shape,
+    native: Value,
+    exact: impl FnOnce(&mut Lift<'a>) -> Value,
+) -> Lifted {
+    let fast = has_flushed(l, shape, native);
+    choose(w, l, shape, (fast, native), exact);
     Ok(())
 }
 
@@ -568,6 +620,15 @@ fn native_binary(operation: Operation) -> Option<(Op, Zeroes)> {
     }
 }
 
+/// As [`native_binary`], where denormals are flushed. Of numbers, both kinds of extremes are the same.
+fn flushing_binary(operation: Operation) -> Option<(Op, Zeroes)> {
+    match operation {
+        Operation::Max | Operation::MaxNum => Some((Op::Fmax, Zeroes::Unclear)),
+        Operation::Min | Operation::MinNum => Some((Op::Fmin, Zeroes::Unclear)),
+        other => native_binary(other),
+    }
+}
+
 /// A vector's lowest lane where the lanes are one, else all of it.
 fn operand(l: &mut Lift<'_>, ty: Ty, value: Value) -> Value {
     let vector = if ty.lane() == Ty::F64 { Ty::F64X2 } else { Ty::F32X4 };
@@ -577,13 +638,39 @@ fn operand(l: &mut Lift<'_>, ty: Ty, value: Value) -> Value {
 /// Vd = operation(n, m).
 pub(super) fn binary_of(w: Word, l: &mut Lift<'_>, shape: Shape, operation: Operation, n: Value, m: Value) -> Lifted {
     let slow = move |l: &mut Lift<'_>| two(l, shape, operation, 0, n, m);
-    let Some((ty, (op, zeroes))) = native_type(shape).zip(native_binary(operation)) else {
+    let known = if flushes(l) { flushing_binary(operation) } else { native_binary(operation) };
+    let Some((ty, (op, zeroes))) = native_type(shape).zip(known) else {
         let value = slow(l);
         return write(w, l, shape, value);
     };
     let [a, b] = [n, m].map(|value| operand(l, ty, value));
+    if flushes(l) {
+        if matches!(op, Op::Fmax | Op::Fmin) {
+            let (fast, native) = flushed_extreme(l, ty, op, [a, b]);
+            choose(w, l, shape, (fast, native), slow);
+            return Ok(());
+        }
+        let native = l.b.float2(op, ty, NanRule::Arm, a, b);
+        return flushed(w, l, shape, native, slow);
+    }
     let native = l.b.float2(op, ty, NanRule::X86, a, b);
     guarded(w, l, shape, (zeroes, native), slow)
+}
+
+/// FNMUL: Vd = −(n × m), of scalars.
+pub(super) fn negated_product(w: Word, l: &mut Lift<'_>, shape: Shape, n: Value, m: Value) -> Lifted {
+    let slow = move |l: &mut Lift<'_>| {
+        let product = two(l, shape, Operation::Mul, 0, n, m);
+        negated(l, shape.bits, product)
+    };
+    let Some(ty) = native_type(shape).filter(|_| flushes(l)) else {
+        let value = slow(l);
+        return write(w, l, shape, value);
+    };
+    let [a, b] = [n, m].map(|value| operand(l, ty, value));
+    let product = l.b.float2(Op::Fmul, ty, NanRule::Arm, a, b);
+    let native = l.b.fneg(ty, product);
+    flushed(w, l, shape, native, slow)
 }
 
 /// Vd = operation(Vn, Vm).
@@ -610,6 +697,12 @@ pub(super) fn fused(w: Word, l: &mut Lift<'_>, shape: Shape, [d, n, m]: [Value; 
         return write(w, l, shape, value);
     };
     let [c, a, b] = [d, n, m].map(|value| operand(l, ty, value));
+    if flushes(l) {
+        let native = l.b.fmul_add(ty, NanRule::Arm, a, b, c);
+        let fast = fused_has_flushed(l, shape, ty, native);
+        choose(w, l, shape, (fast, native), slow);
+        return Ok(());
+    }
     let native = l.b.fmul_add(ty, NanRule::X86, a, b, c);
     guarded(w, l, shape, (Zeroes::Unclear, native), slow)
 }
@@ -633,6 +726,9 @@ pub(super) fn convert_scalar(w: Word, l: &mut Lift<'_>, (from, to): (Format, For
             return write(w, l, shape, value);
         }
     };
+    if flushes(l) {
+        return flushed(w, l, shape, native, slow);
+    }
     guarded(w, l, shape, (Zeroes::Unclear, native), slow)
 }
 
@@ -668,6 +764,13 @@ fn one(l: &mut Lift<'_>, description: u64, n: Value) -> Value {
 /// Vd = operation(Vn).
 pub(super) fn source(w: Word, l: &mut Lift<'_>, shape: Shape, operation: Operation) -> Lifted {
     rounded(w, l, shape, operation, Rounding::Current)
+}
+
+/// As [`source`], which nothing keeps from being lifted.
+pub(super) fn source_lanes(w: Word, l: &mut Lift<'_>, shape: Shape, operation: Operation) {
+    let n = whole(l, w.rn());
+    let result = one(l, describe(shape, operation, Rounding::Current as u8, shape.bits, 0), n);
+    set_lanes(w, l, shape, result);
 }
 
 /// Vd = operation(Vn) with a rounding.

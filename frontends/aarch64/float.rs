@@ -10,7 +10,7 @@ use super::operand::{Lifted, Sign, float_immediate, half_immediate, reg, require
 use super::softfloat;
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::{Builder, FloatCond, IntCond, NanRule, Op, Rounding, Ty, Value};
+use philae_ir::{Builder, IntCond, NanRule, Op, Rounding, Ty, Value};
 
 /// NZCV of a comparison: less, equal, greater, unordered (Arm ARM, FPCompare).
 const RELATIONS: [u8; 4] = [0b1000, 0b0110, 0b0010, 0b0011];
@@ -77,10 +77,16 @@ fn ftype(w: Word) -> Result<Ty, LiftError> {
     Ok(format.ty())
 }
 
+/// Whether more of FPCR counts than the host's unit follows.
+fn is_soft(l: &Lift<'_>, format: Format) -> bool {
+    exact::is_soft(l) || format == Format::Half && exact::is_on(l)
+}
+
 /// FADD, FSUB, FMUL, FDIV, FMAX, FMIN, FMAXNM, FMINNM.
 pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     let format = Format::of(w)?;
-    if exact::is_on(l) {
+    let sum = matches!(op, Op::Fadd | Op::Fsub);
+    if is_soft(l, format) || exact::is_on(l) && !sum {
         return exact::sources(w, l, Shape::of_scalar(w), Operation::of(op));
     }
     let n = read(l, format, Nans::Kept, w.rn());
@@ -96,9 +102,7 @@ pub(super) fn fnmul(w: Word, l: &mut Lift<'_>) -> Lifted {
     if exact::is_on(l) {
         let shape = Shape::of_scalar(w);
         let (n, m) = (exact::whole(l, w.rn()), exact::whole(l, w.rm()));
-        let product = exact::two(l, shape, Operation::Mul, 0, n, m);
-        let result = exact::negated(l, format.stored().bits(), product);
-        return exact::write(w, l, shape, result);
+        return exact::negated_product(w, l, shape, n, m);
     }
     let n = read(l, format, Nans::Kept, w.rn());
     let m = read(l, format, Nans::Kept, w.rm());
@@ -150,8 +154,8 @@ fn negated(b: &mut Builder<'_>, ty: Ty, value: Value) -> Value {
 
 /// FSQRT.
 pub(super) fn fsqrt(w: Word, l: &mut Lift<'_>) -> Lifted {
-    Format::of(w)?;
-    if exact::is_on(l) {
+    let format = Format::of(w)?;
+    if is_soft(l, format) {
         return exact::root(w, l, Shape::of_scalar(w));
     }
     unary(w, l, |b, ty, n| b.fsqrt(ty, NanRule::Arm, n))
@@ -159,8 +163,8 @@ pub(super) fn fsqrt(w: Word, l: &mut Lift<'_>) -> Lifted {
 
 /// FRINTN, FRINTP, FRINTM, FRINTZ, FRINTA, FRINTX, FRINTI.
 pub(super) fn round(w: Word, l: &mut Lift<'_>, rounding: Rounding) -> Lifted {
-    Format::of(w)?;
-    if exact::is_on(l) {
+    let format = Format::of(w)?;
+    if is_soft(l, format) {
         let operation = if w.bits(17, 15) == 0b110 { Operation::RoundExact } else { Operation::Round };
         return exact::rounded(w, l, Shape::of_scalar(w), operation, rounding);
     }
@@ -219,13 +223,17 @@ fn multiply_add_exactly(w: Word, l: &mut Lift<'_>, format: Format) -> Lifted {
 /// FCMP, FCMPE: with Rm, or with zero where bit 3 is set.
 pub(super) fn compare(w: Word, l: &mut Lift<'_>) -> Lifted {
     let format = Format::of(w)?;
-    if exact::is_on(l) {
+    if is_soft(l, format) {
         compare_exactly(w, l, format);
         return Ok(());
     }
     let n = read(l, format, Nans::Quieted, w.rn());
     let m = if w.is_set(3) { l.b.iconst(format.ty(), 0) } else { read(l, format, Nans::Quieted, w.rm()) };
-    let flags = l.b.flags_fcmp(format.ty(), n, m, RELATIONS);
+    let flags = if w.is_set(4) {
+        l.b.flags_fcmp_signalling(format.ty(), n, m, RELATIONS)
+    } else {
+        l.b.flags_fcmp(format.ty(), n, m, RELATIONS)
+    };
     set(l, flags);
     Ok(())
 }
@@ -255,7 +263,7 @@ fn compare_exactly(w: Word, l: &mut Lift<'_>, format: Format) {
 /// FCCMP, FCCMPE.
 pub(super) fn conditional_compare(w: Word, l: &mut Lift<'_>) -> Lifted {
     let format = Format::of(w)?;
-    if exact::is_on(l) {
+    if is_soft(l, format) {
         let (n, m) = (exact::whole(l, w.rn()), exact::whole(l, w.rm()));
         let takes_place = holds(l, w.bits(15, 12));
         let bits = exact::compare(w, l, n, m, Some(takes_place));
@@ -340,7 +348,7 @@ pub(super) fn fmov_from_high(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// FCVT between single and double.
 pub(super) fn fcvt(w: Word, l: &mut Lift<'_>, to: Ty) -> Lifted {
     let from = ftype(w)?;
-    if exact::is_on(l) {
+    if exact::is_soft(l) || exact::is_on(l) && to == Ty::F32 {
         return convert_exactly(w, l, (from.bits(), to.bits()));
     }
     let n = v(l, from, w.rn());
@@ -379,13 +387,18 @@ pub(super) fn fcvt_to_half(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// FCVTNS to FCVTZU into a general register.
 pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding) -> Lifted {
     let (to, format) = (w.sf(), Format::of(w)?);
-    if exact::is_on(l) {
+    if is_soft(l, format) || raises_only(w) {
         return to_fixed_exactly(w, l, sign, rounding, 0);
     }
     let n = read(l, format, Nans::Quieted, w.rn());
     let result = round_to(l, to, sign, rounding, n);
     set_reg(l, to, w.rd(), result);
     Ok(())
+}
+
+/// Whether what a conversion to an integer makes goes to no register: only what it raises counts.
+fn raises_only(w: Word) -> bool {
+    w.rd() == 31
 }
 
 /// A scalar as an integer with `fraction` bits behind the point in a general register.
@@ -399,7 +412,7 @@ fn to_fixed_exactly(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding, f
     };
     // Other roundings would have to know that a denormal is flushed first.
     let flushing = !exact::keeps_flags(l) && rounding != Rounding::Zero;
-    if format == Format::Half || fraction != 0 || flushing {
+    if format == Format::Half || fraction != 0 || flushing || raises_only(w) {
         exactly(l);
         return Ok(());
     }
@@ -428,7 +441,7 @@ pub(super) fn round_to(l: &mut Lift<'_>, to: Ty, sign: Sign, rounding: Rounding,
 pub(super) fn from_integer(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
     let format = Format::of(w)?;
     // A word is exact as a double.
-    if exact::is_on(l) && !(format == Format::Double && w.sf() == Ty::I32) {
+    if is_soft(l, format) && !(format == Format::Double && w.sf() == Ty::I32) {
         return from_fixed_exactly(w, l, sign, 0);
     }
     if format == Format::Half {
@@ -493,7 +506,7 @@ pub(super) fn power_of_two(ty: Ty, exponent: i32) -> u64 {
 /// FCVTZS, FCVTZU (scalar, fixed-point). Scaling is exact, or overflows to an infinity that saturates as well.
 pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
     let (format, to, fraction) = (Format::of(w)?, w.sf(), fraction_bits(w)?);
-    if exact::is_on(l) {
+    if is_soft(l, format) || raises_only(w) {
         return to_fixed_exactly(w, l, sign, Rounding::Zero, fraction);
     }
     let from = format.ty();
@@ -508,7 +521,7 @@ pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
 /// SCVTF, UCVTF (scalar, fixed-point). The one rounding is that of the conversion: scaling down stays normal.
 pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
     let (format, from, fraction) = (Format::of(w)?, w.sf(), fraction_bits(w)?);
-    if exact::is_on(l) {
+    if is_soft(l, format) {
         return from_fixed_exactly(w, l, sign, fraction);
     }
     if format == Format::Half {
@@ -526,20 +539,8 @@ pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
 
 /// FRINT32Z, FRINT32X, FRINT64Z, FRINT64X: what does not fit an integer of so many bits becomes its smallest.
 pub(super) fn round_within(w: Word, l: &mut Lift<'_>, rounding: Rounding, bits: u32) -> Lifted {
-    let ty = ftype(w)?;
-    if exact::is_on(l) {
-        return exact::rounded(w, l, Shape::of_scalar(w), Operation::round_within(bits), rounding);
-    }
-    let n = v(l, ty, w.rn());
-    let rounded = l.b.fround(ty, rounding, n);
-    let limit = l.b.iconst(ty, power_of_two(ty, bits as i32 - 1));
-    let smallest = l.b.fneg(ty, limit);
-    let below = l.b.fcmp(ty, FloatCond::Lt, rounded, limit);
-    let above = l.b.fcmp(ty, FloatCond::Ge, rounded, smallest);
-    let fits = l.b.and(Ty::I8, below, above);
-    let result = l.b.select(ty, fits, rounded, smallest);
-    set_v(l, ty, w.rd(), result);
-    Ok(())
+    ftype(w)?;
+    exact::rounded(w, l, Shape::of_scalar(w), Operation::round_within(bits), rounding)
 }
 
 /// FJCVTZS: the low 32 bits of the truncated number; Z tells whether that is the number itself, which -0 is not.

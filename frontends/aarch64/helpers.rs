@@ -32,19 +32,6 @@ helpers! {
     CRC32C "a64_crc32c" (3) -> I32, Pure, |_, [crc, data, bits]| crc32(crc, data, bits, &CRC32C_TABLES);
     /// The virtual counter.
     VIRTUAL_COUNT "a64_virtual_count" (0) -> I64, State, virtual_count;
-    /// FRECPE of float lanes.
-    RECIP_ESTIMATE "a64_recip_estimate" (2) -> V128, Pure, |_, [a, w, _]| floats1(a, w, recip_estimate);
-    /// FRSQRTE of float lanes.
-    RSQRT_ESTIMATE "a64_rsqrt_estimate" (2) -> V128, Pure, |_, [a, w, _]| floats1(a, w, rsqrt_estimate);
-}
-
-/// `f` of every lane.
-fn lanes1(a: u128, bits: u32, f: impl Fn(u64) -> u64) -> u128 {
-    let mask = u64::MAX >> (64 - bits);
-    (0..128).step_by(bits as usize).fold(0, |result, at| {
-        let lane = f((a >> at) as u64 & mask) & mask;
-        result | u128::from(lane) << at
-    })
 }
 
 /// For each byte of a doubleword, highest first, what it adds to the checksum.
@@ -97,12 +84,6 @@ fn double_to_single(double: u64) -> u32 {
     (f64::from_bits(double) as f32).to_bits()
 }
 
-/// Whether what is too large becomes an infinity, rather than the largest number of its sign, as the host rounds now.
-fn overflows(sign: u64) -> bool {
-    let largest = if sign == 0 { f64::MAX } else { f64::MIN };
-    (black_box(largest) * 2.0).is_infinite()
-}
-
 /// binary64 to binary32: truncated, and the last bit set where that was inexact (Arm ARM, FPRounding_ODD).
 pub(super) fn odd_single(double: u64) -> u32 {
     let value = f64::from_bits(double);
@@ -117,65 +98,6 @@ pub(super) fn odd_single(double: u64) -> u32 {
     // Away from zero means that the truncated value is one step nearer to zero.
     let truncated = if nearest_back.abs() > value.abs() { nearest.to_bits() - 1 } else { nearest.to_bits() };
     truncated | 1
-}
-
-/// How a binary float format is laid out.
-#[derive(Clone, Copy)]
-struct Format {
-    exponent_bits: u32,
-    fraction_bits: u32,
-}
-
-/// A float in its parts; the fraction is left-aligned in 52 bits.
-struct Parts {
-    sign: u64,
-    exponent: i64,
-    fraction: u64,
-}
-
-impl Format {
-    fn of(bits: u128) -> Format {
-        match bits {
-            16 => Format { exponent_bits: 5, fraction_bits: 10 },
-            32 => Format { exponent_bits: 8, fraction_bits: 23 },
-            _ => Format { exponent_bits: 11, fraction_bits: 52 },
-        }
-    }
-
-    fn top_exponent(self) -> i64 {
-        (1 << self.exponent_bits) - 1
-    }
-
-    fn unpack(self, bits: u64) -> Parts {
-        let fraction = bits & ((1 << self.fraction_bits) - 1);
-        Parts {
-            sign: bits >> (self.exponent_bits + self.fraction_bits),
-            exponent: (bits >> self.fraction_bits) as i64 & self.top_exponent(),
-            fraction: fraction << (52 - self.fraction_bits),
-        }
-    }
-
-    fn pack(self, sign: u64, exponent: i64, fraction: u64) -> u64 {
-        sign << (self.exponent_bits + self.fraction_bits)
-            | (exponent as u64) << self.fraction_bits
-            | fraction >> (52 - self.fraction_bits)
-    }
-
-    fn infinity(self, sign: u64) -> u64 {
-        self.pack(sign, self.top_exponent(), 0)
-    }
-
-    fn default_nan(self) -> u64 {
-        self.pack(0, self.top_exponent(), 1 << 51)
-    }
-
-    fn quiet(self, nan: u64) -> u64 {
-        nan | 1 << (self.fraction_bits - 1)
-    }
-}
-
-fn floats1(a: u128, bits: u128, f: impl Fn(Format, u64) -> u64) -> u128 {
-    lanes1(a, bits as u32, |a| f(Format::of(bits), a))
 }
 
 /// Arm ARM, RecipEstimate: 256 to 511 in, 256 to 511 out.
@@ -206,60 +128,4 @@ const fn root_estimate(a: u64) -> u64 {
         b += 1;
     }
     b.div_ceil(2)
-}
-
-/// Arm ARM, FPRecipEstimate.
-fn recip_estimate(format: Format, a: u64) -> u64 {
-    let Parts { sign, mut exponent, mut fraction } = format.unpack(a);
-    match (exponent == format.top_exponent(), fraction != 0) {
-        (true, true) => return format.quiet(a),
-        (true, false) => return format.pack(sign, 0, 0),
-        _ => {}
-    }
-    if exponent == 0 {
-        // Below a quarter of the smallest normal number the result overflows.
-        if fraction >> 50 == 0 {
-            // Zero is divided by, which is no overflow.
-            return format.infinity(sign) - u64::from(fraction != 0 && !overflows(sign));
-        }
-        let shift = if fraction >> 51 == 0 { 2 } else { 1 };
-        exponent = 1 - i64::from(shift);
-        fraction = fraction << shift & ((1 << 52) - 1);
-    }
-    let estimate = recip_table(256 | fraction >> 44);
-    let result = format.top_exponent() - 2 - exponent;
-    let fraction = (estimate & 0xff) << 44;
-    match result {
-        0 => format.pack(sign, 0, 1 << 51 | fraction >> 1),
-        -1 => format.pack(sign, 0, 1 << 50 | fraction >> 2),
-        _ => format.pack(sign, result, fraction),
-    }
-}
-
-/// Arm ARM, FPRSqrtEstimate.
-fn rsqrt_estimate(format: Format, a: u64) -> u64 {
-    let Parts { sign, mut exponent, mut fraction } = format.unpack(a);
-    if exponent == format.top_exponent() && fraction != 0 {
-        return format.quiet(a);
-    }
-    if exponent == 0 && fraction == 0 {
-        return format.infinity(sign);
-    }
-    if sign != 0 {
-        return format.default_nan();
-    }
-    if exponent == format.top_exponent() {
-        return 0;
-    }
-    if exponent == 0 {
-        while fraction >> 51 == 0 {
-            fraction <<= 1;
-            exponent -= 1;
-        }
-        fraction = fraction << 1 & ((1 << 52) - 1);
-    }
-    let scaled = if exponent & 1 == 0 { 256 | fraction >> 44 } else { 128 | fraction >> 45 };
-    let bias = format.top_exponent() >> 1;
-    let result = (3 * bias - 1 - exponent) / 2;
-    format.pack(0, result, (rsqrt_table(scaled) & 0xff) << 44)
 }

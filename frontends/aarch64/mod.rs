@@ -14,6 +14,7 @@ mod exact;
 mod features;
 mod flags;
 mod float;
+mod flushing;
 mod half;
 mod half_lanes;
 mod helpers;

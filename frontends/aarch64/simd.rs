@@ -106,6 +106,27 @@ pub(super) fn sources(w: Word, l: &mut Lift<'_>, ty: Ty) -> (Value, Value) {
     (v(l, ty, w.rn()), v(l, ty, w.rm()))
 }
 
+/// Vn for arithmetic on floats in lanes: those that `form` does not mean are copies of those that it means, so that they
+/// raise nothing of their own.
+pub(super) fn counted(l: &mut Lift<'_>, form: Form, ty: Ty, n: usize) -> Value {
+    match form {
+        Form::Half => {
+            let low = v(l, Ty::F64, n);
+            l.b.splat(Ty::F64X2, low)
+        }
+        Form::Scalar if ty.is_vector() => {
+            let lane = v(l, ty.lane(), n);
+            l.b.splat(ty, lane)
+        }
+        Form::Scalar | Form::Full => v(l, ty, n),
+    }
+}
+
+/// Vn and Vm for such arithmetic.
+pub(super) fn counted_sources(w: Word, l: &mut Lift<'_>, form: Form, ty: Ty) -> (Value, Value) {
+    (counted(l, form, ty, w.rn()), counted(l, form, ty, w.rm()))
+}
+
 /// A 128-bit constant with `lane` in every lane.
 pub(super) fn splat(b: &mut Builder<'_>, ty: Ty, lane: u64) -> Value {
     let lane = u128::from(lane) & ty.lane().mask();

@@ -3,7 +3,7 @@
 use super::exact::{self, Operation, Shape};
 use super::half_lanes;
 use super::operand::{Lifted, require, v};
-use super::simd::{Form, lane_mask, sources, write};
+use super::simd::{Form, counted, counted_sources, lane_mask, write};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
 use philae_ir::{NanRule, Op, Ty, Value};
@@ -40,10 +40,10 @@ fn rearrange(l: &mut Lift<'_>, ty: Ty, value: Value, from: impl Fn(usize) -> usi
 /// FCADD: Vn + Vm rotated by 90 degrees, or by 270 where bit 12 is set.
 pub(super) fn fcadd(w: Word, l: &mut Lift<'_>) -> Lifted {
     let (form, ty) = shape(w)?;
-    let (n, m) = sources(w, l, Ty::V128);
+    let (n, m) = counted_sources(w, l, form, Ty::V128);
     let swapped = rearrange(l, ty, m, |i| i ^ 1);
     let rotated = negate(l, ty, w.bits(12, 12), swapped);
-    if exact::is_on(l) {
+    if exact::is_soft(l) || exact::is_on(l) && ty == Ty::I16X8 {
         let shape = Shape::of(form, ty.lane().bits());
         let result = exact::two(l, shape, Operation::Add, 0, n, rotated);
         return exact::write(w, l, shape, result);
@@ -68,7 +68,7 @@ fn multiply_add(w: Word, l: &mut Lift<'_>, (form, ty): (Form, Ty), rotation: u32
     if matches!(rotation, 2 | 3) {
         rotated = negate(l, ty, 1, rotated);
     }
-    let d = v(l, Ty::V128, w.rd());
+    let d = counted(l, form, Ty::V128, w.rd());
     if exact::is_on(l) {
         let shape = Shape::of(form, ty.lane().bits());
         let result = exact::fused_value(l, shape, d, factor, rotated);
@@ -85,7 +85,7 @@ fn multiply_add(w: Word, l: &mut Lift<'_>, (form, ty): (Form, Ty), rotation: u32
 /// FCMLA (vector).
 pub(super) fn fcmla(w: Word, l: &mut Lift<'_>) -> Lifted {
     let shape = shape(w)?;
-    let (n, m) = sources(w, l, Ty::V128);
+    let (n, m) = counted_sources(w, l, shape.0, Ty::V128);
     multiply_add(w, l, shape, w.bits(12, 11), n, m)
 }
 
@@ -104,7 +104,7 @@ pub(super) fn fcmla_element(w: Word, l: &mut Lift<'_>) -> Lifted {
         }
         _ => return Err(LiftError::Undefined),
     };
-    let n = v(l, Ty::V128, w.rn());
+    let n = counted(l, form, Ty::V128, w.rn());
     let m = v(l, Ty::V128, w.rm());
     let element = rearrange(l, ty, m, |i| 2 * index as usize + i % 2);
     multiply_add(w, l, (form, ty), w.bits(14, 13), n, element)

@@ -6,7 +6,6 @@
 //! Where one of them is no normal number, or its estimate is none, a helper makes all.
 
 use super::exact::{self, Operation, Shape, either};
-use super::helpers::{RECIP_ESTIMATE, RSQRT_ESTIMATE};
 use super::operand::{Lifted, v};
 use super::simd::{Form, float_lanes, lane_mask, splat, write, zero};
 use super::softfloat::Estimated;
@@ -165,21 +164,17 @@ fn lanes(b: &mut Builder<'_>, (form, ty): (Form, Ty), what: Estimated, n: Value)
 }
 
 fn estimate_lanes(w: Word, l: &mut Lift<'_>, (form, ty): (Form, Ty), shape: Shape, what: Estimated) -> Lifted {
-    let (operation, helper) = match what {
-        Estimated::Reciprocal => (Operation::RecipEstimate, &RECIP_ESTIMATE),
-        Estimated::Root => (Operation::RsqrtEstimate, &RSQRT_ESTIMATE),
+    let operation = match what {
+        Estimated::Reciprocal => Operation::RecipEstimate,
+        Estimated::Root => Operation::RsqrtEstimate,
     };
     if exact::is_on(l) {
         return exact::source(w, l, shape, operation);
     }
     let n = v(l, ty, w.rn());
     let (result, all_right) = lanes(&mut l.b, (form, ty), what, n);
-    let from_helper = |l: &mut Lift<'_>| {
-        let bits = l.b.c64(u64::from(ty.lane().bits()));
-        let result = l.b.call(helper, &[n, bits]);
-        write(w, l, form, ty, result);
-    };
-    either(l, all_right, |l| write(w, l, form, ty, result), from_helper);
+    let exactly = |l: &mut Lift<'_>| exact::source_lanes(w, l, shape, operation);
+    either(l, all_right, |l| write(w, l, form, ty, result), exactly);
     Ok(())
 }
 

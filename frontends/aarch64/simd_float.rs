@@ -2,9 +2,12 @@
 
 use super::exact::{self, Narrowed, Operation, Shape};
 use super::float::{convert_to, power_of_two, round_to};
+use super::flushing::has_flushed;
 use super::half;
 use super::operand::{Lifted, Sign, require, set_v, v};
-use super::simd::{Form, float, float_lanes, lane_mask, sources, splat, write, write_narrow, zero};
+use super::simd::{
+    Form, counted, counted_sources, float, float_lanes, lane_mask, sources, splat, write, write_narrow, zero,
+};
 use super::simd_arith::neighbours_of_sources;
 use super::simd_wide::{element, scalar_element};
 use super::softfloat::{DOUBLE, HALF, SINGLE};
@@ -12,13 +15,18 @@ use super::word::Word;
 use crate::lift::{Lift, LiftError};
 use philae_ir::{Builder, FloatCond, IntCond, NanRule, Op, Rounding, Ty, Value};
 
+/// Whether the host's unit does not follow FPCR for `op` of lanes.
+fn needs_more(l: &Lift<'_>, op: Op) -> bool {
+    exact::is_soft(l) || exact::is_on(l) && !matches!(op, Op::Fadd | Op::Fsub)
+}
+
 /// Vd = op(Vn, Vm): FADD, FSUB, FMUL, FDIV, FMAX, FMIN, FMAXNM, FMINNM.
 pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     let (form, ty) = float(w)?;
-    if exact::is_on(l) {
+    if needs_more(l, op) {
         return exact::sources(w, l, Shape::of_vector(w), Operation::of(op));
     }
-    let (n, m) = sources(w, l, ty);
+    let (n, m) = counted_sources(w, l, form, ty);
     let result = l.b.float2(op, ty, NanRule::Arm, n, m);
     write(w, l, form, ty, result);
     Ok(())
@@ -27,10 +35,10 @@ pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
 /// FABD.
 pub(super) fn fabd(w: Word, l: &mut Lift<'_>) -> Lifted {
     let (form, ty) = float(w)?;
-    if exact::is_on(l) {
+    if exact::is_soft(l) {
         return absolute_difference_exactly(w, l, Shape::of_vector(w));
     }
-    let (n, m) = sources(w, l, ty);
+    let (n, m) = counted_sources(w, l, form, ty);
     let difference = l.b.float2(Op::Fsub, ty, NanRule::Arm, n, m);
     let result = l.b.fabs(ty, difference);
     write(w, l, form, ty, result);
@@ -70,9 +78,10 @@ pub(super) fn zero_times_infinity(b: &mut Builder<'_>, ty: Ty, n: Value, m: Valu
 /// FMULX of lanes: a product, but 0 × ∞ is 2 with the sign of the product.
 pub(super) fn multiply_extended(b: &mut Builder<'_>, ty: Ty, n: Value, m: Value) -> Value {
     let [magnitude, _, two] = lane_bits(ty);
-    let product = b.float2(Op::Fmul, ty, NanRule::Arm, n, m);
     let special = zero_times_infinity(b, ty, n, m);
     let signs = b.xor(Ty::V128, n, m);
+    let [n, m] = [n, m].map(|factor| b.and_not(Ty::V128, factor, special));
+    let product = b.float2(Op::Fmul, ty, NanRule::Arm, n, m);
     let magnitude = splat(b, ty, magnitude);
     let sign = b.and_not(Ty::V128, signs, magnitude);
     let two = splat(b, ty, two);
@@ -86,7 +95,7 @@ pub(super) fn fmulx(w: Word, l: &mut Lift<'_>) -> Lifted {
     if exact::is_on(l) {
         return exact::sources(w, l, Shape::of_vector(w), Operation::MulExtended);
     }
-    let (n, m) = sources(w, l, ty);
+    let (n, m) = counted_sources(w, l, form, ty);
     let result = multiply_extended(&mut l.b, ty, n, m);
     write(w, l, form, ty, result);
     Ok(())
@@ -98,13 +107,13 @@ pub(super) fn frecps(w: Word, l: &mut Lift<'_>) -> Lifted {
     if exact::is_on(l) {
         return exact::sources(w, l, Shape::of_vector(w), Operation::RecipStep);
     }
-    let (n, m) = sources(w, l, ty);
+    let (n, m) = counted_sources(w, l, form, ty);
     let [_, _, two] = lane_bits(ty);
     let special = zero_times_infinity(&mut l.b, ty, n, m);
+    let [n, m] = [n, m].map(|factor| l.b.and_not(Ty::V128, factor, special));
     let two = splat(&mut l.b, ty, two);
     let n = l.b.fneg(ty, n);
-    let step = l.b.fmul_add(ty, NanRule::Arm, n, m, two);
-    let result = l.b.bit_select(special, two, step);
+    let result = l.b.fmul_add(ty, NanRule::Arm, n, m, two);
     write(w, l, form, ty, result);
     Ok(())
 }
@@ -142,7 +151,7 @@ pub(super) fn frsqrts(w: Word, l: &mut Lift<'_>) -> Lifted {
     if exact::is_on(l) {
         return exact::sources(w, l, Shape::of_vector(w), Operation::RsqrtStep);
     }
-    let (n, m) = sources(w, l, ty);
+    let (n, m) = counted_sources(w, l, form, ty);
     let result = rsqrt_step(&mut l.b, ty, n, m);
     write(w, l, form, ty, result);
     Ok(())
@@ -169,14 +178,8 @@ pub(super) fn recip_exponent(b: &mut Builder<'_>, ty: Ty, infinity: u64, n: Valu
 
 /// FRECPX.
 pub(super) fn frecpx(w: Word, l: &mut Lift<'_>) -> Lifted {
-    let (form, ty) = float_lanes(w)?;
-    if exact::is_on(l) {
-        return exact::source(w, l, Shape::of_vector(w), Operation::RecipExponent);
-    }
-    let n = v(l, ty, w.rn());
-    let [_, infinity, _] = lane_bits(ty);
-    let result = recip_exponent(&mut l.b, ty.as_int(), infinity, n);
-    write(w, l, form, ty, result);
+    float_lanes(w)?;
+    exact::source(w, l, Shape::of_vector(w), Operation::RecipExponent)?;
     Ok(())
 }
 
@@ -196,14 +199,14 @@ pub(super) fn fused(w: Word, l: &mut Lift<'_>, kind: Fused) -> Lifted {
         let (n, m) = sources(w, l, Ty::V128);
         return exact::fused_lanes(w, l, Shape::of_vector(w), kind, n, m);
     }
-    let (n, m) = sources(w, l, ty);
+    let (n, m) = counted_sources(w, l, form, ty);
     accumulate(w, l, (form, ty), kind, [n, m]);
     Ok(())
 }
 
 fn accumulate(w: Word, l: &mut Lift<'_>, (form, ty): (Form, Ty), kind: Fused, [n, m]: [Value; 2]) {
     let n = if kind == Fused::Sub { l.b.fneg(ty, n) } else { n };
-    let d = v(l, ty, w.rd());
+    let d = counted(l, form, ty, w.rd());
     let result = l.b.fmul_add(ty, NanRule::Arm, n, m, d);
     write(w, l, form, ty, result);
 }
@@ -213,7 +216,7 @@ fn with_element(w: Word, l: &mut Lift<'_>) -> Result<(Form, Ty, [Value; 2]), Lif
     let (form, ty) = float(w)?;
     // Doublewords have no L.
     require(!(w.is_set(22) && w.is_set(21)))?;
-    let n = v(l, ty, w.rn());
+    let n = counted(l, form, ty, w.rn());
     let lanes = if w.is_set(22) { Ty::F64X2 } else { Ty::F32X4 };
     let m = if ty.is_vector() { element(w, l, lanes) } else { scalar_element(w, l, lanes) };
     Ok((form, ty, [n, m]))
@@ -262,7 +265,7 @@ pub(super) fn fmulx_element(w: Word, l: &mut Lift<'_>) -> Lifted {
     }
     let (form, lanes) = float_lanes(w)?;
     require(!(w.is_set(22) && w.is_set(21)))?;
-    let n = v(l, lanes, w.rn());
+    let n = counted(l, form, lanes, w.rn());
     let m = element(w, l, lanes);
     let result = multiply_extended(&mut l.b, lanes, n, m);
     write(w, l, form, lanes, result);
@@ -278,8 +281,8 @@ pub(super) fn compare_exactly(w: Word, l: &mut Lift<'_>, shape: Shape, cond: Flo
 /// FCMEQ, FCMGE, FCMGT (register).
 pub(super) fn compare(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted {
     let (form, ty) = float_lanes(w)?;
-    let (n, m) = sources(w, l, ty);
-    if exact::is_on(l) {
+    let (n, m) = counted_sources(w, l, form, ty);
+    if exact::is_soft(l) {
         return compare_exactly(w, l, Shape::of_vector(w), cond, n, m);
     }
     let result = l.b.fcmp(ty, cond, n, m);
@@ -290,9 +293,9 @@ pub(super) fn compare(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted {
 /// FCMGT, FCMGE, FCMEQ, FCMLE, FCMLT (zero).
 pub(super) fn compare_zero(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted {
     let (form, ty) = float_lanes(w)?;
-    let n = v(l, ty, w.rn());
+    let n = counted(l, form, ty, w.rn());
     let zero = zero(&mut l.b);
-    if exact::is_on(l) {
+    if exact::is_soft(l) {
         return compare_exactly(w, l, Shape::of_vector(w), cond, n, zero);
     }
     let result = l.b.fcmp(ty, cond, n, zero);
@@ -303,9 +306,9 @@ pub(super) fn compare_zero(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted
 /// FACGE, FACGT.
 pub(super) fn compare_absolute(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted {
     let (form, ty) = float_lanes(w)?;
-    let (n, m) = sources(w, l, ty);
+    let (n, m) = counted_sources(w, l, form, ty);
     let (n, m) = (l.b.fabs(ty, n), l.b.fabs(ty, m));
-    if exact::is_on(l) {
+    if exact::is_soft(l) {
         return compare_exactly(w, l, Shape::of_vector(w), cond, n, m);
     }
     let result = l.b.fcmp(ty, cond, n, m);
@@ -316,7 +319,7 @@ pub(super) fn compare_absolute(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Li
 /// Vd = op(Vn): FABS, FNEG, FSQRT, FRINT*.
 pub(super) fn unary<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>, Ty, Value) -> Value) -> Lifted {
     let (form, ty) = float(w)?;
-    let n = v(l, ty, w.rn());
+    let n = counted(l, form, ty, w.rn());
     let result = op(&mut l.b, ty, n);
     write(w, l, form, ty, result);
     Ok(())
@@ -325,7 +328,7 @@ pub(super) fn unary<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>,
 /// FSQRT.
 pub(super) fn fsqrt(w: Word, l: &mut Lift<'_>) -> Lifted {
     float_lanes(w)?;
-    if exact::is_on(l) {
+    if exact::is_soft(l) {
         return exact::root(w, l, Shape::of_vector(w));
     }
     unary(w, l, |b, ty, n| b.fsqrt(ty, NanRule::Arm, n))
@@ -334,7 +337,7 @@ pub(super) fn fsqrt(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// FRINTN, FRINTP, FRINTM, FRINTZ, FRINTA, FRINTX, FRINTI.
 pub(super) fn round(w: Word, l: &mut Lift<'_>, rounding: Rounding) -> Lifted {
     float_lanes(w)?;
-    if exact::is_on(l) {
+    if exact::is_soft(l) {
         return round_exactly(w, l, Shape::of_vector(w), rounding);
     }
     unary(w, l, |b, ty, n| b.fround(ty, rounding, n))
@@ -348,30 +351,17 @@ pub(super) fn round_exactly(w: Word, l: &mut Lift<'_>, shape: Shape, rounding: R
 
 /// FRINT32Z, FRINT32X, FRINT64Z, FRINT64X: what does not fit an integer of so many bits becomes its smallest.
 pub(super) fn round_within(w: Word, l: &mut Lift<'_>, rounding: Rounding, bits: u32) -> Lifted {
-    let (form, ty) = float_lanes(w)?;
-    if exact::is_on(l) {
-        return exact::rounded(w, l, Shape::of_vector(w), Operation::round_within(bits), rounding);
-    }
-    let n = v(l, ty, w.rn());
-    let rounded = l.b.fround(ty, rounding, n);
-    let limit = power_of_two(ty, bits as i32 - 1);
-    let limit = splat(&mut l.b, ty, limit);
-    let smallest = l.b.fneg(ty, limit);
-    let below = l.b.fcmp(ty, FloatCond::Lt, rounded, limit);
-    let above = l.b.fcmp(ty, FloatCond::Ge, rounded, smallest);
-    let fits = l.b.and(Ty::V128, below, above);
-    let result = l.b.bit_select(fits, rounded, smallest);
-    write(w, l, form, ty, result);
-    Ok(())
+    float_lanes(w)?;
+    exact::rounded(w, l, Shape::of_vector(w), Operation::round_within(bits), rounding)
 }
 
 /// FCVTNS to FCVTZU, lane by lane.
 pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding) -> Lifted {
     let (form, ty) = float(w)?;
-    if exact::is_on(l) {
+    if exact::is_soft(l) {
         return exact::lanes_to_fixed(w, l, Shape::of_vector(w), sign, rounding, 0);
     }
-    let n = v(l, ty, w.rn());
+    let n = counted(l, form, ty, w.rn());
     let result = round_to(l, ty.as_int(), sign, rounding, n);
     write(w, l, form, ty.as_int(), result);
     Ok(())
@@ -380,10 +370,10 @@ pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Roundi
 /// SCVTF, UCVTF, lane by lane.
 pub(super) fn from_integer(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
     let (form, ty) = float(w)?;
-    if exact::is_on(l) {
+    if exact::is_soft(l) {
         return exact::lanes_from_fixed(w, l, Shape::of_vector(w), sign, 0);
     }
-    let n = v(l, ty.as_int(), w.rn());
+    let n = counted(l, form, ty.as_int(), w.rn());
     let result = convert_to(l, ty, sign, n);
     write(w, l, form, ty, result);
     Ok(())
@@ -408,10 +398,10 @@ pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
         return half::to_fixed(w, l, sign, Rounding::Zero, fraction);
     }
     let (form, ty, fraction) = fixed(w)?;
-    if exact::is_on(l) {
+    if exact::is_soft(l) {
         return exact::lanes_to_fixed(w, l, Shape::of(form, ty.lane().bits()), sign, Rounding::Zero, fraction);
     }
-    let n = v(l, ty, w.rn());
+    let n = counted(l, form, ty, w.rn());
     let scale = splat(&mut l.b, ty, power_of_two(ty, fraction as i32));
     let scaled = l.b.float2(Op::Fmul, ty, NanRule::Arm, n, scale);
     let result = round_to(l, ty.as_int(), sign, Rounding::Zero, scaled);
@@ -425,10 +415,10 @@ pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
         return half::from_fixed(w, l, sign, fraction);
     }
     let (form, ty, fraction) = fixed(w)?;
-    if exact::is_on(l) {
+    if exact::is_soft(l) {
         return exact::lanes_from_fixed(w, l, Shape::of(form, ty.lane().bits()), sign, fraction);
     }
-    let n = v(l, ty, w.rn());
+    let n = counted(l, form, ty.as_int(), w.rn());
     let whole = convert_to(l, ty, sign, n);
     let scale = splat(&mut l.b, ty, power_of_two(ty, -(fraction as i32)));
     let result = l.b.float2(Op::Fmul, ty, NanRule::Arm, whole, scale);
@@ -443,7 +433,7 @@ pub(super) fn fcvtl(w: Word, l: &mut Lift<'_>) -> Lifted {
         let high = std::array::from_fn(|i| (i % 8 + 8) as u8);
         n = l.b.shuffle(n, n, high);
     }
-    if exact::is_on(l) {
+    if exact::is_soft(l) || exact::is_on(l) && !w.is_set(22) {
         let (formats, lanes) = if w.is_set(22) { ((SINGLE, DOUBLE), 2) } else { ((HALF, SINGLE), 4) };
         let result = exact::convert(l, formats, lanes, Narrowed::Rounded, n);
         set_v(l, Ty::V128, w.rd(), result);
@@ -457,6 +447,10 @@ pub(super) fn fcvtl(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// FCVTN, FCVTN2: bit 22 chooses double to single, else single to half.
 pub(super) fn fcvtn(w: Word, l: &mut Lift<'_>) -> Lifted {
     let n = v(l, Ty::V128, w.rn());
+    if exact::flushes(l) && w.is_set(22) {
+        narrow_flushing(w, l, n);
+        return Ok(());
+    }
     if exact::is_on(l) {
         let (formats, lanes) = if w.is_set(22) { ((DOUBLE, SINGLE), 2) } else { ((SINGLE, HALF), 4) };
         let result = exact::convert(l, formats, lanes, Narrowed::Rounded, n);
@@ -468,30 +462,23 @@ pub(super) fn fcvtn(w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
-/// Doubles to singles in the low half, truncated, and the last bit set where that was inexact (Arm ARM, FPRounding_ODD).
-fn demote_to_odd(b: &mut Builder<'_>, n: Value) -> Value {
-    let rounded = b.fdemote(Ty::F32X4, n);
-    let back = b.fpromote(Ty::F64X2, rounded);
-    let (size, size_back) = (b.fabs(Ty::F64X2, n), b.fabs(Ty::F64X2, back));
-    let [above, below] = [FloatCond::Gt, FloatCond::Lt].map(|cond| b.fcmp(Ty::F64X2, cond, size_back, size));
-    let inexact = b.or(Ty::V128, above, below);
-    // What was rounded away from zero is one step too far.
-    let [above, inexact] = [above, inexact].map(|mask| b.narrow(Ty::I32X4, mask, mask));
-    let truncated = b.add(Ty::I32X4, rounded, above);
-    let last = b.vlshr_imm(Ty::I32X4, inexact, 31);
-    b.or(Ty::V128, truncated, last)
+/// FCVTN, FCVTN2 to singles, where denormals are flushed.
+fn narrow_flushing(w: Word, l: &mut Lift<'_>, n: Value) {
+    let native = l.b.fdemote(Ty::F32X4, n);
+    let fast = has_flushed(l, Shape::lanes(32, 2), native);
+    let exactly = |l: &mut Lift<'_>| {
+        let result = exact::convert(l, (DOUBLE, SINGLE), 2, Narrowed::Rounded, n);
+        write_narrow(w, l, result);
+    };
+    exact::either(l, fast, |l| write_narrow(w, l, native), exactly);
 }
 
 /// FCVTXN, FCVTXN2; the scalar too.
 pub(super) fn fcvtxn(w: Word, l: &mut Lift<'_>) -> Lifted {
     require(w.is_set(22))?;
     let n = v(l, Ty::V128, w.rn());
-    let result = if exact::is_on(l) {
-        let lanes = if Form::of(w) == Form::Scalar { 1 } else { 2 };
-        exact::convert(l, (DOUBLE, SINGLE), lanes, Narrowed::ToOdd, n)
-    } else {
-        demote_to_odd(&mut l.b, n)
-    };
+    let lanes = if Form::of(w) == Form::Scalar { 1 } else { 2 };
+    let result = exact::convert(l, (DOUBLE, SINGLE), lanes, Narrowed::ToOdd, n);
     match Form::of(w) {
         Form::Scalar => write(w, l, Form::Scalar, Ty::F32X4, result),
         Form::Half | Form::Full => write_narrow(w, l, result),
@@ -499,11 +486,21 @@ pub(super) fn fcvtxn(w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
+/// The even and the odd lanes of Vn and Vm; what they do not fill is copies.
+fn float_neighbours(w: Word, l: &mut Lift<'_>, form: Form, ty: Ty) -> (Value, Value) {
+    let (even, odd) = neighbours_of_sources(w, l, form, ty);
+    if form != Form::Half {
+        return (even, odd);
+    }
+    let low = |i| (i % 8) as u8;
+    (l.b.shuffle(even, even, std::array::from_fn(low)), l.b.shuffle(odd, odd, std::array::from_fn(low)))
+}
+
 /// FADDP, FMAXP, FMINP, FMAXNMP, FMINNMP (vector).
 pub(super) fn pairwise(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     let (form, ty) = float_lanes(w)?;
-    let (even, odd) = neighbours_of_sources(w, l, form, ty);
-    if exact::is_on(l) {
+    let (even, odd) = float_neighbours(w, l, form, ty);
+    if needs_more(l, op) {
         return exact::binary_of(w, l, Shape::of_vector(w), Operation::of(op), even, odd);
     }
     let result = l.b.float2(op, ty, NanRule::Arm, even, odd);
@@ -534,7 +531,7 @@ pub(super) fn reduce_exactly(
 pub(super) fn pairwise_scalar(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     let (_, ty) = float_lanes(w)?;
     let n = v(l, ty, w.rn());
-    if exact::is_on(l) {
+    if needs_more(l, op) {
         return reduce_exactly(w, l, ty.as_int(), 2, Operation::of(op), n);
     }
     let (first, second) = (l.b.extract_lane(ty, n, 0), l.b.extract_lane(ty, n, 1));

@@ -199,7 +199,7 @@ impl Environment {
             Rounding::Ceil => Mode::Ceil,
             Rounding::Zero => Mode::Zero,
             Rounding::Away => Mode::Away,
-            Rounding::Current => self.mode(),
+            Rounding::Current | Rounding::CurrentExact => self.mode(),
         }
     }
 

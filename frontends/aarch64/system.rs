@@ -10,7 +10,7 @@ use super::word::Word;
 use crate::lift::{Lift, LiftError};
 use philae_ir::processor::{Feature, Features, IdRegister};
 use philae_ir::state::NZCV;
-use philae_ir::state::aarch64::{DIT, FPCR, PSTATE, SPECIAL_FPCR, SSBS, TPIDR, X};
+use philae_ir::state::aarch64::{DIT, FPCR, PSTATE, SSBS, TPIDR, X};
 use philae_ir::{Barrier, ExitReason, IntCond, Ty, Value};
 
 /// Bytes in a cache line, and in the block that DC ZVA clears.
@@ -229,10 +229,10 @@ pub(super) fn msr(w: Word, l: &mut Lift<'_>) -> Lifted {
             super::flags::set(l, flags);
         }
         FPCR_REGISTER => {
-            if !exact::is_on(l) {
-                let special = l.b.and_imm(Ty::I64, value, SPECIAL_FPCR);
+            if let Some(special) = exact::unfollowed(l) {
+                let special = l.b.and_imm(Ty::I64, value, special);
                 let special = l.b.icmp_imm(Ty::I64, IntCond::Ne, special, 0);
-                l.leave_if(special, ExitReason::FloatModes, Value::NONE);
+                l.leave_if(special, ExitReason::FloatModes, value);
             }
             set_word_slot(l, FPCR, FPCR_MASK, value);
             // What follows may round differently: the runtime has to see the new control word first.

@@ -136,7 +136,7 @@ pub fn eval_flags(op: Op, ty: Ty, aux: u8, imm: u128, [a, b]: [u128; 2]) -> u128
         Op::FlagsAdd => int::flags_add(ty, a, b, 0),
         Op::FlagsSub => int::flags_sub(ty, Carry::from_aux(aux), a, b, 0),
         Op::FlagsLogic => int::flags_logic(ty, a),
-        Op::FlagsFcmp => float::flags(ty, imm as u16, a, b),
+        Op::FlagsFcmp => float::flags(ty, imm as u32, a, b),
         _ => panic!("{op:?} does not produce flags from operands alone"),
     }
 }

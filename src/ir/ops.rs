@@ -146,9 +146,12 @@ pub enum ImmKind {
     Const,
     /// An index into [`crate::Region::helpers`].
     Helper,
-    /// Four 4-bit NZCV values, bits 0–3 for less, 4–7 for equal, 8–11 for greater, 12–15 for unordered.
+    /// Four 4-bit NZCV values, bits 0–3 for less, 4–7 for equal, 8–11 for greater, 12–15 for unordered; and [`SIGNALS`].
     Relations,
 }
+
+/// In the relations of [`Op::FlagsFcmp`]: quiet NaNs, too, raise that the operation is invalid (AArch64's FCMPE).
+pub const SIGNALS: u64 = 1 << 16;
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -349,7 +352,8 @@ ops! {
     FminNum "fmin_num" (Same Same) -> Same, Pure, Nan, None;
     /// IEEE 754-2008 maxNum: a quiet NaN beside a number gives the number; +0 is above −0.
     FmaxNum "fmax_num" (Same Same) -> Same, Pure, Nan, None;
-    /// Compares floats of type T.
+    /// Compares floats of type T. Of vectors, the four relations of order raise that the operation is invalid for every NaN,
+    /// otherwise signalling NaNs do.
     Fcmp "fcmp" (Same Same) -> Mask, Pure, FloatCond, None;
     /// Rounds to an integral value; NaNs are quieted and kept.
     Fround "fround" (Same) -> Same, Pure, Rounding, None;
@@ -630,6 +634,8 @@ aux! {
         Away = "away",
         /// As the guest's floating-point control register says: as arithmetic rounds.
         Current = "current",
+        /// As `Current`, and an integral value that is not the operand raises that it is inexact.
+        CurrentExact = "current_exact",
     }
 }
 

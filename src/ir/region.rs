@@ -4,7 +4,7 @@
 //! block parameters: what differs by path travels in slots. Instructions live in one arena and blocks list them,
 //! so a pass can drop, replace or move one without touching the others.
 
-use crate::ops::{Barrier, Carry, Cond, FloatCond, FlowHint, IntCond, NanRule, Op, Ordering, RmwOp, Rounding};
+use crate::ops::{Barrier, Carry, Cond, FloatCond, FlowHint, IntCond, NanRule, Op, Ordering, RmwOp, Rounding, SIGNALS};
 use crate::processor::{MAX, Model};
 use crate::state::{Arch, CpuState, Slot};
 use crate::ty::Ty;
@@ -118,7 +118,7 @@ pub enum ExitReason {
     /// The instruction at the pc, of four bytes, writes the argument to the floating-point flags, which are not kept; if
     /// that takes some away, it has to be lifted under [`Floats::Exact`].
     ExactFloats = 13,
-    /// The instruction at the pc chooses a mode that needs [`Floats::Modes`].
+    /// The instruction at the pc writes this to FPCR, which needs [`Floats::Flushing`] or [`Floats::Modes`].
     FloatModes = 14,
     /// The guest reads its floating-point flags into the general register that the argument numbers, where they are
     /// not kept; the pc is that of the next instruction.
@@ -270,6 +270,8 @@ pub enum Floats {
     /// Rounding modes. Cumulative flags are not kept: the guest has never written them, to ask later what came since.
     #[default]
     Plain,
+    /// Rounding modes, and that denormal numbers are zeroes (FPCR.FZ), which the host's unit sees to; flags are not kept.
+    Flushing,
     /// Every mode; flags are not kept.
     Modes,
     /// Every mode and every flag.
@@ -823,6 +825,13 @@ impl<'a> Builder<'a> {
     pub fn flags_fcmp(&mut self, ty: Ty, a: Value, b: Value, nzcv: [u8; 4]) -> Value {
         let relations = nzcv.iter().rev().fold(0, |bits, &f| bits << 4 | u64::from(f));
         self.emit_with(Op::FlagsFcmp, ty, &[a, b], 0, relations)
+    }
+
+    /// As [`Builder::flags_fcmp`], but every NaN raises that the operation is invalid.
+    pub fn flags_fcmp_signalling(&mut self, ty: Ty, a: Value, b: Value, nzcv: [u8; 4]) -> Value {
+        let flags = self.flags_fcmp(ty, a, b, nzcv);
+        self.region.insts[flags.index()].imm |= SIGNALS;
+        flags
     }
 
     /// Flags with C replaced.

@@ -138,6 +138,8 @@ pub mod aarch64 {
     pub const FPCR: Slot = Slot(35);
     /// The bits of FPCR that [`crate::Floats::Plain`] does not follow: AHP, DN, FZ, FZ16 (Arm ARM C5.2.8).
     pub const SPECIAL_FPCR: u64 = 0x0708_0000;
+    /// The one of them that [`crate::Floats::Flushing`] follows: FZ.
+    pub const FLUSH: u64 = 1 << 24;
     /// FPSR, 32 bits.
     pub const FPSR: Slot = Slot(36);
     /// Flags in the places of FPSR that helpers have raised and that are not in FPSR yet; instructions never name it.
@@ -166,6 +168,15 @@ pub mod aarch64 {
     pub fn float_status(cpu: &CpuState) -> u64 {
         let saturated = if cpu.get128(SATURATED) == 0 { 0 } else { QC };
         cpu.get(FPSR) | cpu.get(RAISED) | saturated
+    }
+
+    /// What code has to follow where this is FPCR.
+    pub fn floats_for(fpcr: u64) -> crate::Floats {
+        match fpcr & SPECIAL_FPCR {
+            0 => crate::Floats::Plain,
+            FLUSH => crate::Floats::Flushing,
+            _ => crate::Floats::Modes,
+        }
     }
 
     /// Writes FPSR.

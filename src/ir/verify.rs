@@ -183,7 +183,7 @@ impl Verifier<'_> {
                 Some(helper) => helper.result == inst.ty,
                 None => false,
             },
-            ImmKind::Relations => inst.imm <= 0xffff,
+            ImmKind::Relations => inst.imm <= (0xffff | crate::ops::SIGNALS),
         };
         if fits { Ok(()) } else { Err(format!("{:#x} is out of range", inst.imm)) }
     }

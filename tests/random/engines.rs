@@ -5,6 +5,7 @@
 use crate::draw::{COMPARED, EXITS, Form, PLACE, Piece, is_memory};
 use crate::sandbox::{CODE, Compiled, SIZE, Sandbox};
 use crate::wire::Machine;
+use philae_backends::FloatControl;
 use philae_backends::cranelift::{Exactness, Recovery};
 use philae_backends::interp::Steps;
 use philae_frontends::{Room, Shape, lift_into};
@@ -116,7 +117,7 @@ impl Engines {
         &mut self,
         prepared: &Prepared,
         piece: &Piece,
-        place: u64,
+        (place, floats): (u64, Floats),
         start: &Machine,
     ) -> Result<Option<Machine>, String> {
         let memory = is_memory(&piece.class);
@@ -125,11 +126,16 @@ impl Engines {
         }
         let mut cpu = to_cpu(start);
         cpu.set_pc(place + 4);
+        FloatControl::take_flags();
         let exit = match prepared {
             Prepared::Steps(steps) => self.sandbox.interpret_steps(steps, Arch::Aarch64, &mut cpu),
             Prepared::Code(code) => self.sandbox.run_code(code, &mut cpu)?,
         };
+        let raised = u64::from(FloatControl::take_flags());
         let mut end = from_cpu(&cpu);
+        if floats == Floats::Plain {
+            end.fpsr |= raised;
+        }
         end.fault = match exit.reason {
             ExitReason::Fault => libc::SIGSEGV as u64,
             ExitReason::Undefined => libc::SIGILL as u64,

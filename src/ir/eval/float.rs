@@ -1,8 +1,12 @@
 //! Floating point, bit for bit: the host's arithmetic gives numbers, [`NanRule`] gives NaNs.
+//!
+//! What an operation raises, the host's unit raises: its own arithmetic where that makes the result, else
+//! [`raise_invalid`] and [`raise_inexact`]. Underflow is found after rounding, as the host does it.
 
 use super::vector::{extract, lanes1, lanes2};
-use crate::ops::{FloatCond, NanRule, Op, Rounding};
+use crate::ops::{FloatCond, NanRule, Op, Rounding, SIGNALS};
 use crate::ty::Ty;
+use std::hint::black_box;
 use std::ops::{Add, Div, Mul, Sub};
 
 /// binary32 or binary64; bits are zero-extended to 64.
@@ -20,8 +24,6 @@ trait Float: Copy + PartialOrd + Add<Output = Self> + Sub<Output = Self> + Mul<O
     fn mul_add(self, b: Self, c: Self) -> Self;
     /// To an integral value in the host's current rounding mode.
     fn round_current(self) -> Self;
-    fn to_signed(self) -> i128;
-    fn to_unsigned(self) -> u128;
     fn from_signed(a: i128) -> Self;
     fn from_unsigned(a: u128) -> Self;
 }
@@ -55,17 +57,9 @@ macro_rules! float {
                 let integral: $F = 1.0 / $F::EPSILON;
                 let rounded = (self.abs() < integral).then(|| {
                     let large = integral.copysign(self);
-                    (std::hint::black_box(self + large) - large).copysign(self)
+                    (black_box(self + large) - large).copysign(self)
                 });
                 rounded.unwrap_or(self)
-            }
-
-            fn to_signed(self) -> i128 {
-                self as i128
-            }
-
-            fn to_unsigned(self) -> u128 {
-                self as u128
             }
 
             // What fits 63 bits is an instruction, which rounds as the host does now; conversions made of several
@@ -88,6 +82,23 @@ macro_rules! float {
 
 float!(f32 u32 23);
 float!(f64 u64 52);
+
+/// Raises what an invalid operation raises.
+fn raise_invalid() {
+    black_box(black_box(f32::INFINITY) * black_box(0.0));
+}
+
+/// Raises what an inexact result raises.
+fn raise_inexact() {
+    black_box(black_box(1.0) + black_box(f32::MIN_POSITIVE));
+}
+
+/// Raises what signalling operands raise.
+fn raise_for_operands<F: Float>(operands: &[u64]) {
+    if operands.iter().any(|&a| is_signalling::<F>(a)) {
+        raise_invalid();
+    }
+}
 
 /// Calls a function that is generic over [`Float`] for the lane type of `$ty`.
 macro_rules! by_lane {
@@ -150,7 +161,10 @@ fn square_root<F: Float>(rule: NanRule, a: u64) -> u64 {
 fn fused<F: Float>(rule: NanRule, a: u64, b: u64, c: u64) -> u64 {
     let nan = match rule {
         // Arm ARM, FPMulAdd: the addend's NaN counts first, but ∞ × 0 beside a quiet one makes the default NaN.
-        NanRule::Arm if is_quiet::<F>(c) && is_invalid_product::<F>(a, b) => Some(default_nan::<F>(rule)),
+        NanRule::Arm if is_quiet::<F>(c) && is_invalid_product::<F>(a, b) => {
+            raise_invalid();
+            Some(default_nan::<F>(rule))
+        }
         NanRule::Arm | NanRule::ArmDefault => operand_nan::<F>(rule, &[c, a, b]),
         NanRule::X86 => operand_nan::<F>(rule, &[a, b, c]),
     };
@@ -170,6 +184,10 @@ fn is_quiet<F: Float>(a: u64) -> bool {
     is_nan::<F>(a) && a & F::QUIET != 0
 }
 
+fn is_signalling<F: Float>(a: u64) -> bool {
+    is_nan::<F>(a) && !is_quiet::<F>(a)
+}
+
 fn default_nan<F: Float>(rule: NanRule) -> u64 {
     let positive = F::INFINITY | F::QUIET;
     match rule {
@@ -178,10 +196,11 @@ fn default_nan<F: Float>(rule: NanRule) -> u64 {
     }
 }
 
-/// The NaN that an operation makes because operands are NaNs, in the order in which they count.
+/// The NaN that an operation makes because operands are NaNs, in the order in which they count; raises what they do.
 fn operand_nan<F: Float>(rule: NanRule, operands: &[u64]) -> Option<u64> {
     let first = operands.iter().copied().find(|&a| is_nan::<F>(a))?;
-    let signalling = operands.iter().copied().find(|&a| is_nan::<F>(a) && !is_quiet::<F>(a));
+    let signalling = operands.iter().copied().find(|&a| is_signalling::<F>(a));
+    raise_for_operands::<F>(operands);
     Some(match rule {
         NanRule::Arm => signalling.unwrap_or(first) | F::QUIET,
         NanRule::ArmDefault => default_nan::<F>(rule),
@@ -217,7 +236,14 @@ pub(super) fn compare(ty: Ty, aux: u8, a: u128, b: u128) -> u128 {
 
 fn compare_lanes<F: Float>(ty: Ty, cond: FloatCond, a: u128, b: u128) -> u128 {
     let yes = if ty.is_vector() { u64::MAX } else { 1 };
-    lanes2(ty, a, b, |a, b| if holds(cond, F::of(a), F::of(b)) { yes } else { 0 })
+    let orders = matches!(cond, FloatCond::Lt | FloatCond::Le | FloatCond::Gt | FloatCond::Ge);
+    lanes2(ty, a, b, |a, b| {
+        if ty.is_vector() && orders && (is_nan::<F>(a) || is_nan::<F>(b)) {
+            raise_invalid();
+        }
+        raise_for_operands::<F>(&[a, b]);
+        if holds(cond, F::of(a), F::of(b)) { yes } else { 0 }
+    })
 }
 
 fn holds<F: Float>(cond: FloatCond, a: F, b: F) -> bool {
@@ -232,15 +258,22 @@ fn holds<F: Float>(cond: FloatCond, a: F, b: F) -> bool {
     }
 }
 
-/// The NZCV that `relations` gives for the relation of a and b.
-pub(super) fn flags(ty: Ty, relations: u16, a: u128, b: u128) -> u128 {
+/// The NZCV that `relations` gives for the relation of a and b; see [`Op::FlagsFcmp`].
+pub(super) fn flags(ty: Ty, relations: u32, a: u128, b: u128) -> u128 {
     let place = by_lane!(ty, relation(a as u64, b as u64));
+    if place == UNORDERED && u64::from(relations) & SIGNALS != 0 {
+        raise_invalid();
+    }
     u128::from(relations >> (4 * place) & 15)
 }
 
+/// The place of unordered operands among the relations.
+const UNORDERED: u32 = 3;
+
 /// 0 for less, 1 for equal, 2 for greater, 3 for unordered.
 fn relation<F: Float>(a: u64, b: u64) -> u32 {
-    F::of(a).partial_cmp(&F::of(b)).map_or(3, |order| (order as i8 + 1) as u32)
+    raise_for_operands::<F>(&[a, b]);
+    F::of(a).partial_cmp(&F::of(b)).map_or(UNORDERED, |order| (order as i8 + 1) as u32)
 }
 
 /// To integral values.
@@ -249,7 +282,17 @@ pub(super) fn round(ty: Ty, aux: u8, a: u128) -> u128 {
 }
 
 fn round_lanes<F: Float>(ty: Ty, rounding: Rounding, a: u128) -> u128 {
-    lanes1(ty, a, |a| if is_nan::<F>(a) { a | F::QUIET } else { round_number::<F>(a, rounding) })
+    lanes1(ty, a, |a| {
+        raise_for_operands::<F>(&[a]);
+        if is_nan::<F>(a) {
+            return a | F::QUIET;
+        }
+        let rounded = round_number::<F>(a, rounding);
+        if rounding == Rounding::CurrentExact && rounded != a {
+            raise_inexact();
+        }
+        rounded
+    })
 }
 
 /// A number to an integral value; what is no number stays. The library's functions are right in one rounding mode of
@@ -262,7 +305,7 @@ fn round_number<F: Float>(a: u64, rounding: Rounding) -> u64 {
     if magnitude >= one + (u64::from(fraction) << fraction) {
         return a;
     }
-    if std::hint::black_box(F::of(magnitude)) == F::of(0) {
+    if black_box(F::of(magnitude)) == F::of(0) {
         return sign;
     }
     // The integral magnitudes below and above, whether the one below is odd, and where the half between them lies.
@@ -283,7 +326,7 @@ fn round_number<F: Float>(a: u64, rounding: Rounding) -> u64 {
         Rounding::Ceil => sign == 0,
         Rounding::Zero => false,
         Rounding::Away => to_half.is_ge(),
-        Rounding::Current => return F::of(a).round_current().bits(),
+        Rounding::Current | Rounding::CurrentExact => return F::of(a).round_current().bits(),
     };
     sign | if goes_above { above } else { below }
 }
@@ -298,6 +341,7 @@ fn promote_one(a: u32) -> u64 {
     if !is_nan::<f32>(u64::from(a)) {
         return f64::from(f32::from_bits(a)).to_bits();
     }
+    raise_for_operands::<f32>(&[u64::from(a)]);
     let (sign, fraction) = (u64::from(a >> 31), u64::from(a & 0x7f_ffff));
     sign << 63 | f64::INFINITY.to_bits() | <f64 as Float>::QUIET | fraction << 29
 }
@@ -312,6 +356,7 @@ fn demote_one(a: u64) -> u32 {
     if !is_nan::<f64>(a) {
         return (f64::from_bits(a) as f32).to_bits();
     }
+    raise_for_operands::<f64>(&[a]);
     let (sign, fraction) = ((a >> 63) as u32, (a >> 29) as u32 & 0x7f_ffff);
     sign << 31 | f32::INFINITY.to_bits() | <f32 as Float>::QUIET as u32 | fraction
 }
@@ -327,11 +372,43 @@ pub(super) fn to_int(op: Op, ty: Ty, from: Ty, aux: u8, a: u128) -> u128 {
 }
 
 fn to_int_one<F: Float>(op: Op, bits: u32, rounding: Rounding, a: u64) -> u128 {
-    let rounded = F::of(round_number::<F>(a, rounding));
+    if is_nan::<F>(a) {
+        raise_invalid();
+        return 0;
+    }
+    let rounded = round_number::<F>(a, rounding);
     let max = u128::MAX >> (128 - bits);
-    match op {
-        Op::FtoUint => rounded.to_unsigned().min(max),
-        _ => rounded.to_signed().clamp(!(max >> 1) as i128, (max >> 1) as i128) as u128 & max,
+    let negative = rounded & F::SIGN != 0;
+    let limit = match (op, negative) {
+        (Op::FtoUint, true) => 0,
+        (Op::FtoUint, false) => max,
+        (_, true) => (max >> 1) + 1,
+        (_, false) => max >> 1,
+    };
+    let magnitude = integral_magnitude::<F>(rounded);
+    if magnitude > limit {
+        raise_invalid();
+    } else if rounded != a {
+        raise_inexact();
+    }
+    let magnitude = magnitude.min(limit);
+    (if negative { magnitude.wrapping_neg() } else { magnitude }) & max
+}
+
+/// The magnitude of an integral value, or the largest number where it is beyond that. The library's conversion may raise
+/// that it is inexact.
+fn integral_magnitude<F: Float>(a: u64) -> u128 {
+    let fraction = F::QUIET.trailing_zeros() + 1;
+    let magnitude = a & !F::SIGN;
+    let bias = i64::from(F::INFINITY.count_ones() - 1);
+    let exponent = (magnitude >> fraction) as i64 - ((1 << bias) - 1) - i64::from(fraction);
+    let significand = u128::from(magnitude & ((1 << fraction) - 1) | 1 << fraction);
+    match exponent {
+        _ if magnitude == 0 => 0,
+        // Integral values have no bits below the point.
+        ..0 => significand >> (-exponent).min(127),
+        0.. if exponent + i64::from(fraction) < 128 => significand << exponent,
+        _ => u128::MAX,
     }
 }
 
