@@ -3,7 +3,6 @@
 //! Vector helpers take 128-bit operands and, last, the width of a lane in bits; they look at all lanes of 128 bits.
 
 use philae_ir::CpuState;
-use std::hint::black_box;
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
