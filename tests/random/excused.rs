@@ -18,7 +18,7 @@ pub(crate) fn flags(piece: &Piece, engine: Engine, wanted: &Machine) -> u64 {
     let name = piece.class.name;
     let compiled = matches!(engine, Engine::Exact | Engine::Relaxed);
     let mut flags = 0;
-    if works_on_halves(piece) {
+    if works_on_halves(piece) || name.starts_with("BF") {
         flags |= ALL;
     }
     // Tiny before rounding and not after it: the host's unit looks after it.
@@ -48,6 +48,10 @@ pub(crate) fn flags(piece: &Piece, engine: Engine, wanted: &Machine) -> u64 {
     // Rounded first, also what does not fit; by the host's conversion to more bits, with a sign.
     if engine == Engine::Baseline && name.starts_with("FCVT") && is_to_integer(name) {
         flags |= IXC | if name.as_bytes()[5] == b'U' { IOC } else { 0 };
+    }
+    // By quotients of singles.
+    if ["FRECPE", "FRSQRTE", "URECPE", "URSQRTE"].iter().any(|estimate| name.starts_with(estimate)) {
+        flags |= IXC;
     }
     // By conversions and scaled products of other widths or sizes than the instruction's.
     if name == "FJCVTZS" || name.starts_with("FRSQRTS") {
