@@ -205,7 +205,6 @@ fn companion(parent: &mut Thread, new: &NewProcess) {
             let _ = by_lender(|| sender.send(Ok(pid)));
             run_to_end(borrowed).finish()
         });
-        vfork::leave(&mut child.task);
         if let Err(error) = refused {
             let _ = sender.send(Err(error));
         }

@@ -122,13 +122,18 @@ impl Loan {
         LOAN.set(self.outer);
     }
 
-    /// Does what the child asks for until it is gone.
-    pub(crate) fn serve(&self) {
+    /// Does what the child of this id asks for until it is gone.
+    pub(crate) fn serve(&self, child: u32) {
         loop {
             match self.word.load(Ordering::Acquire) {
                 GONE => return self.end(),
                 ASKS => self.answer(),
-                state => wait(&self.word, state),
+                state => {
+                    wait(&self.word, state);
+                    if self.word.load(Ordering::Acquire) == RUNS && has_left(child) {
+                        return self.end();
+                    }
+                }
             }
         }
     }
@@ -198,6 +203,18 @@ impl Drop for Loan {
             host::raw(libc::SYS_madvise, [self.place + PAGE, PLACE - PAGE, libc::MADV_DONTNEED as u64, 0, 0, 0])
         };
         TAKEN.fetch_and(!(1 << ((self.place - BASE.load(Ordering::Relaxed)) / PLACE)), Ordering::Release);
+    }
+}
+
+/// Does a process run in other memory than the caller's, or not at all? The kernel has not said so in the word if it was
+/// told to say it elsewhere (`set_tid_address(2)`). No, if it does not tell (`kcmp(2)`).
+fn has_left(process: u32) -> bool {
+    const KCMP_VM: u64 = 1;
+    let args = [u64::from(host::getpid()), u64::from(process), KCMP_VM, 0, 0, 0];
+    // SAFETY: comparing changes nothing.
+    match unsafe { host::raw(libc::SYS_kcmp, args) } {
+        Ok(order) => order != 0,
+        Err(error) => error == Errno::ESRCH,
     }
 }
 

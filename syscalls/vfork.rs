@@ -89,6 +89,11 @@ pub fn child(parent: &Task, cpu: &CpuState, new: &NewProcess) -> (Task, CpuState
 /// Returns the id.
 pub fn enter_child(task: &mut Task, new: &NewProcess) -> u32 {
     process::take_child_id(task, &new.args);
+    if new.runs_beside() && task.clear_child_tid != 0 {
+        // Whoever waits for its end must find it done: the kernel does it, in place of clearing the loan's word.
+        // SAFETY: the address is the guest's.
+        let _ = unsafe { host::raw(libc::SYS_set_tid_address, [task.clear_child_tid, 0, 0, 0, 0, 0]) };
+    }
     task.tid
 }
 
@@ -162,7 +167,7 @@ fn start<F: FnOnce()>(args: &CloneArgs, child: F) -> Result<u32, Errno> {
         philae_vfork(flags, loan.stack(), args.pidfd, enter::<F>, (&raw mut child).cast(), loan.word())
     });
     match pid {
-        Ok(_) => loan.serve(),
+        Ok(pid) => loan.serve(pid as u32),
         Err(_) => loan.end(),
     }
     pid.map(|pid| pid as u32)
