@@ -195,6 +195,8 @@ const NO_PREFIX: u8 = 0x3e;
 pub(super) fn replace_stand_in(bytes: &mut [u8], stand_in: StandIn) -> Result<(), CompileError> {
     let (map, old, new, unprefixed) = stand_in.opcodes();
     let vex_map = if map == 0x38 { 2 } else { 3 };
+    let start: Vec<u8> = bytes.iter().take(6).copied().collect();
+    let nothing = || CompileError::Cranelift(format!("no {stand_in:?} out of {start:02x?}"));
     match bytes {
         [0x62, second, third, _, opcode, modrm, ..]
             if map == 0x0f && *second & 7 == 1 && *third & 0x83 == 0x81 && *opcode == old && *modrm >> 3 & 7 == 4 =>
@@ -228,10 +230,10 @@ pub(super) fn replace_stand_in(bytes: &mut [u8], stand_in: StandIn) -> Result<()
                     }
                     Ok(())
                 }
-                _ => Err(CompileError::Cranelift(format!("no instruction for {stand_in:?}"))),
+                _ => Err(nothing()),
             }
         }
-        _ => Err(CompileError::Cranelift(format!("no instruction for {stand_in:?}"))),
+        _ => Err(nothing()),
     }
 }
 
