@@ -9,7 +9,7 @@
 use super::lower::Lower;
 use super::x86_64::StandIn;
 use cranelift_codegen::ir::types::{F32X4, I8X16, I16X8, I32, I32X4, I64X2};
-use cranelift_codegen::ir::{InstBuilder, SourceLoc, Value as Clif};
+use cranelift_codegen::ir::{InstBuilder, Opcode, SourceLoc, Value as Clif};
 use philae_ir::{Helper, Inst, Op, Value};
 use std::collections::HashMap;
 
@@ -140,6 +140,7 @@ impl Lower<'_, '_> {
         };
         let ty = self.type_of(value);
         let lanes = self.cast(value, I64X2);
+        let lanes = self.in_register(lanes);
         let amount = self.b.ins().iconst(I32, amount as i64);
         self.mark(stand_in);
         let result = self.b.ins().sshr(lanes, amount);
@@ -156,6 +157,17 @@ impl Lower<'_, '_> {
         let raised = self.b.ins().uadd_sat(indices, more);
         self.known.indices.insert(indices, raised);
         raised
+    }
+
+    /// A vector that Cranelift takes from a register: a load that became an operand could bring instructions for its
+    /// address with it, in front of the one that stands for another.
+    fn in_register(&mut self, value: Clif) -> Clif {
+        if self.opcode_here(value) != Some(Opcode::Load) {
+            return value;
+        }
+        let ty = self.type_of(value);
+        let other = self.cast(value, if ty == I64X2 { I8X16 } else { I64X2 });
+        self.cast(other, ty)
     }
 
     /// What is emitted next stands for another instruction.
@@ -220,6 +232,7 @@ impl Lower<'_, '_> {
 
     /// Words a, b, e, f after two rounds; c, d, g, h are then what a, b, e, f were.
     fn sha256_two_rounds(&mut self, cdgh: Clif, abef: Clif, summands: Clif) -> Clif {
+        let [cdgh, abef, summands] = [cdgh, abef, summands].map(|words| self.in_register(words));
         self.mark(StandIn::SHA256RNDS2);
         let result = self.b.ins().blendv(summands, abef, cdgh);
         self.b.set_srcloc(SourceLoc::default());

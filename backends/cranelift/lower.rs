@@ -445,13 +445,13 @@ impl<'a, 'b> Lower<'a, 'b> {
             Op::Load | Op::LoadZext | Op::LoadSext | Op::AtomicLoad | Op::AtomicRmw | Op::AtomicCas => {
                 let flags = self.guest_memory(recovers)?;
                 let access = self.load(inst, flags);
-                self.recover(inst, recovers);
+                self.recover(recovers);
                 self.values[value.index()] = Some(self.loaded(inst, access));
             }
             Op::Store | Op::AtomicStore => {
                 let flags = self.guest_memory(recovers)?;
                 self.store(inst, flags);
-                self.recover(inst, recovers);
+                self.recover(recovers);
             }
             Op::Fence => self.fence(inst),
             Op::Prefetch => self.prefetch(inst),
@@ -564,14 +564,15 @@ impl<'a, 'b> Lower<'a, 'b> {
 
     /// Gives the access before this the code that writes the state if it faults, reached by a branch that is never
     /// taken. [`super::recovery`] finds the two side by side in the machine code and makes the branch a no-op.
-    fn recover(&mut self, inst: &Inst, recovers: bool) {
+    fn recover(&mut self, recovers: bool) {
         let dirty = self.dirty;
         if !recovers {
             return;
         }
-        // What is tested does not matter; the address is in a register already.
-        let address = self.value(inst.args[0]);
-        let never = self.compare_with(IntCC::Equal, address, 0);
+        // What is tested does not matter, but nothing may come between: the state is in a register always, an address
+        // often is the access's operand and nowhere else.
+        let state = self.state;
+        let never = self.compare_with(IntCC::Equal, state, 0);
         let (fault, on) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(fault);
         self.b.ins().brif(never, fault, &[], on, &[]);

@@ -3,8 +3,8 @@
 //! In loops an exact access does not write the guest's registers back first. It is followed by a branch that is
 //! never taken to code which does, and leaves; the branch keeps the values where that code expects them. Here,
 //! where the branch stands directly behind the access in the machine code, it becomes a no-op that holds the
-//! distance to its target, and a fault of the access continues at the target: no register has changed since. Where
-//! it stands elsewhere, the region is compiled again with that access writing the registers back itself.
+//! distance to its target, and a fault of the access continues at the target: no register has changed since. Moves that
+//! the register allocator put between the two are made on the way. Where the branch stands elsewhere, the region is compiled again with that access writing the registers back itself.
 
 use super::x86_64;
 use cranelift_codegen::ir::SourceLoc;
@@ -27,8 +27,7 @@ pub enum Continuation {
 ///
 /// `pc` is in translated code.
 pub unsafe fn fault_continuation(pc: u64) -> Continuation {
-    // SAFETY: an access is followed by more code: an instruction and what may be a no-op, in less than 32 bytes, or
-    // the jump that ends the region, which is in the arena as well.
+    // SAFETY: behind code there is other code, or the room and the link slots at the end of its arena.
     let bytes = unsafe { std::slice::from_raw_parts(pc as *const u8, LONGEST) };
     match x86_64::recovery_offset(bytes) {
         Some(offset) => Continuation::Recover(pc.wrapping_add_signed(offset)),
@@ -36,19 +35,19 @@ pub unsafe fn fault_continuation(pc: u64) -> Continuation {
     }
 }
 
-/// The longest instruction and the no-op.
-const LONGEST: usize = 15 + x86_64::RECOVERY_LENGTH;
+/// The longest instruction, the most moves and the no-op.
+const LONGEST: usize = 15 + x86_64::MOST_MOVES * x86_64::LONGEST_MOVE + x86_64::RECOVERY_LENGTH;
 
 /// Turns the branches behind the accesses at `offsets` into no-ops; returns the accesses where that cannot be, by
 /// `locations`, the source locations of the code.
 pub(super) fn mark(
-    bytes: &mut [u8],
+    bytes: &mut Vec<u8>,
     offsets: impl Iterator<Item = usize>,
     locations: &[(Range<usize>, SourceLoc)],
 ) -> Vec<Value> {
     let mut failed = Vec::new();
     for offset in offsets {
-        if !x86_64::mark_recovery(&mut bytes[offset..]) {
+        if !x86_64::mark_recovery(bytes, offset) {
             let location = locations.iter().find(|(range, _)| range.contains(&offset));
             failed.extend(location.map(|(_, location)| Value(location.bits())));
         }

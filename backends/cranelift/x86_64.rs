@@ -195,6 +195,8 @@ const NO_PREFIX: u8 = 0x3e;
 pub(super) fn replace_stand_in(bytes: &mut [u8], stand_in: StandIn) -> Result<(), CompileError> {
     let (map, old, new, unprefixed) = stand_in.opcodes();
     let vex_map = if map == 0x38 { 2 } else { 3 };
+    let start: Vec<u8> = bytes.iter().take(6).copied().collect();
+    let nothing = || CompileError::Cranelift(format!("no {stand_in:?} out of {start:02x?}"));
     match bytes {
         [0x62, second, third, _, opcode, modrm, ..]
             if map == 0x0f && *second & 7 == 1 && *third & 0x83 == 0x81 && *opcode == old && *modrm >> 3 & 7 == 4 =>
@@ -228,10 +230,10 @@ pub(super) fn replace_stand_in(bytes: &mut [u8], stand_in: StandIn) -> Result<()
                     }
                     Ok(())
                 }
-                _ => Err(CompileError::Cranelift(format!("no instruction for {stand_in:?}"))),
+                _ => Err(nothing()),
             }
         }
-        _ => Err(CompileError::Cranelift(format!("no instruction for {stand_in:?}"))),
+        _ => Err(nothing()),
     }
 }
 
@@ -286,31 +288,91 @@ pub(super) const RECOVERY_LENGTH: usize = 9;
 /// A no-op of that length that ends in four bytes of no meaning: `nop word [rax + rax + disp32]`.
 const RECOVERY_NOP: [u8; 5] = [0x66, 0x0f, 0x1f, 0x84, 0x00];
 
-/// Turns the branch behind the access that `bytes` starts with into a no-op that holds its distance; false if there
-/// is no such branch.
-pub(super) fn mark_recovery(bytes: &mut [u8]) -> bool {
-    let Some(length) = access_length(bytes) else { return false };
-    let Some(branch) = bytes.get_mut(length..length + RECOVERY_LENGTH) else { return false };
-    let [rex, 0x85, modrm, 0x0f, 0x84, ..] = *branch else { return false };
-    let (register, other) = (modrm >> 3 & 7, modrm & 7);
-    let tests_itself = modrm >> 6 == 3 && register == other && (rex == 0x48 || rex == 0x4d);
-    if tests_itself {
-        branch[..RECOVERY_NOP.len()].copy_from_slice(&RECOVERY_NOP);
+/// At most so many moves are between an access and its branch.
+pub(super) const MOST_MOVES: usize = 4;
+/// The length of the longest of them: four bytes of prefixes, opcode, ModRM, SIB, displacement.
+pub(super) const LONGEST_MOVE: usize = 11;
+
+/// Turns the branch behind the access at `offset` into a no-op that holds the distance to what it jumps to; false if there
+/// is no such branch. Between them may be moves: what loads of spilled values and stores of results take. They become
+/// part of what is jumped to, appended to `bytes`.
+pub(super) fn mark_recovery(bytes: &mut Vec<u8>, offset: usize) -> bool {
+    let Some(length) = access_length(&bytes[offset..]) else { return false };
+    let moves = offset + length;
+    let Some(branch) = skip_moves(bytes, moves, is_recovery_branch) else { return false };
+    let end = branch + RECOVERY_LENGTH;
+    bytes[branch..branch + RECOVERY_NOP.len()].copy_from_slice(&RECOVERY_NOP);
+    if branch > moves {
+        let target = end as i64 + i64::from(i32::from_le_bytes(bytes[end - 4..end].try_into().expect("four bytes")));
+        let stub = bytes.len();
+        bytes.extend_from_within(moves..branch);
+        bytes.push(JUMP);
+        let distance = target - (bytes.len() as i64 + 4);
+        bytes.extend((distance as i32).to_le_bytes());
+        bytes[end - 4..end].copy_from_slice(&((stub - end) as i32).to_le_bytes());
     }
-    tests_itself
+    true
+}
+
+/// `jmp rel32`.
+const JUMP: u8 = 0xe9;
+
+/// Where, behind some moves from `start` on, something is that `is_it` knows by its first bytes.
+fn skip_moves(bytes: &[u8], start: usize, is_it: impl Fn(&[u8]) -> bool) -> Option<usize> {
+    let mut at = start;
+    for _ in 0..=MOST_MOVES {
+        if is_it(&bytes[at..]) {
+            return Some(at);
+        }
+        at += private_move_length(&bytes[at..])?;
+    }
+    None
+}
+
+fn is_recovery_branch(bytes: &[u8]) -> bool {
+    let [rex, 0x85, modrm, 0x0f, 0x84, _, _, _, _, ..] = *bytes else { return false };
+    let (register, other) = (modrm >> 3 & 7, modrm & 7);
+    modrm >> 6 == 3 && register == other && (rex == 0x48 || rex == 0x4d)
 }
 
 /// The distance from the access that `bytes` starts with to the code that it recovers in, if it has any.
 pub(super) fn recovery_offset(bytes: &[u8]) -> Option<i64> {
     let length = access_length(bytes)?;
-    let distance = bytes.get(length..)?.strip_prefix(&RECOVERY_NOP)?.first_chunk()?;
-    Some((length + RECOVERY_LENGTH) as i64 + i64::from(i32::from_le_bytes(*distance)))
+    let nop = skip_moves(bytes, length, |here| here.starts_with(&RECOVERY_NOP))?;
+    let distance = bytes[nop..].strip_prefix(&RECOVERY_NOP)?.first_chunk()?;
+    Some((nop + RECOVERY_LENGTH) as i64 + i64::from(i32::from_le_bytes(*distance)))
+}
+
+/// The SIB byte of RSP as a base without an index.
+const ON_STACK: u8 = 0x24;
+
+/// What a move moves from or to, beside a register.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operand {
+    /// A register.
+    Register,
+    /// A place relative to RSP: the frame.
+    Frame,
+    /// Another place in memory.
+    Memory,
 }
 
 /// The length of a plain access to memory: the moves that Cranelift makes for loads and stores, and no others.
 fn access_length(bytes: &[u8]) -> Option<usize> {
+    parse_move(bytes).filter(|&(operand, _)| operand != Operand::Register).map(|(_, length)| length)
+}
+
+/// The length of a move between registers, or between one and the frame.
+fn private_move_length(bytes: &[u8]) -> Option<usize> {
+    parse_move(bytes).filter(|&(operand, _)| operand != Operand::Memory).map(|(_, length)| length)
+}
+
+/// The operand and the length of a move.
+fn parse_move(bytes: &[u8]) -> Option<(Operand, usize)> {
     let mut at = 0;
     let mut operand16 = false;
+    // Whether the base is one of the upper registers.
+    let mut upper = false;
     while let [0x66 | 0xf2 | 0xf3, ..] = bytes[at..] {
         operand16 |= bytes[at] == 0x66;
         at += 1;
@@ -321,19 +383,24 @@ fn access_length(bytes: &[u8]) -> Option<usize> {
             1
         }
         [0xc4, map, ..] => {
+            upper = map & 0x20 == 0;
             at += 3;
             map & 0x1f
         }
         [0x62, map, ..] => {
+            upper = map & 0x20 == 0;
             at += 4;
             map & 7
         }
-        _ => {
-            at += usize::from(bytes[at] & 0xf0 == 0x40);
-            let escape = bytes[at] == 0x0f;
+        [first, ..] => {
+            let rex = first & 0xf0 == 0x40;
+            upper = rex && first & 1 == 1;
+            at += usize::from(rex);
+            let escape = *bytes.get(at)? == 0x0f;
             at += usize::from(escape);
             u8::from(escape)
         }
+        [] => return None,
     };
     let opcode = *bytes.get(at)?;
     let immediate = match (map, opcode) {
@@ -357,15 +424,19 @@ fn access_length(bytes: &[u8]) -> Option<usize> {
     let modrm = *bytes.get(at + 1)?;
     let (mode, base) = (modrm >> 6, modrm & 7);
     if mode == 3 {
-        return None;
+        // In this form the others move halves, or are no moves.
+        let whole = matches!((map, opcode), (0, 0x88..=0x8b) | (1, 0x10 | 0x11 | 0x28 | 0x29 | 0x6f | 0x7f));
+        return whole.then_some((Operand::Register, at + 2));
     }
     let indexed = base == 4;
-    let base = if indexed { *bytes.get(at + 2)? & 7 } else { base };
+    let index = if indexed { *bytes.get(at + 2)? } else { 0 };
+    let operand = if index == ON_STACK && !upper { Operand::Frame } else { Operand::Memory };
+    let base = if indexed { index & 7 } else { base };
     let displacement = match mode {
         0 if base == 5 => 4,
         0 => 0,
         1 => 1,
         _ => 4,
     };
-    Some(at + 2 + usize::from(indexed) + displacement + immediate)
+    Some((operand, at + 2 + usize::from(indexed) + displacement + immediate))
 }

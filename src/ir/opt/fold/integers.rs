@@ -13,6 +13,7 @@ impl Fold<'_> {
             Op::Sub | Op::AndNot => self.difference(inst),
             Op::Shl | Op::Lshr | Op::Ashr | Op::Rotr => self.shift(inst),
             Op::Not | Op::Neg | Op::Bswap | Op::Rbit | Op::Fneg => self.involution(inst),
+            Op::Clz => self.reversed(inst),
             Op::Icmp if !inst.ty.is_vector() => self.comparison(inst),
             Op::Zext | Op::Sext | Op::Trunc | Op::Bitcast => self.conversion(inst),
             Op::Low | Op::High => self.half(inst),
@@ -109,6 +110,13 @@ impl Fold<'_> {
     fn shift(&mut self, inst: &Inst) -> Option<Rewrite> {
         let amount = self.region.constant(inst.args[1])?;
         (amount & u128::from(inst.ty.bits() - 1) == 0).then_some(Rewrite::Same(inst.args[0]))
+    }
+
+    /// The zeroes at the top of bits in reverse order are those at the bottom: AArch64 counts these so.
+    fn reversed(&mut self, inst: &Inst) -> Option<Rewrite> {
+        let inner = self.region.inst(inst.args[0]);
+        let is_reversed = inner.op == Op::Rbit && inner.ty == inst.ty && !inst.ty.is_vector();
+        is_reversed.then(|| Rewrite::Become(Inst { args: inner.args, ..Inst::new(Op::Ctz, inst.ty) }))
     }
 
     fn involution(&mut self, inst: &Inst) -> Option<Rewrite> {
