@@ -9,7 +9,7 @@
 use super::lower::Lower;
 use super::x86_64::StandIn;
 use cranelift_codegen::ir::types::{F32X4, I8X16, I16X8, I32, I32X4, I64X2};
-use cranelift_codegen::ir::{InstBuilder, Opcode, SourceLoc, Value as Clif};
+use cranelift_codegen::ir::{InstBuilder, SourceLoc, Value as Clif};
 use philae_ir::{Helper, Inst, Op, Value};
 use std::collections::HashMap;
 
@@ -86,13 +86,6 @@ impl Lower<'_, '_> {
         result
     }
 
-    /// The same bytes behind casts: Cranelift does not look through them, and the instruction that stands for another is not
-    /// preceded by one that loads a constant for it.
-    fn in_register(&mut self, bytes: Clif) -> Clif {
-        let words = self.cast(bytes, I64X2);
-        self.cast(words, I8X16)
-    }
-
     /// Four halves as singles, NaNs quieted, if the host does that.
     pub(super) fn halves_to_singles(&mut self, inst: &Inst) -> Option<Clif> {
         let bytes = self.features.f16c.then(|| self.bytes(inst.args[0]))?;
@@ -159,12 +152,9 @@ impl Lower<'_, '_> {
         raised
     }
 
-    /// A vector that Cranelift takes from a register: a load that became an operand could bring instructions for its
-    /// address with it, in front of the one that stands for another.
+    /// The same bytes behind casts, through which Cranelift does not look: a constant or a load that became an operand
+    /// could bring instructions for its address with it, in front of the one that stands for another.
     fn in_register(&mut self, value: Clif) -> Clif {
-        if self.opcode_here(value) != Some(Opcode::Load) {
-            return value;
-        }
         let ty = self.type_of(value);
         let other = self.cast(value, if ty == I64X2 { I8X16 } else { I64X2 });
         self.cast(other, ty)

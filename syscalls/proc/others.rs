@@ -46,7 +46,7 @@ pub(super) fn text(process: u32, name: &str) -> Option<Vec<u8>> {
 fn shown(text: &str, philae: u64) -> Option<String> {
     let lines = || text.lines().filter_map(Line::parse);
     let file = lines().find(|line| line.inode == philae)?;
-    let top = lines().filter(|line| line.range.end <= mm::HIGHEST + mm::PAGE).last()?;
+    let top = lines().rfind(|line| line.range.end <= mm::HIGHEST + mm::PAGE)?;
     let own = mm::own_areas(file.range.start, top.range.end);
     let mut files = HashMap::new();
     let (mut shown, mut hidden) = (String::new(), true);
