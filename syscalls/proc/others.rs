@@ -58,7 +58,8 @@ fn shown(text: &str, philae: u64) -> Option<String> {
             }
             continue;
         };
-        hidden = line.path == "[heap]" || own.iter().any(|area| area.contains(&line.range.start));
+        let is_hosts = line.path == "[heap]" || line.range.start > mm::HIGHEST;
+        hidden = is_hosts || own.iter().any(|area| area.contains(&line.range.start));
         if hidden {
             continue;
         }
