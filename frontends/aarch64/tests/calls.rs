@@ -34,6 +34,39 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
         "sums of products that may overflow or be flushed (Arm ARM, BFDotAdd), as no host does it; others are computed",
         &["BFDOT (by element)", "BFDOT (vector)", "BFMMLA"],
     ),
+    (
+        "conversions to no register, of which only what they raise counts",
+        &[
+            "FCVTAS (scalar)",
+            "FCVTAU (scalar)",
+            "FCVTMS (scalar)",
+            "FCVTMU (scalar)",
+            "FCVTNS (scalar)",
+            "FCVTNU (scalar)",
+            "FCVTPS (scalar)",
+            "FCVTPU (scalar)",
+            "FCVTZS (scalar, fixed-point)",
+            "FCVTZS (scalar, integer)",
+            "FCVTZU (scalar, fixed-point)",
+            "FCVTZU (scalar, integer)",
+        ],
+    ),
+    (
+        "what raises other flags than the host's operations that would make it, and is seldom used",
+        &[
+            "FCVTXN",
+            "FCVTXN (scalar)",
+            "FRECPX",
+            "FRINT32X (scalar)",
+            "FRINT32X (vector)",
+            "FRINT32Z (scalar)",
+            "FRINT32Z (vector)",
+            "FRINT64X (scalar)",
+            "FRINT64X (vector)",
+            "FRINT64Z (scalar)",
+            "FRINT64Z (vector)",
+        ],
+    ),
 ];
 
 /// Draws for each row.
