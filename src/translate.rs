@@ -200,15 +200,23 @@ pub fn region(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Job {
     let wanted = |target| tier::belongs(runtime, pc, target, round);
     let called = |target| tier::is_worth_inlining(runtime, pc, target, round);
     let ends = |at, room| tier::ends(runtime, pc, at, room, round);
+    let pointer = |at| pointer(mm, at);
     let mut reader = Reader::new(mm, Watch::On);
     let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
     let mut region = Region::new(runtime.arch, pc);
     prepare(runtime, mm, &mut region);
-    let shape = Shape::Graph { limit, wanted: &wanted, called: &called, ends: &ends };
+    let shape = Shape::Graph { limit, wanted: &wanted, called: &called, ends: &ends, pointer: &pointer };
     let coverage = lift(runtime, mm, &mut region, shape, &mut fetch);
     runtime.stats.lift_nanos.add(start.elapsed().as_nanos() as u64);
     let maker = if reader.watched { Maker::Watched } else { Maker::Cranelift };
     Job { pc, coverage, generation, is_cut: is_cut(&region), maker, round, reference: None, region }
+}
+
+/// The pointer that the guest has at `at`, if it is one to code.
+fn pointer(mm: &Mm, at: u64) -> Option<u64> {
+    let mut bytes = [0; 8];
+    uaccess::read_bytes(at, &mut bytes).ok()?;
+    Some(u64::from_le_bytes(bytes)).filter(|&target| mm.executable_range(target).is_some())
 }
 
 /// Compiles a region, whose instructions are not the same afterwards.
