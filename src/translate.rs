@@ -73,6 +73,8 @@ impl Workshop {
 pub struct Lifted {
     /// The guest bytes that it comes from.
     pub range: Range<u64>,
+    /// How many instructions.
+    pub instructions: usize,
     /// How the guest may change them.
     pub changes: Changes,
     /// The cache's generation before its bytes were read.
@@ -81,8 +83,8 @@ pub struct Lifted {
     pub is_cut: bool,
 }
 
-/// Lifts the block at `pc`.
-pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, workshop: &mut Workshop) -> Lifted {
+/// Lifts the block at `pc`, of `limit` instructions at most.
+pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize, workshop: &mut Workshop) -> Lifted {
     let start = runtime.options.stats.then(Instant::now);
     let generation = runtime.cache.generation();
     let Workshop { region, executable, .. } = workshop;
@@ -94,14 +96,14 @@ pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, workshop: &mut Workshop) -> Li
         reader.executable = executable.clone();
     }
     let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
-    let coverage = lift(runtime, mm, region, Shape::Block { limit: tier::BLOCK_LIMIT, changes }, &mut fetch);
+    let coverage = lift(runtime, mm, region, Shape::Block { limit, changes }, &mut fetch);
     (workshop.executable, workshop.generation) = (reader.executable, generation);
     let range = coverage.ranges.first().cloned().unwrap_or(pc..pc);
     let stats = &runtime.stats;
     stats.blocks.add(1);
     stats.block_instructions.add(coverage.instructions as u64);
     stats.lift_nanos.add(start.map_or(0, |start| start.elapsed().as_nanos() as u64));
-    Lifted { range, changes, generation, is_cut: is_cut(region) }
+    Lifted { range, instructions: coverage.instructions, changes, generation, is_cut: is_cut(region) }
 }
 
 /// How the guest may change the block at `pc`: unannounced where instruction fetch is coherent and any page that the
