@@ -57,6 +57,8 @@ impl Code {
 pub enum CompileError {
     /// More guest instructions access memory than trap codes can tell apart.
     TooManyFaults,
+    /// More values are needed at once than there is room for: a shorter region has fewer.
+    TooManyValues,
     /// The machine code does not have the shape that frameless transitions need.
     Frame,
     /// Cranelift refused the function or panicked; its message.
@@ -69,6 +71,7 @@ impl fmt::Display for CompileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             CompileError::TooManyFaults => write!(f, "too many memory accesses for one region"),
+            CompileError::TooManyValues => write!(f, "too many values at once for one region"),
             CompileError::Frame => write!(f, "unexpected frame in the machine code"),
             CompileError::Cranelift(message) => write!(f, "Cranelift: {message}"),
             CompileError::Unsupported(what) => write!(f, "not compiled: {what}"),

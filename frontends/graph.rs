@@ -6,7 +6,7 @@
 //! every cycle of a region is one of jumps, which are polled. Straight code is not cut anywhere: each piece of a loop
 //! would make other blocks of what follows, and each of these a piece.
 
-use crate::lift::{Flow, Found, Guest, Lift, Ways, append, decode_run};
+use crate::lift::{Decoded, Flow, Found, Guest, Lift, Ways, append, decode_run};
 use crate::{Coverage, Fetch, Room};
 use philae_ir::{BlockId, Builder, ExitReason, Region};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -26,6 +26,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) called: &'a dyn Fn(u64) -> bool,
     /// Whether straight code ends in front of a place.
     pub(crate) ends: &'a dyn Fn(u64, Room) -> bool,
+    /// The pointer at an address, as far as jumps through it are expected to find it again.
+    pub(crate) pointer: &'a dyn Fn(u64) -> Option<u64>,
 }
 
 /// The number of a frame.
@@ -53,6 +55,8 @@ struct Discovery<I> {
     calls: VecDeque<(Place, u64, u64)>,
     /// The calls that were followed, and the places they go to.
     followed: BTreeMap<Place, Place>,
+    /// Where jumps through pointers are expected to go.
+    expected: BTreeMap<Place, u64>,
 }
 
 /// Lifts what is reached from the address of `region`, which is empty.
@@ -81,6 +85,7 @@ fn discover<G: Guest>(pc: u64, limit: usize, wanted: Wanted<'_>, fetch: Fetch<'_
         frames: vec![Frame { back: None, depth: 0, instructions: 0 }],
         calls: VecDeque::new(),
         followed: BTreeMap::new(),
+        expected: BTreeMap::new(),
     };
     let mut next_leader = 0;
     while discovery.found.len() < limit {
@@ -98,11 +103,12 @@ fn discover<G: Guest>(pc: u64, limit: usize, wanted: Wanted<'_>, fetch: Fetch<'_
     discovery
 }
 
-impl<I> Discovery<I> {
+impl<I: Copy> Discovery<I> {
     /// Takes in the instructions from a leader on.
     fn run<G: Guest<Insn = I>>(&mut self, leader: Place, limit: usize, wanted: Wanted<'_>, fetch: Fetch<'_>) {
         let (frame, pc) = leader;
         let most = if frame == 0 { limit + limit / 2 } else { CALLEE_LIMIT };
+        let mut run = Vec::new();
         decode_run::<G>(pc, fetch, |at, here| {
             let room = if self.found.len() < limit { Room::Left } else { Room::Used };
             let full = self.found.len() == limit + limit / 2 || self.frames[frame].instructions == most;
@@ -111,12 +117,22 @@ impl<I> Discovery<I> {
                 return ControlFlow::Break(());
             }
             let (flow, next) = (here.flow(), at.wrapping_add(here.length()));
+            if let Decoded::Insn { insn, .. } = &here.decoded {
+                run.push((at, *insn));
+            }
             self.found.insert((frame, at), here);
             self.frames[frame].instructions += 1;
             if flow == Flow::Next {
                 return ControlFlow::Continue(());
             }
-            self.go_on((frame, at), flow, next, wanted);
+            if flow == Flow::Leave
+                && let Some(target) = G::jump_pointer(&run).and_then(wanted.pointer)
+            {
+                self.expected.insert((frame, at), target);
+                self.go_on((frame, at), Flow::Jump(target), next, wanted);
+            } else {
+                self.go_on((frame, at), flow, next, wanted);
+            }
             ControlFlow::Break(())
         });
     }
@@ -170,6 +186,7 @@ struct Tables {
     blocks: Vec<(u64, BlockId)>,
     calls: Vec<(u64, BlockId)>,
     back: Option<(u64, BlockId)>,
+    expected: Vec<(u64, u64)>,
 }
 
 impl Tables {
@@ -178,14 +195,15 @@ impl Tables {
         let calls = discovery.followed.range(own.clone());
         let back = discovery.frames[frame].back;
         Tables {
-            blocks: blocks.range(own).map(|(&(_, pc), &block)| (pc, block)).collect(),
+            blocks: blocks.range(own.clone()).map(|(&(_, pc), &block)| (pc, block)).collect(),
             calls: calls.filter_map(|(&(_, pc), callee)| Some((pc, *blocks.get(callee)?))).collect(),
             back: back.and_then(|back| Some((back.1, *blocks.get(&back)?))),
+            expected: discovery.expected.range(own).map(|(&(_, pc), &target)| (pc, target)).collect(),
         }
     }
 
     fn ways(&self) -> Ways<'_> {
-        Ways { blocks: &self.blocks, calls: &self.calls, back: self.back }
+        Ways { blocks: &self.blocks, calls: &self.calls, back: self.back, expected: &self.expected }
     }
 }
 

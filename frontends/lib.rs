@@ -41,6 +41,8 @@ pub enum Shape<'a> {
         /// Whether straight code ends in front of this address, for what follows is a region of its own, or better starts
         /// one than what comes later. It may go on for half as many instructions as the limit when that is reached.
         ends: &'a dyn Fn(u64, Room) -> bool,
+        /// The pointer at this address of the guest's memory, if it may be what a jump through it finds again.
+        pointer: &'a dyn Fn(u64) -> Option<u64>,
     },
 }
 

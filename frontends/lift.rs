@@ -73,6 +73,10 @@ pub trait Guest {
         Self::decode_next(&mut Self::decoder(pc, code))
     }
 
+    /// The address of the pointer that the last of these instructions jumps through, if they are what linkers make for calls
+    /// of other files' functions.
+    fn jump_pointer(run: &[(u64, Self::Insn)]) -> Option<u64>;
+
     /// Appends the instruction's meaning. It may close the current block, through the methods of [`Lift`] that
     /// transfer control; if it does not, control goes to the next instruction.
     fn lift(insn: &Self::Insn, lift: &mut Lift<'_>) -> Result<(), LiftError>;
@@ -99,6 +103,8 @@ pub(crate) struct Ways<'a> {
     pub(crate) calls: &'a [(u64, BlockId)],
     /// The return, to this address.
     pub(crate) back: Option<(u64, BlockId)>,
+    /// Jumps to computed addresses, by address: where they are expected to go.
+    pub(crate) expected: &'a [(u64, u64)],
 }
 
 impl<'a> Lift<'a> {
@@ -133,12 +139,19 @@ impl<'a> Lift<'a> {
         self.b.branch(cond, taken, next);
     }
 
-    /// Goes to an address that is only known when the guest gets here.
+    /// Goes to an address that is only known when the guest gets here, and may be expected.
     pub fn go_indirect(&mut self, target: Value, hint: FlowHint) {
         if let (FlowHint::Return, Some((back, block))) = (hint, self.ways.back) {
             let elsewhere = self.b.new_block();
             let expected = self.b.icmp_imm(Ty::I64, IntCond::Eq, target, back);
             self.b.branch(expected, block, elsewhere);
+            self.b.switch_to(elsewhere);
+        }
+        if let (FlowHint::Jump, Some(expected)) = (hint, find(self.ways.expected, self.pc)) {
+            let there = self.edge(expected, ExitReason::Jump);
+            let elsewhere = self.b.new_block();
+            let as_expected = self.b.icmp_imm(Ty::I64, IntCond::Eq, target, expected);
+            self.b.branch(as_expected, there, elsewhere);
             self.b.switch_to(elsewhere);
         }
         self.b.exit(ExitReason::from_hint(hint), Pc::Dynamic(target), Value::NONE);
@@ -209,10 +222,10 @@ impl<'a> Lift<'a> {
     }
 }
 
-/// The block that an address leads to, out of a sorted list.
-fn find(blocks: &[(u64, BlockId)], pc: u64) -> Option<BlockId> {
-    let place = blocks.binary_search_by_key(&pc, |&(pc, _)| pc).ok()?;
-    Some(blocks[place].1)
+/// What an address leads to, out of a sorted list.
+fn find<T: Copy>(ways: &[(u64, T)], pc: u64) -> Option<T> {
+    let place = ways.binary_search_by_key(&pc, |&(pc, _)| pc).ok()?;
+    Some(ways[place].1)
 }
 
 /// Bytes of code that are fetched at once: as many as most blocks have, of a cold line or two.
@@ -231,8 +244,8 @@ pub(crate) fn lift<G: Guest>(region: &mut Region, shape: Shape<'_>, fetch: Fetch
         Shape::Instruction => straight::<G>(region, 1, fetch),
         Shape::Block { limit, changes: Changes::Announced } => straight::<G>(region, limit, fetch),
         Shape::Block { limit, changes: Changes::Unannounced } => guarded::<G>(region, limit, fetch),
-        Shape::Graph { limit, wanted, called, ends } => {
-            graph::lift::<G>(region, limit, Wanted { wanted, called, ends }, fetch)
+        Shape::Graph { limit, wanted, called, ends, pointer } => {
+            graph::lift::<G>(region, limit, Wanted { wanted, called, ends, pointer }, fetch)
         }
     }
 }

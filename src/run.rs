@@ -196,7 +196,7 @@ impl Thread {
     pub fn interpret_afresh(&mut self, pc: u64) -> Exit {
         let from = self.clock.go(Place::Translating);
         let steps = by_lender(|| {
-            translate::block(&self.runtime, &self.task.mm, pc, &mut self.workshop);
+            translate::block(&self.runtime, &self.task.mm, pc, tier::BLOCK_LIMIT, &mut self.workshop);
             self.workshop.steps()
         });
         self.clock.go(from);
@@ -243,10 +243,11 @@ impl Thread {
 
     fn translated(&mut self, pc: u64) -> Option<Found> {
         self.runtime.tidings.tell(pc);
+        let mut limit = tier::BLOCK_LIMIT;
         loop {
             let Thread { runtime, task, workshop, .. } = self;
             let tier = runtime.options.tier;
-            let block = translate::block(runtime, &task.mm, pc, workshop);
+            let block = translate::block(runtime, &task.mm, pc, limit, workshop);
             if block.is_cut {
                 return None;
             }
@@ -262,6 +263,10 @@ impl Thread {
                     }
                     Ok(Added::Outdated) => continue,
                     Ok(Added::Full) => drop(runtime.cache.has_room()),
+                    Err(CompileError::TooManyValues) if block.instructions > 1 => {
+                        limit = block.instructions / 2;
+                        continue;
+                    }
                     Err(error) => report_refusal(runtime, pc, &error),
                 }
             }
@@ -287,7 +292,7 @@ impl Thread {
 
     /// Compiles the block at `pc`, unless it is one that is better compiled when it is executed.
     fn translate_one(&mut self, pc: u64) -> Option<(SlotPointer, Lifted)> {
-        let block = translate::block(&self.runtime, &self.task.mm, pc, &mut self.workshop);
+        let block = translate::block(&self.runtime, &self.task.mm, pc, tier::BLOCK_LIMIT, &mut self.workshop);
         if block.is_cut || block.changes == Changes::Unannounced {
             return None;
         }

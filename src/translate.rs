@@ -73,6 +73,8 @@ impl Workshop {
 pub struct Lifted {
     /// The guest bytes that it comes from.
     pub range: Range<u64>,
+    /// How many instructions.
+    pub instructions: usize,
     /// How the guest may change them.
     pub changes: Changes,
     /// The cache's generation before its bytes were read.
@@ -81,8 +83,8 @@ pub struct Lifted {
     pub is_cut: bool,
 }
 
-/// Lifts the block at `pc`.
-pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, workshop: &mut Workshop) -> Lifted {
+/// Lifts the block at `pc`, of `limit` instructions at most.
+pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize, workshop: &mut Workshop) -> Lifted {
     let start = runtime.options.stats.then(Instant::now);
     let generation = runtime.cache.generation();
     let Workshop { region, executable, .. } = workshop;
@@ -94,14 +96,14 @@ pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, workshop: &mut Workshop) -> Li
         reader.executable = executable.clone();
     }
     let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
-    let coverage = lift(runtime, mm, region, Shape::Block { limit: tier::BLOCK_LIMIT, changes }, &mut fetch);
+    let coverage = lift(runtime, mm, region, Shape::Block { limit, changes }, &mut fetch);
     (workshop.executable, workshop.generation) = (reader.executable, generation);
     let range = coverage.ranges.first().cloned().unwrap_or(pc..pc);
     let stats = &runtime.stats;
     stats.blocks.add(1);
     stats.block_instructions.add(coverage.instructions as u64);
     stats.lift_nanos.add(start.map_or(0, |start| start.elapsed().as_nanos() as u64));
-    Lifted { range, changes, generation, is_cut: is_cut(region) }
+    Lifted { range, instructions: coverage.instructions, changes, generation, is_cut: is_cut(region) }
 }
 
 /// How the guest may change the block at `pc`: unannounced where instruction fetch is coherent and any page that the
@@ -200,15 +202,23 @@ pub fn region(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Job {
     let wanted = |target| tier::belongs(runtime, pc, target, round);
     let called = |target| tier::is_worth_inlining(runtime, pc, target, round);
     let ends = |at, room| tier::ends(runtime, pc, at, room, round);
+    let pointer = |at| pointer(mm, at);
     let mut reader = Reader::new(mm, Watch::On);
     let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
     let mut region = Region::new(runtime.arch, pc);
     prepare(runtime, mm, &mut region);
-    let shape = Shape::Graph { limit, wanted: &wanted, called: &called, ends: &ends };
+    let shape = Shape::Graph { limit, wanted: &wanted, called: &called, ends: &ends, pointer: &pointer };
     let coverage = lift(runtime, mm, &mut region, shape, &mut fetch);
     runtime.stats.lift_nanos.add(start.elapsed().as_nanos() as u64);
     let maker = if reader.watched { Maker::Watched } else { Maker::Cranelift };
     Job { pc, coverage, generation, is_cut: is_cut(&region), maker, round, reference: None, region }
+}
+
+/// The pointer that the guest has at `at`, if it is one to code.
+fn pointer(mm: &Mm, at: u64) -> Option<u64> {
+    let mut bytes = [0; 8];
+    uaccess::read_bytes(at, &mut bytes).ok()?;
+    Some(u64::from_le_bytes(bytes)).filter(|&target| mm.executable_range(target).is_some())
 }
 
 /// Compiles a region, whose instructions are not the same afterwards.

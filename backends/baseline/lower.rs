@@ -86,7 +86,7 @@ impl Lower<'_> {
         }
         self.cold_code();
         self.resolve();
-        if self.registers.exhausted { Err(CompileError::Unsupported("so many values at once")) } else { Ok(()) }
+        if self.registers.exhausted { Err(CompileError::TooManyValues) } else { Ok(()) }
     }
 
     fn block(&mut self, number: usize) -> Result<(), CompileError> {

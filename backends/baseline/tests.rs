@@ -1,6 +1,12 @@
 //! Units as a whole are tested by the instruction lines and the guest programs; here is what those cannot see.
 
+use super::Compiler;
 use super::assembler::{Alu, Assembler, Gpr, Mem, Rm, Width};
+use crate::compiled::CompileError;
+use crate::link::LinkSlot;
+use philae_ir::opt::Exactness;
+use philae_ir::state::aarch64;
+use philae_ir::{Arch, Builder, ExitReason, Pc, Region, Ty, Value};
 
 /// The bytes that the GNU assembler makes of the same instructions.
 #[test]
@@ -26,4 +32,24 @@ fn encodings() {
         0xc4, 0xc2, 0x7a, 0xf5, 0xc1, // pext eax, eax, r9d
     ];
     assert_eq!(asm.bytes, expected);
+}
+
+/// A block of OpenJDK's code generator had that many; a shorter one has fewer.
+#[test]
+fn more_values_than_places_are_refused() {
+    let compile = |values: i64| {
+        let mut region = Region::new(Arch::Aarch64, 0x1000);
+        let mut b = Builder::new(&mut region);
+        b.insn(0x1000, 4);
+        let base = b.get(Ty::I64, aarch64::X[0]);
+        let loaded: Vec<Value> = (0..values).map(|number| b.load(Ty::I64, base, number * 8)).collect();
+        let sum = loaded.into_iter().rev().reduce(|sum, value| b.add(Ty::I64, sum, value)).expect("a value");
+        b.set(Ty::I64, aarch64::X[1], sum);
+        b.exit(ExitReason::Jump, Pc::Const(0x1004), Value::NONE);
+        let slot = LinkSlot::new(0x1000, 0);
+        let mut compiler = Compiler::new(Arch::Aarch64);
+        compiler.compile(&region, Exactness::Exact, &mut |_| &raw const slot, &raw const slot).map(|_| ())
+    };
+    assert_eq!(compile(20), Ok(()));
+    assert_eq!(compile(200), Err(CompileError::TooManyValues));
 }

@@ -177,7 +177,8 @@ impl Compiler {
             return Err(CompileError::Cranelift("the code needs relocations".to_owned()));
         }
         let mut bytes = compiled.code_buffer().to_vec();
-        x86_64::drop_frames(&mut bytes, compiled.buffer.call_sites().map(|site| site.ret_addr), tail_jumps)?;
+        let ends = compiled.buffer.call_sites().map(|site| site.ret_addr);
+        let entry = x86_64::drop_frames(&mut bytes, ends, tail_jumps)?;
         let mut faults = Vec::with_capacity(compiled.buffer.traps().len());
         let mut recovering = Vec::new();
         for trap in compiled.buffer.traps() {
@@ -199,7 +200,7 @@ impl Compiler {
             }
         }
         let failed = recovery::mark(&mut bytes, recovering.into_iter(), &locations);
-        Ok((Code { bytes, entry: x86_64::ENTRY, faults, relocations: Vec::new() }, failed))
+        Ok((Code { bytes, entry, faults, relocations: Vec::new() }, failed))
     }
 }
 

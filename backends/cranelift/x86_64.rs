@@ -1,12 +1,13 @@
 //! What is particular to x86_64 hosts: the processor's features, the removal of frames, and stubs for calls.
 //!
 //! Translated code runs with rdi = state and rsp = rbp = the frame that [`crate::link::enter`] made, 16-byte aligned. Cranelift
-//! begins every function with `push rbp; mov rbp, rsp` and ends every tail jump with `mov rsp, rbp; pop rbp`.
-//! Skipping the first and dropping the second keeps the invariant from one region to the next, spills included.
+//! begins every function with `push rbp; mov rbp, rsp`, room for its values on the stack and saves of registers, and undoes that
+//! before every tail jump. Skipping the first and dropping the second keeps the invariant from one region to the next.
 
 use super::CompileError;
 use cranelift_codegen::isa::{self, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable, Flags};
+use std::ops::Range;
 
 /// Parts of the instruction set that change what Cranelift can compile without calls to a library.
 #[derive(Clone, Copy, Debug)]
@@ -107,8 +108,6 @@ fn detected(forms: Forms) -> [(&'static str, bool); 17] {
 const FRAME_SETUP: [u8; 4] = [0x55, 0x48, 0x89, 0xe5];
 /// `mov rsp, rbp; pop rbp`.
 const FRAME_RESTORE: [u8; 4] = [0x48, 0x89, 0xec, 0x5d];
-/// A four-byte nop.
-const NOP: [u8; 4] = [0x0f, 0x1f, 0x40, 0x00];
 
 /// Makes a `prefetcht0` of the load of a byte, zero-extended, that `bytes` start with: but for the opcode and the register
 /// they are the same.
@@ -249,38 +248,107 @@ fn exchange_operands(bytes: &mut [u8]) -> Result<(), CompileError> {
     Ok(())
 }
 
-/// Where the code is entered without making a frame.
-pub(super) const ENTRY: usize = FRAME_SETUP.len();
-
-/// Drops the frame restoration before every tail jump. `call_ends` is where calls and tail jumps end, `tail_jumps`
-/// how many of the latter there must be.
+/// Drops what every function does about its frame, and gives the offset of the entry that is left. `call_ends` is where
+/// calls and tail jumps end, `tail_jumps` how many of the latter there must be.
+///
+/// The entry is behind the frame's setup and the saves of registers that a function of the host would have to keep: only
+/// [`crate::link::enter`] has to. Tail jumps move to where the restores began. The stack pointer stays where it is, too, if the
+/// values on the stack fit into what the one frame has for them.
 pub(super) fn drop_frames(
     bytes: &mut [u8],
     call_ends: impl Iterator<Item = u32>,
     tail_jumps: usize,
-) -> Result<(), CompileError> {
-    if !bytes.starts_with(&FRAME_SETUP) {
-        return Err(CompileError::Frame);
-    }
+) -> Result<usize, CompileError> {
+    let frame = FrameCode::at_start_of(bytes).ok_or(CompileError::Frame)?;
     let mut dropped = 0;
     for end in call_ends {
-        let Some(start) = tail_jump_start(bytes, end as usize) else { continue };
-        bytes[start - FRAME_RESTORE.len()..start].copy_from_slice(&NOP);
+        let Some(jump) = tail_jump(bytes, end as usize) else { continue };
+        let restores = jump.start.checked_sub(frame.restores.len()).ok_or(CompileError::Frame)?;
+        if bytes[restores..jump.start] != frame.restores {
+            return Err(CompileError::Frame);
+        }
+        let release: &[u8] = if frame.keeps_stack { &[] } else { &frame.release };
+        bytes[restores..restores + release.len()].copy_from_slice(release);
+        bytes.copy_within(jump, restores + release.len());
         dropped += 1;
     }
-    if dropped == tail_jumps { Ok(()) } else { Err(CompileError::Frame) }
+    if dropped != tail_jumps {
+        return Err(CompileError::Frame);
+    }
+    if frame.keeps_stack {
+        return Ok(frame.end);
+    }
+    let entry = frame.end - frame.reserve.len();
+    bytes[entry..frame.end].copy_from_slice(&frame.reserve);
+    Ok(entry)
 }
 
-/// Where the indirect jump that ends at `end` starts, if that is one and a frame restoration precedes it.
-fn tail_jump_start(bytes: &[u8], end: usize) -> Option<usize> {
-    [2, 3].into_iter().filter_map(|length| end.checked_sub(length)).find(|&start| {
+/// What a function does about its frame.
+struct FrameCode {
+    /// Where its own code starts.
+    end: usize,
+    /// `sub rsp, size`, or nothing.
+    reserve: Vec<u8>,
+    /// `add rsp, size`, or nothing.
+    release: Vec<u8>,
+    /// Everything before a tail jump.
+    restores: Vec<u8>,
+    /// Whether what it has on the stack fits into the frame that all code shares.
+    keeps_stack: bool,
+}
+
+impl FrameCode {
+    fn at_start_of(bytes: &[u8]) -> Option<FrameCode> {
+        let after_setup = bytes.strip_prefix(&FRAME_SETUP)?;
+        let (reserve, size) = match *after_setup {
+            [0x48, 0x83, 0xec, size, ..] => (after_setup[..4].to_vec(), i32::from(size as i8)),
+            [0x48, 0x81, 0xec, a, b, c, d, ..] => (after_setup[..7].to_vec(), i32::from_le_bytes([a, b, c, d])),
+            _ => (Vec::new(), 0),
+        };
+        let mut release = reserve.clone();
+        if let [_, _, modrm, ..] = release.as_mut_slice() {
+            *modrm = 0xc4;
+        }
+        let mut end = FRAME_SETUP.len() + reserve.len();
+        let mut restores = Vec::new();
+        while let Some(length) = save_length(&bytes[end..]) {
+            let save = &bytes[end..end + length];
+            restores.extend_from_slice(&[save[0], 0x8b]);
+            restores.extend_from_slice(&save[2..]);
+            end += length;
+        }
+        restores.extend_from_slice(&release);
+        restores.extend_from_slice(&FRAME_RESTORE);
+        let keeps_stack = usize::try_from(size).is_ok_and(|size| size <= crate::link::SPILL_BYTES);
+        Some(FrameCode { end, reserve, release, restores, keeps_stack })
+    }
+}
+
+/// The length of `mov [rsp + displacement], r` with one of rbx and r12 to r15, if `bytes` start with that: where a function
+/// starts these registers hold nothing yet, so that it saves them.
+fn save_length(bytes: &[u8]) -> Option<usize> {
+    let &[rex, 0x89, modrm, 0x24, ..] = bytes else { return None };
+    let register = (rex & 4) << 1 | modrm >> 3 & 7;
+    let saved = (rex == 0x48 || rex == 0x4c) && modrm & 7 == 4 && (register == 3 || (12..16).contains(&register));
+    match modrm >> 6 {
+        0 if saved => Some(4),
+        1 if saved => Some(5),
+        2 if saved => Some(8),
+        _ => None,
+    }
+}
+
+/// The indirect jump that ends at `end`, if that is one and a frame restoration precedes it.
+fn tail_jump(bytes: &[u8], end: usize) -> Option<Range<usize>> {
+    let start = [2, 3].into_iter().filter_map(|length| end.checked_sub(length)).find(|&start| {
         let register_jump = match bytes[start..end] {
             [0xff, modrm] => modrm & 0xf8 == 0xe0,
             [0x41, 0xff, modrm] => modrm & 0xf8 == 0xe0,
             _ => false,
         };
         register_jump && bytes[..start].ends_with(&FRAME_RESTORE)
-    })
+    })?;
+    Some(start..end)
 }
 
 /// `test r, r` and `jz rel32`: the branch behind an access.

@@ -23,6 +23,29 @@ pub(super) fn flow(pc: u64, w: Word) -> Flow {
     }
 }
 
+/// The address of the pointer that `ADRP Xm; LDR Xn, [Xm, #offset]; BR Xn` jumps through, perhaps with an addition to Xm before
+/// the jump.
+pub(super) fn jump_pointer(run: impl DoubleEndedIterator<Item = (u64, Word)>) -> Option<u64> {
+    let mut back = run.rev();
+    let (_, jump) = back.next()?;
+    let (_, mut load) = back.next()?;
+    if load.bits(31, 22) == ADD_IMMEDIATE {
+        load = back.next()?.1;
+    }
+    let (pc, page) = back.next()?;
+    let is_jump = jump.0 & !(0x1f << 5) == 0xd61f_0000;
+    let is_load = load.bits(31, 22) == LDR_X_UNSIGNED && load.rt() == jump.rn();
+    let is_page = page.bits(31, 31) == 1 && page.bits(28, 24) == 0b10000 && page.rd() == load.rn();
+    let distance = page.signed(23, 5) << 2 | i64::from(page.bits(30, 29));
+    let address = (pc & !0xfff).wrapping_add((distance << 12) as u64).wrapping_add(u64::from(load.bits(21, 10)) * 8);
+    (is_jump && is_load && is_page).then_some(address)
+}
+
+/// Bits 31 to 22 of ADD (immediate) of 64 bits without a shift.
+const ADD_IMMEDIATE: u32 = 0b10_0100_0100;
+/// Bits 31 to 22 of LDR (immediate, unsigned offset) of 64 bits.
+const LDR_X_UNSIGNED: u32 = 0b11_1110_0101;
+
 fn target_26(pc: u64, w: Word) -> u64 {
     pc.wrapping_add((w.signed(25, 0) * 4) as u64)
 }

@@ -109,6 +109,10 @@ impl Guest for Aarch64 {
         }
     }
 
+    fn jump_pointer(run: &[(u64, Insn)]) -> Option<u64> {
+        branch::jump_pointer(run.iter().map(|&(pc, insn)| (pc, insn.word)))
+    }
+
     fn lift(insn: &Insn, lift: &mut Lift<'_>) -> Result<(), LiftError> {
         match features::known(lift.b.region.processor.features, insn.row, insn.word) {
             Known::Yes => (insn.row.body)(insn.word, lift),

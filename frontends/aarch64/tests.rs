@@ -7,7 +7,7 @@ use super::lift::{ROWS, Row};
 use super::word::Word;
 use crate::lift::{Decoded, Flow, Guest};
 use crate::{Changes, Shape, lift_region};
-use philae_ir::{Arch, ExitReason, Region, Terminator, verify};
+use philae_ir::{Arch, ExitReason, Pc, Region, Terminator, verify};
 use yaxpeax_arch::{Decoder, U8Reader};
 use yaxpeax_arm::armv8::a64::{InstDecoder, Opcode};
 
@@ -32,14 +32,19 @@ impl Random {
     }
 }
 
-fn lift(words: &[u32]) -> Region {
+/// Reads code that lies at [`PC`].
+fn reader(words: &[u32]) -> impl FnMut(u64, &mut [u8]) -> usize + use<> {
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-    let mut fetch = |pc: u64, buffer: &mut [u8]| {
+    move |pc, buffer| {
         let rest = &bytes[bytes.len().min((pc - PC) as usize)..];
         let length = rest.len().min(buffer.len());
         buffer[..length].copy_from_slice(&rest[..length]);
         length
-    };
+    }
+}
+
+fn lift(words: &[u32]) -> Region {
+    let mut fetch = reader(words);
     lift_region(Arch::Aarch64, PC, Shape::Block { limit: words.len(), changes: Changes::Announced }, &mut fetch).0
 }
 
@@ -211,4 +216,21 @@ fn undefined_words() {
         assert!(!is_defined(word), "{text}: {word:08x}");
     }
     assert!(is_defined(0x04e0_e3e0), "cntd x0, which libgcc's unwinder has");
+}
+
+#[test]
+fn jumps_through_a_linkers_pointer_are_expected() {
+    // adrp x16, PC + 0x1000; ldr x17, [x16, #24]; add x16, x16, #24; br x17, and a return where the pointer points.
+    let words = [0xb000_0010, 0xf940_0e11, 0x9100_6210, 0xd61f_0220, 0xd65f_03c0];
+    let lifted = |pointed: Option<u64>| {
+        let pointer = |at: u64| pointed.filter(|_| at == (PC & !0xfff) + 0x1018);
+        let shape =
+            Shape::Graph { limit: 20, wanted: &|_| true, called: &|_| false, ends: &|_, _| false, pointer: &pointer };
+        let (region, coverage) = lift_region(Arch::Aarch64, PC, shape, &mut reader(&words));
+        let jumps = region.blocks.iter().map(|block| block.end);
+        let computed = |end| matches!(end, Terminator::Exit { reason: ExitReason::Jump, pc: Pc::Dynamic(_), .. });
+        (coverage.instructions, jumps.filter(|&end| computed(end)).count(), region.blocks.len() > 1)
+    };
+    assert_eq!(lifted(None), (4, 1, false));
+    assert_eq!(lifted(Some(PC + 16)), (5, 1, true));
 }

@@ -53,6 +53,12 @@ impl Guest for X86_64 {
         Decoded::Insn { insn, length: insn.len() as u8, flow: flow(&insn) }
     }
 
+    fn jump_pointer(run: &[(u64, Instruction)]) -> Option<u64> {
+        let (_, insn) = run.last()?;
+        let through_memory = insn.mnemonic() == Mnemonic::Jmp && insn.is_ip_rel_memory_operand();
+        through_memory.then(|| insn.ip_rel_memory_address())
+    }
+
     fn lift(insn: &Instruction, lift: &mut Lift<'_>) -> Result<(), LiftError> {
         lift::lift(insn, lift)
     }

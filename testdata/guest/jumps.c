@@ -39,6 +39,32 @@ stop:
     return x;
 }
 
+// What linkers make for calls of other files' functions, with a pointer that changes while it is hot.
+long stub(long);
+__attribute__((used)) long plus(long x) { return x + 1; }
+__attribute__((used)) long twice_plus(long x) { return x * 2 + 1; }
+long (*volatile stub_pointer)(long) = plus;
+asm(".text\n"
+    "stub:\n"
+#ifdef __aarch64__
+    "adrp x16, stub_pointer\n"
+    "ldr x17, [x16, #:lo12:stub_pointer]\n"
+    "add x16, x16, #:lo12:stub_pointer\n"
+    "br x17\n"
+#else
+    "jmp *stub_pointer(%rip)\n"
+#endif
+);
+
+static void through_pointers(void) {
+    unsigned long sum = 0;
+    for (int i = 0; i < 30000; i++) {
+        stub_pointer = i >= 15000 && (i < 20000 || i % 3 == 0) ? twice_plus : plus;
+        sum = sum * 31 + stub(i);
+    }
+    printf("through pointers %lx\n", sum);
+}
+
 static double sum(const char *kinds, ...) {
     va_list list, copy;
     va_start(list, kinds);
@@ -104,5 +130,6 @@ int main(void) {
     int total = 0;
     for (volatile int i = -10; i < 1010; i++) total = total * 3 + classify(i);
     printf("switch %d\n", total);
+    through_pointers();
     return 7;
 }

@@ -48,7 +48,13 @@ impl<'a> Case<'a> {
             1 => Shape::Block { limit: 64, changes: Changes::Announced },
             _ => {
                 let wanted = &|pc: u64| pc.wrapping_sub(CODE) < LONGEST as u64;
-                Shape::Graph { limit: GRAPH, wanted, called: wanted, ends: &|_, room| room == Room::Used }
+                Shape::Graph {
+                    limit: GRAPH,
+                    wanted,
+                    called: wanted,
+                    ends: &|_, room| room == Room::Used,
+                    pointer: &|_| None,
+                }
             }
         };
         Some(Case {

@@ -53,7 +53,13 @@ fn lift(piece: &Piece, place: u64, code: &[u8], floats: Floats) -> Region {
     let wanted = |pc: u64| pc.wrapping_sub(place) < PLACE;
     let shape = match piece.form {
         Form::Once => Shape::Instruction,
-        Form::Loop => Shape::Graph { limit: 16, wanted: &wanted, called: &wanted, ends: &|_, room| room == Room::Used },
+        Form::Loop => Shape::Graph {
+            limit: 16,
+            wanted: &wanted,
+            called: &wanted,
+            ends: &|_, room| room == Room::Used,
+            pointer: &|_| None,
+        },
     };
     let mut region = Region::new(Arch::Aarch64, place + 4);
     region.floats = floats;
