@@ -5,7 +5,7 @@
 
 use super::places::{Layout, PlaceId, PlaceSet, Plan};
 use super::x86_64::{Features, StandIn};
-use super::{CompileError, clif_type, crypto};
+use super::{CompileError, clif_type, stand_ins};
 use crate::link::{LinkSite, LinkSlot};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -90,8 +90,8 @@ pub(super) struct Lower<'a, 'b> {
     pub(super) differences: HashMap<(Clif, Clif), Clif>,
     /// Flags computed in this block.
     pub(super) nibbles: HashMap<Value, Clif>,
-    /// What is known of cryptographic operations in this block.
-    pub(super) known: crypto::Known,
+    /// What is known of values in this block that stand-ins have to do with.
+    pub(super) known: stand_ins::Known,
     /// The instructions that others stand for, in the order of their source locations.
     pub(super) stand_ins: Vec<StandIn>,
     pub(super) block: BlockId,
@@ -141,7 +141,7 @@ impl<'a, 'b> Lower<'a, 'b> {
             wide: HashMap::new(),
             differences: HashMap::new(),
             nibbles: HashMap::new(),
-            known: crypto::Known::default(),
+            known: stand_ins::Known::default(),
             stand_ins: Vec::new(),
             block: BlockId::ENTRY,
             position: 0,
@@ -247,7 +247,7 @@ impl<'a, 'b> Lower<'a, 'b> {
         }
         self.differences.clear();
         self.nibbles.clear();
-        self.known = crypto::Known::default();
+        self.known = stand_ins::Known::default();
     }
 
     fn terminator(&mut self, id: BlockId) {

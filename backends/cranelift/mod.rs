@@ -9,7 +9,6 @@
 //!
 //! What must hold: the region verifies, and addresses given by the caller of [`Compiler::compile`] outlive the code.
 
-mod crypto;
 mod exits;
 mod flags;
 mod float;
@@ -19,6 +18,7 @@ mod outcall;
 mod places;
 mod recovery;
 mod scalar;
+mod stand_ins;
 mod stored_flags;
 #[cfg(test)]
 mod tests;
@@ -125,7 +125,7 @@ impl Compiler {
         links: &mut dyn FnMut(LinkSite) -> *const LinkSlot,
     ) -> Result<Code, CompileError> {
         let mut synchronised = HashSet::new();
-        let is_legacy = self.legacy.1.sha && region.helpers.iter().any(|helper| crypto::is_legacy(helper));
+        let is_legacy = self.legacy.1.sha && region.helpers.iter().any(|helper| stand_ins::is_legacy(helper));
         let forms = if is_legacy { Forms::Legacy } else { Forms::All };
         loop {
             let plan = Plan::new(region, options.exactness, self.recovery, &synchronised);
@@ -195,7 +195,7 @@ impl Compiler {
         let locations: Vec<_> =
             locations.map(|location| (location.start as usize..location.end as usize, location.loc)).collect();
         for (range, location) in &locations {
-            if let Some(stand_in) = crypto::stand_in(&lowered.stand_ins, *location) {
+            if let Some(stand_in) = stand_ins::stand_in(&lowered.stand_ins, *location) {
                 x86_64::replace_stand_in(&mut bytes[range.start..], stand_in)?;
             }
         }
