@@ -159,6 +159,7 @@ const RACY: &[&str] = &[
     "sockets",
     "uring",
     "vfork",
+    "killed_vforks",
     "codegen",
     "futexes",
     "alarms",
