@@ -66,6 +66,12 @@ impl Description {
     }
 }
 
+/// The word that describes the flags of a sum of two words of 64 bits, the operands in memory.
+pub(crate) fn sum_of_words() -> u32 {
+    let (op, ty) = (Op::FlagsAdd, Ty::I64);
+    Description { op, ty, aux: 0, second: Second::InMemory, signals: false, imm: 0 }.encode()
+}
+
 /// Turns a description in the flags' slot into four bits.
 pub(crate) fn settle(cpu: &mut CpuState) {
     let word = cpu.get(NZCV) as u32;

@@ -68,7 +68,57 @@ b2:
 fn comparison_for_an_earlier_block() {
     let region = philae_ir::text::parse(COMPARED_FOR_AN_EARLIER_BLOCK, &[]).expect("a region");
     philae_ir::verify::verify(&region).expect("a region that verifies");
-    check::check_region(&region);
+    check::check_region(&region, 1);
+}
+
+/// A loop that passes the carry of a sum on to its next round, as long arithmetic does; the first round finds that of a
+/// difference.
+const CARRY_ROUND_A_LOOP: &str = "region aarch64 0x5000000
+b0:
+  v0 = get.i64 x0
+  v1 = const.i64 0x7
+  v2 = and.i64 v0 v1
+  v3 = const.i64 0x1
+  v4 = or.i64 v2 v3
+  set.i64 x0 v4
+  v5 = get.i64 x1
+  v6 = get.i64 x2
+  v7 = flags_sub.i64 not_borrow v5 v6
+  set.flags nzcv v7
+  jump b1
+b1:
+  v8 = get.flags nzcv
+  v9 = flags_test cs v8
+  v10 = get.i64 x3
+  v11 = get.i64 x4
+  v12 = add.i64 v10 v11
+  v13 = select.i64 v9 v12 v11
+  set.i64 x3 v13
+  v14 = flags_add.i64 v12 v11
+  set.flags nzcv v14
+  v15 = get.i64 x0
+  v16 = const.i64 0x1
+  v17 = sub.i64 v15 v16
+  set.i64 x0 v17
+  v18 = const.i64 0x0
+  v19 = icmp.i64 ne v17 v18
+  branch v19 b2 b4
+b2:
+  v20 = poll_pending
+  branch v20 b3 b1
+b3:
+  exit interrupted 0x5000000
+b4:
+  exit jump 0x5000004
+";
+
+#[test]
+fn carry_round_a_loop() {
+    let region = philae_ir::text::parse(CARRY_ROUND_A_LOOP, &[]).expect("a region");
+    philae_ir::verify::verify(&region).expect("a region that verifies");
+    for seed in 1..50 {
+        check::check_region(&region, seed);
+    }
 }
 
 /// The number in a variable.

@@ -360,19 +360,27 @@ impl Lower<'_, '_> {
             Op::FlagsWithC if bit == BIT_C => Truth::Value(self.value(inst.args[1])),
             Op::FlagsWithV if bit == BIT_V => Truth::Value(self.value(inst.args[1])),
             Op::FlagsWithC | Op::FlagsWithV => self.flag(inst.args[0], bit),
-            Op::FlagsAdd => self.sum_flag(inst, None, bit),
-            Op::FlagsAdc => {
-                let carry = self.value(inst.args[2]);
-                self.sum_flag(inst, Some(carry), bit)
+            Op::FlagsAdd | Op::FlagsAdc => {
+                let summands = [self.value(inst.args[0]), self.value(inst.args[1])];
+                let carry = (inst.op == Op::FlagsAdc).then(|| self.value(inst.args[2]));
+                self.sum_flag(summands, carry, bit)
             }
             Op::FlagsSbc => self.borrowing_flag(inst, bit),
             _ => self.test(flags, single),
         }
     }
 
+    /// The four bits of a + b.
+    pub(super) fn sum_bits(&mut self, a: Clif, b: Clif) -> Clif {
+        let no_bits = self.iconst(I32, 0);
+        [BIT_N, BIT_Z, BIT_C, BIT_V].iter().fold(no_bits, |bits, &bit| {
+            let flag = self.sum_flag([a, b], None, bit);
+            self.place_bit(bits, flag, bit)
+        })
+    }
+
     /// A flag of a + b + carry.
-    fn sum_flag(&mut self, inst: &Inst, carry: Option<Clif>, bit: u64) -> Truth {
-        let (a, b) = (self.value(inst.args[0]), self.value(inst.args[1]));
+    fn sum_flag(&mut self, [a, b]: [Clif; 2], carry: Option<Clif>, bit: u64) -> Truth {
         let ty = self.type_of(a);
         let plain = self.b.ins().iadd(a, b);
         let sum = match carry {

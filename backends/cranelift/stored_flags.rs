@@ -3,7 +3,7 @@
 use super::lower::Lower;
 use super::places::Place;
 use crate::callouts;
-use crate::stored_flags::{Described, OPERANDS, SLOT, describe};
+use crate::stored_flags::{Described, OPERANDS, SLOT, describe, sum_of_words};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value as Clif};
@@ -34,13 +34,22 @@ impl Lower<'_, '_> {
         (!known && !base_known).then_some(described)
     }
 
-    /// The four bits of flags whose places hold `parts`.
+    /// The four bits of flags whose places hold `parts`. A sum's are computed here: loops of long arithmetic pass its
+    /// carry on.
     pub(super) fn settled_flags(&mut self, parts: [Clif; 3]) -> Clif {
         let described = self.compare_with(IntCC::UnsignedGreaterThan, parts[0], 15);
-        let (settle, join) = (self.b.create_block(), self.b.create_block());
+        let [known, sum, settle, join] = [(); 4].map(|()| self.b.create_block());
         self.b.set_cold_block(settle);
         let bits = self.b.append_block_param(join, I32);
-        self.b.ins().brif(described, settle, &[], join, &[BlockArg::Value(parts[0])]);
+        self.b.ins().brif(described, known, &[], join, &[BlockArg::Value(parts[0])]);
+        self.b.seal_block(known);
+        self.b.switch_to_block(known);
+        let is_sum = self.compare_with(IntCC::Equal, parts[0], u64::from(sum_of_words()));
+        self.b.ins().brif(is_sum, sum, &[], settle, &[]);
+        self.b.seal_block(sum);
+        self.b.switch_to_block(sum);
+        let summed = self.sum_bits(parts[1], parts[2]);
+        self.b.ins().jump(join, &[BlockArg::Value(summed)]);
         self.b.seal_block(settle);
         self.b.switch_to_block(settle);
         let (state, flags) = (self.state, MemFlagsData::trusted());
