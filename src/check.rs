@@ -30,7 +30,7 @@ use philae_backends::{Exit, FloatControl};
 use philae_ir::state::Life;
 use philae_ir::{CpuState, ExitReason, Region, Slot, Ty};
 use philae_syscalls::signal;
-use std::fmt::Write;
+use std::fmt::{self, Display, Formatter, Write};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The polls after which a rehearsal is given up: the loop may have no end.
@@ -201,8 +201,8 @@ fn rehearse<'a>(thread: &mut Thread, reference: &Reference, check: &'a Check) ->
 struct Rehearsal<'a> {
     check: &'a Check,
     calls: Option<u64>,
-    before: CpuState,
-    after: CpuState,
+    /// The registers before it and after it.
+    states: Box<[CpuState; 2]>,
     overlay: Overlay,
     exit: Exit,
     fault: Option<HostFault>,
@@ -220,30 +220,28 @@ enum Verdict {
 
 impl<'a> Rehearsal<'a> {
     fn run(thread: &mut Thread, reference: &Reference, check: &'a Check, polls: u32) -> Rehearsal<'a> {
-        let (before, mut after, mut overlay) = (thread.cpu.fork(), thread.cpu.fork(), Overlay::default());
+        let (mut states, mut overlay) = (Box::new([thread.cpu.fork(), thread.cpu.fork()]), Overlay::default());
         let calls = check.calls();
-        let control = FloatControl::of(thread.task.arch, &before);
+        let control = FloatControl::of(thread.task.arch, &states[0]);
         control.set();
-        let exit = thread.interpreter.rehearse(&reference.steps, &mut after, &mut overlay, polls);
+        let exit = thread.interpreter.rehearse(&reference.steps, &mut states[1], &mut overlay, polls);
         control.reset();
-        Rehearsal { check, calls, before, after, overlay, exit, fault: fault::take(), polls }
+        Rehearsal { check, calls, states, overlay, exit, fault: fault::take(), polls }
     }
 
     /// Compares what the compiled code has done with it.
     fn compare(&self, thread: &Thread, reference: &Reference, exit: Exit) -> Verdict {
         let fault = fault::peek();
+        let after = &self.states[1];
         let mut what = String::new();
-        let endings = [describe_end(self.exit, self.fault, &self.after), describe_end(exit, fault, &thread.cpu)];
-        if endings[0] != endings[1] {
-            difference(&mut what, "end", &endings[0], &endings[1]);
+        let ends = [End::of(self.exit, self.fault, after), End::of(exit, fault, &thread.cpu)];
+        if ends[0] != ends[1] {
+            difference(&mut what, "end", &ends[0].to_string(), &ends[1].to_string());
         }
         // A guest that handles no fault does not see the registers at one.
         let relaxed = reference.exactness == Exactness::Relaxed && exit.reason == ExitReason::Fault;
-        for (slot, ty, name) in guest_slots(thread).filter(|_| !relaxed) {
-            let [expected, found] = [&self.after, &thread.cpu].map(|cpu| value(cpu, slot, ty));
-            if expected != found {
-                difference(&mut what, name, &format!("{expected:#x}"), &format!("{found:#x}"));
-            }
+        if !relaxed && !after.same_guest(&thread.cpu, thread.task.arch) {
+            describe_registers(&mut what, thread, after);
         }
         for access in self.overlay.missing() {
             let mut now = [0];
@@ -282,7 +280,7 @@ impl<'a> Rehearsal<'a> {
             region.pc, reference.exactness, self.polls, thread.task.tid
         );
         for (slot, ty, name) in guest_slots(thread) {
-            let _ = writeln!(text, "  {name} {:#x}", value(&self.before, slot, ty));
+            let _ = writeln!(text, "  {name} {:#x}", value(&self.states[0], slot, ty));
         }
         let _ = write!(text, "--dump opt,code@{:#x} shows what became of it; as it was lifted:\n{region}", region.pc);
         text
@@ -290,18 +288,57 @@ impl<'a> Rehearsal<'a> {
 }
 
 /// Why a run ended, and where. Compiled code does not tell one kind of jump from another where it could be linked.
-fn describe_end(exit: Exit, fault: Option<HostFault>, cpu: &CpuState) -> String {
-    let pc = cpu.pc();
-    match (exit.reason, fault) {
-        (reason, _) if reason.is_jump() => format!("jump to {pc:#x}"),
-        (ExitReason::Fault, Some(HostFault { info, .. })) => {
-            format!("fault at {pc:#x}: signal {} code {} address {:#x}", info.signal(), info.code(), info.address())
+#[derive(PartialEq, Eq)]
+enum End {
+    Jump {
+        pc: u64,
+    },
+    Fault {
+        pc: u64,
+        signal: i32,
+        code: i32,
+        address: u64,
+    },
+    Argument {
+        pc: u64,
+        reason: ExitReason,
+        argument: u64,
+    },
+    /// The argument of these means nothing.
+    Other {
+        pc: u64,
+        reason: ExitReason,
+    },
+}
+
+impl End {
+    fn of(exit: Exit, fault: Option<HostFault>, cpu: &CpuState) -> End {
+        let pc = cpu.pc();
+        match (exit.reason, fault) {
+            (reason, _) if reason.is_jump() => End::Jump { pc },
+            (ExitReason::Fault, Some(HostFault { info, .. })) => {
+                End::Fault { pc, signal: info.signal(), code: info.code(), address: info.address() }
+            }
+            (ExitReason::StaleCode | ExitReason::Misaligned | ExitReason::FetchFault, _) => {
+                End::Argument { pc, reason: exit.reason, argument: exit.argument }
+            }
+            (reason, _) => End::Other { pc, reason },
         }
-        (ExitReason::StaleCode | ExitReason::Misaligned | ExitReason::FetchFault, _) => {
-            format!("{} at {pc:#x}, argument {:#x}", exit.reason.name(), exit.argument)
+    }
+}
+
+impl Display for End {
+    fn fmt(&self, to: &mut Formatter) -> fmt::Result {
+        match *self {
+            End::Jump { pc } => write!(to, "jump to {pc:#x}"),
+            End::Fault { pc, signal, code, address } => {
+                write!(to, "fault at {pc:#x}: signal {signal} code {code} address {address:#x}")
+            }
+            End::Argument { pc, reason, argument } => {
+                write!(to, "{} at {pc:#x}, argument {argument:#x}", reason.name())
+            }
+            End::Other { pc, reason } => write!(to, "{} at {pc:#x}", reason.name()),
         }
-        // The others' argument means nothing.
-        (reason, _) => format!("{} at {pc:#x}", reason.name()),
     }
 }
 
@@ -312,6 +349,16 @@ fn wrote_code(fault: Option<HostFault>) -> bool {
 
 fn difference(what: &mut String, name: &str, expected: &str, found: &str) {
     let _ = writeln!(what, "  {name}: {expected} interpreted, {found} compiled");
+}
+
+/// The registers that a rehearsal leaves otherwise than the thread has them now.
+fn describe_registers(what: &mut String, thread: &Thread, after: &CpuState) {
+    for (slot, ty, name) in guest_slots(thread) {
+        let [expected, found] = [after, &thread.cpu].map(|cpu| value(cpu, slot, ty));
+        if expected != found {
+            difference(what, name, &format!("{expected:#x}"), &format!("{found:#x}"));
+        }
+    }
 }
 
 /// The registers that outlive a region.

@@ -43,7 +43,7 @@ impl Overlay {
     /// The stored bytes that memory does not hold, each as an access of one byte; the value is what was stored.
     pub fn missing(&self) -> Vec<Access> {
         let mut missing = Vec::new();
-        for &(index, word) in &self.words {
+        for &(index, word) in self.words.iter().filter(|word| !is_stored(word)) {
             for byte in (0..8).filter(|byte| word.mask >> (8 * byte) & 0xff != 0) {
                 let access = Access {
                     address: index * 8 + byte,
@@ -111,6 +111,11 @@ impl Overlay {
         }
         Ok(())
     }
+}
+
+/// Whether memory holds a word as it was stored.
+fn is_stored(&(index, word): &(u64, Word)) -> bool {
+    memory::load(Ty::I64, index * 8).is_ok_and(|now| (now as u64 ^ word.value) & word.mask == 0)
 }
 
 impl Access {

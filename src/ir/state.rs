@@ -60,6 +60,16 @@ impl Arch {
         }
     }
 
+    /// The words of [`CpuState`] that outlive a region: all ones in theirs, 0 in the others.
+    fn lasting_words(self) -> &'static [u64; WORDS] {
+        static AARCH64: [u64; WORDS] = lasting_words(&AARCH64_SLOTS);
+        static X86_64: [u64; WORDS] = lasting_words(&X86_64_SLOTS);
+        match self {
+            Arch::Aarch64 => &AARCH64,
+            Arch::X86_64 => &X86_64,
+        }
+    }
+
     fn find_slot(self, wanted: impl Fn(&SlotInfo) -> bool) -> Option<&'static SlotInfo> {
         self.slots().iter().find(|info| wanted(info))
     }
@@ -123,6 +133,23 @@ const fn wide_slots(table: &[SlotInfo]) -> [bool; WORDS] {
         i += 1;
     }
     wide
+}
+
+const fn lasting_words(table: &[SlotInfo]) -> [u64; WORDS] {
+    let wide = wide_slots(table);
+    let mut lasting = [0; WORDS];
+    let mut i = 0;
+    while i < table.len() {
+        if matches!(table[i].life, Life::Guest) {
+            let first = table[i].slot.0 as usize;
+            lasting[first] = u64::MAX;
+            if wide[first] {
+                lasting[first + 1] = u64::MAX;
+            }
+        }
+        i += 1;
+    }
+    lasting
 }
 
 /// Slots of the AArch64 guest.
@@ -353,6 +380,12 @@ impl CpuState {
     /// Sets the guest's program counter.
     pub fn set_pc(&mut self, pc: u64) {
         self.set(PC, pc);
+    }
+
+    /// Whether everything that outlives a region is the same in another state of this guest.
+    pub fn same_guest(&self, other: &CpuState, guest: Arch) -> bool {
+        let words = self.words.iter().zip(&other.words).zip(guest.lasting_words());
+        words.fold(0, |differing, ((ours, theirs), lasting)| differing | (ours ^ theirs) & lasting) == 0
     }
 
     /// Takes over the registers of another state; the control words stay.
