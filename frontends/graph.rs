@@ -73,6 +73,9 @@ pub(crate) fn lift<G: Guest>(region: &mut Region, limit: usize, wanted: Wanted<'
     for (leader, block) in in_order {
         lift.set_ways(tables[leader.0].ways());
         lift.b.switch_to(block);
+        if leader == (0, pc) || tables[leader.0].expects(leader.1) {
+            lift.arrive();
+        }
         lift_block::<G>(&mut lift, leader, &discovery.found);
     }
     coverage(&discovery)
@@ -200,6 +203,11 @@ impl Tables {
             back: back.and_then(|back| Some((back.1, *blocks.get(&back)?))),
             expected: discovery.expected.range(own).map(|(&(_, pc), &target)| (pc, target)).collect(),
         }
+    }
+
+    /// Whether a jump to a computed address is expected to go there.
+    fn expects(&self, pc: u64) -> bool {
+        self.expected.iter().any(|&(_, target)| target == pc)
     }
 
     fn ways(&self) -> Ways<'_> {

@@ -80,6 +80,21 @@ pub trait Guest {
     /// Appends the instruction's meaning. It may close the current block, through the methods of [`Lift`] that
     /// transfer control; if it does not, control goes to the next instruction.
     fn lift(insn: &Self::Insn, lift: &mut Lift<'_>) -> Result<(), LiftError>;
+
+    /// The same for an instruction that branches to registers may go to: [`Lift::arrive`].
+    fn lift_arrival(insn: &Self::Insn, lift: &mut Lift<'_>) -> Result<(), LiftError> {
+        Self::lift(insn, lift)
+    }
+}
+
+/// How control comes to an instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Arrival {
+    /// From the one before or by a direct branch.
+    #[default]
+    Known,
+    /// Perhaps by a branch to a register.
+    Any,
 }
 
 /// A region being lifted: the builder, the current instruction's place, and the region's own addresses.
@@ -92,6 +107,7 @@ pub struct Lift<'a> {
     pub next: u64,
     /// Where control can go inside the region from here.
     ways: Ways<'a>,
+    arrival: Arrival,
 }
 
 /// Where control can go inside a region.
@@ -110,7 +126,12 @@ pub(crate) struct Ways<'a> {
 impl<'a> Lift<'a> {
     /// Appends to a region that starts at `pc`.
     pub(crate) fn new(b: Builder<'a>, pc: u64) -> Lift<'a> {
-        Lift { b, pc, next: pc, ways: Ways::default() }
+        Lift { b, pc, next: pc, ways: Ways::default(), arrival: Arrival::Known }
+    }
+
+    /// The instruction that is appended next may be the target of a branch to a register.
+    pub(crate) fn arrive(&mut self) {
+        self.arrival = Arrival::Any;
     }
 
     /// What is appended from here on goes these ways.
@@ -294,6 +315,7 @@ fn run<G: Guest>(
 ) -> Coverage {
     let pc = lift.pc;
     let (mut end, mut instructions) = (pc, 0);
+    lift.arrive();
     decode_run::<G>(pc, fetch, |at, found| {
         instructions += 1;
         end = at.wrapping_add(found.length());
@@ -394,7 +416,11 @@ fn lift_one<G: Guest>(lift: &mut Lift<'_>, insn: &G::Insn, length: u8) -> Result
     let insts = lift.b.region.insts.len();
     let in_block = lift.b.region.block(block).insts.len();
     lift.b.insn(lift.pc, length);
-    G::lift(insn, lift).inspect_err(|_| {
+    let lifted = match std::mem::take(&mut lift.arrival) {
+        Arrival::Known => G::lift(insn, lift),
+        Arrival::Any => G::lift_arrival(insn, lift),
+    };
+    lifted.inspect_err(|_| {
         lift.b.region.insts.truncate(insts);
         lift.b.region.blocks.truncate(blocks);
         lift.b.region.blocks[block.index()].insts.truncate(in_block);

@@ -1,5 +1,6 @@
 //! What an ELF file says of itself, checked: the part of loading that maps nothing.
 
+use crate::property;
 use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::Elf;
 use goblin::elf::header::{self, Header};
@@ -58,6 +59,8 @@ pub struct Image {
     pub program_header_count: u64,
     /// The interpreter it asks for (PT_INTERP).
     pub interpreter: Option<OsString>,
+    /// Whether its code has landing pads for branches to registers (GNU_PROPERTY_AARCH64_FEATURE_1_BTI).
+    pub has_landing_pads: bool,
 }
 
 impl Image {
@@ -84,6 +87,7 @@ impl Image {
             program_headers: table.map_or(0, |s| header.e_phoff - s.offset + s.address),
             program_header_count: headers.len() as u64,
             interpreter: interpreter(file, &headers)?,
+            has_landing_pads: arch == Arch::Aarch64 && property::has_landing_pads(file, &headers)?,
             segments,
         })
     }
@@ -211,7 +215,8 @@ fn interpreter(file: &File, headers: &[ProgramHeader]) -> Result<Option<OsString
     Ok(Some(OsString::from_vec(name)))
 }
 
-fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize, String> {
+/// Reads at `offset` what the buffer holds, or what the file has; gives the length.
+pub fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize, String> {
     let mut done = 0;
     while done < buffer.len() {
         match file.read_at(&mut buffer[done..], offset.saturating_add(done as u64)) {

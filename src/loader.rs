@@ -5,12 +5,13 @@
 //! or a [`LoadError`] that is one line for the user. Nothing is mapped before the headers have been checked.
 
 use crate::image::{Image, Kind, Segment};
-use philae_ir::processor::Model;
+use philae_ir::processor::{Feature, Features, Model};
 use philae_ir::state::{aarch64, x86_64};
 use philae_ir::{Arch, CpuState};
 use philae_syscalls::Mm;
 use philae_syscalls::arch as abi;
 use philae_syscalls::errno::Errno;
+use philae_syscalls::mm::PROT_BTI;
 use philae_syscalls::task::Layout;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
@@ -123,11 +124,17 @@ pub fn load(mm: &Mm, start: &Start<'_>) -> Result<Program, LoadError> {
     let arch = start.image.arch;
     let interpreter = open_interpreter(start)?;
     let failed = |error: io::Error| LoadError::not_runnable(start.path, format!("cannot map: {}", describe(&error)));
-    let program = map_image(mm, start.file, start.image).map_err(failed)?;
+    let guards = |image: &Image| {
+        let has = start.model.features.contain(Features::NONE.with(Feature::Bti)) && image.has_landing_pads;
+        if has { PROT_BTI as i32 } else { 0 }
+    };
+    // The pages of a program with an interpreter are up to that (arch_elf_adjust_prot of arch/arm64/kernel/process.c).
+    let own_guards = if interpreter.is_none() { guards(start.image) } else { 0 };
+    let program = map_image(mm, start.file, start.image, own_guards).map_err(failed)?;
     let mut pc = program.entry;
     let mut base = 0;
     if let Some((file, path, image)) = &interpreter {
-        let mapped = map_image(mm, file, image)
+        let mapped = map_image(mm, file, image, guards(image))
             .map_err(|error| LoadError::not_runnable(path, format!("cannot map: {}", describe(&error))))?;
         pc = mapped.entry;
         base = mapped.bias;
@@ -167,8 +174,9 @@ fn open_interpreter(start: &Start<'_>) -> Result<Option<(File, PathBuf, Image)>,
     Ok(Some((file, path, image)))
 }
 
-/// Maps the segments of an image where it wants them, or at an address of the kernel's choice.
-fn map_image(mm: &Mm, file: &File, image: &Image) -> io::Result<Mapped> {
+/// Maps the segments of an image where it wants them, or at an address of the kernel's choice; `guards` is what the
+/// protection of executable ones has besides.
+fn map_image(mm: &Mm, file: &File, image: &Image, guards: i32) -> io::Result<Mapped> {
     let start = image.segments[0].address & !(PAGE - 1);
     let end = image.segments.iter().map(|s| s.address + s.memory_size).max().unwrap_or(start);
     let length = end.next_multiple_of(PAGE) - start;
@@ -182,7 +190,8 @@ fn map_image(mm: &Mm, file: &File, image: &Image) -> io::Result<Mapped> {
     };
     let mut mapped_to = start.wrapping_add(bias);
     for segment in &image.segments {
-        map_segment(mm, file, segment, bias)?;
+        let more = if segment.protection & libc::PROT_EXEC != 0 { guards } else { 0 };
+        map_segment(mm, file, &Segment { protection: segment.protection | more, ..*segment }, bias)?;
         // What lies between segments was reserved with them and belongs to nobody.
         let address = segment.address.wrapping_add(bias);
         let gap = (address & !(PAGE - 1)).saturating_sub(mapped_to);

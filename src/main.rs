@@ -19,6 +19,7 @@ mod lift_text;
 mod loader;
 mod options;
 mod perf_map;
+mod property;
 mod run;
 mod runtime;
 mod spawn;

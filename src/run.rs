@@ -489,6 +489,8 @@ impl Thread {
                 self.report_undefined(pc);
                 self.force(libc::SIGILL, ILL_ILLOPC, pc, FaultContext { address: 0, trap: 6, error: 0 });
             }
+            // do_el0_bti of arch/arm64/kernel/traps.c.
+            ExitReason::BranchTarget => self.force(libc::SIGILL, ILL_ILLOPC, pc, FaultContext::default()),
             ExitReason::Breakpoint => {
                 // The x86 kernel reports INT3 without an address (SI_KERNEL).
                 let (code, address) = match self.task.arch {

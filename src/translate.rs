@@ -120,6 +120,7 @@ fn changes(mm: &Mm, pc: u64) -> Changes {
 fn prepare(runtime: &Runtime, mm: &Mm, region: &mut Region) {
     region.floats = runtime.floats();
     region.tags = runtime.tags();
+    region.guards = mm.guards();
     region.runtime_page = runtime_page(mm);
     region.processor = runtime.options.model;
 }

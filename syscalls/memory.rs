@@ -8,7 +8,9 @@ use crate::errno::Errno;
 use crate::host;
 use crate::limits::{self, Kind};
 use crate::loan::{self, by_lender};
-use crate::mm::PAGE;
+use crate::mm::{PAGE, PROT_BTI};
+use crate::task::Processor;
+use philae_ir::processor::{Feature, Features};
 
 pub(crate) fn mmap(
     call: &mut Call<'_>,
@@ -28,6 +30,8 @@ pub(crate) fn mmap(
         call.prepare(libc::SYS_fcntl, [fd.word(), libc::F_GETFD as u64, 0, 0, 0, 0])?;
     }
     limits::check_room(call, length, kind(prot, flags))?;
+    // Unlike mprotect(2), mmap(2) takes no notice of what it does not know.
+    let prot = if has_guards(call) { prot } else { prot & !PROT_BTI };
     let map = |fd: i32| call.task.mm.map(address, length, prot, flags, fd, offset);
     let at = match loan::is_borrower() && fd.0 >= 0 {
         true => by_lender(|| with_descriptor_of(call.task.tid, fd, map)),
@@ -61,7 +65,18 @@ pub(crate) fn munmap(call: &mut Call<'_>, address: u64, length: u64) -> Reply {
     by_lender(|| call.task.mm.unmap(address, length)).map(|()| 0)
 }
 
+/// Whether the guest's processor has guarded pages.
+fn has_guards(call: &Call<'_>) -> bool {
+    match call.task.process.info.processor {
+        Processor::Aarch64(model) => model.features.contain(Features::NONE.with(Feature::Bti)),
+        Processor::X86_64 { .. } => false,
+    }
+}
+
 pub(crate) fn mprotect(call: &mut Call<'_>, address: u64, length: u64, prot: u32) -> Reply {
+    if prot & PROT_BTI != 0 && !has_guards(call) {
+        return Err(Errno::EINVAL);
+    }
     by_lender(|| call.task.mm.protect(address, length, prot)).map(|()| 0)
 }
 

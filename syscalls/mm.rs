@@ -16,7 +16,7 @@ use crate::host;
 use crate::loan::{self, by_lender};
 use crate::vma::{Backing, Totals, Vma, VmaMap};
 use crate::{uaccess, vdso};
-use philae_ir::Arch;
+use philae_ir::{Arch, Guards};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
@@ -39,6 +39,8 @@ const READ: u32 = libc::PROT_READ as u32;
 const WRITE: u32 = libc::PROT_WRITE as u32;
 const EXEC: u32 = libc::PROT_EXEC as u32;
 const RWX: u32 = (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC) as u32;
+/// PROT_BTI of mprotect(2): branches to registers need landing pads there. Only on AArch64; whoever asks has it.
+pub const PROT_BTI: u32 = 0x10;
 /// PROT_SEM of mprotect(2), which means nothing on either machine.
 const PROT_SEM: u32 = 0x8;
 /// PROT_GROWSDOWN and PROT_GROWSUP of mprotect(2).
@@ -68,6 +70,8 @@ pub struct Mm {
     locks_future: AtomicBool,
     sigreturn: AtomicU64,
     vdso: AtomicU64,
+    /// Whether any page that can be executed is guarded, or was.
+    has_guards: AtomicBool,
 }
 
 struct Space {
@@ -122,6 +126,7 @@ impl Mm {
             locks_future: AtomicBool::new(false),
             sigreturn: AtomicU64::new(0),
             vdso: AtomicU64::new(0),
+            has_guards: AtomicBool::new(false),
         })
     }
 
@@ -160,13 +165,14 @@ impl Mm {
         };
         space.vmas.insert(Vma {
             range: address..address + length,
-            prot: prot & RWX,
+            prot: prot & self.protections(),
             shared: flags & MAP_TYPE != MAP_PRIVATE,
             backing: if flags & MAP_ANONYMOUS != 0 { None } else { backing_of(fd) },
             offset,
             sealed: false,
         });
         space.lock_new(&(address..address + length));
+        self.note_guards(prot, &space);
         Ok(address)
     }
 
@@ -198,7 +204,7 @@ impl Mm {
 
     /// `mprotect(2)`.
     pub fn protect(&self, address: u64, length: u64, prot: u32) -> Result<(), Errno> {
-        if prot & !(RWX | PROT_SEM | PROT_GROWS) != 0 {
+        if prot & !(self.protections() | PROT_SEM | PROT_GROWS) != 0 {
             return Err(Errno::EINVAL);
         }
         let range = aligned_range(address, length, Errno::ENOMEM)?;
@@ -232,9 +238,37 @@ impl Mm {
                 break;
             }
             end = part.range.end;
-            space.vmas.insert(Vma { prot: prot & RWX, ..part });
+            space.vmas.insert(Vma { prot: prot & self.protections(), ..part });
         }
+        self.note_guards(prot, &space);
         done.map(|_| ())
+    }
+
+    /// The protections that mappings of this guest keep.
+    fn protections(&self) -> u32 {
+        match self.arch {
+            Arch::Aarch64 => RWX | PROT_BTI,
+            Arch::X86_64 => RWX,
+        }
+    }
+
+    /// After a mapping got this protection: what was translated before the first guarded page does not know how
+    /// branches arrive.
+    fn note_guards(&self, prot: u32, space: &Space) {
+        let guards = prot & self.protections() & (EXEC | PROT_BTI) == EXEC | PROT_BTI;
+        if guards && !self.has_guards.swap(true, Ordering::Release) {
+            (space.forget)(0..u64::MAX);
+        }
+    }
+
+    /// Whether there may be guarded pages, so that lifted code keeps PSTATE.BTYPE.
+    pub fn has_guards(&self) -> bool {
+        self.has_guards.load(Ordering::Acquire)
+    }
+
+    /// The guarded pages that the guest may execute.
+    pub fn guards(&self) -> Guards {
+        if self.has_guards() { Guards::Pages(by_lender(|| self.lock().vmas.guarded())) } else { Guards::Unknown }
     }
 
     /// `mremap(2)`.
@@ -639,7 +673,7 @@ impl Request {
     /// Makes it on the host at `address`, with `more` flags.
     fn perform(&self, address: u64, more: u32) -> Result<u64, Errno> {
         let flags = self.flags & !MAP_32BIT | more;
-        let prot = u64::from(host_prot(self.prot & RWX) | self.prot & !RWX);
+        let prot = u64::from(host_prot(self.prot) | self.prot & !(RWX | PROT_BTI));
         let fd = i64::from(self.fd) as u64;
         let args = [address, self.length, prot, u64::from(flags), fd, self.offset];
         // SAFETY: the caller has checked that nothing of ours is in the range, or asks for NOREPLACE.
@@ -828,7 +862,7 @@ impl Space {
 
 /// The host's protection for what the guest asked: never executable, readable if executable.
 fn host_prot(prot: u32) -> u32 {
-    if prot & EXEC != 0 { prot & !EXEC | READ } else { prot }
+    if prot & EXEC != 0 { prot & RWX & !EXEC | READ } else { prot & RWX }
 }
 
 fn protect_page(page: u64, prot: u32) {

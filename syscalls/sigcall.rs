@@ -9,8 +9,8 @@ use crate::errno::Errno;
 use crate::host::KernelSigaction;
 use crate::signal::{self, AltStack, FaultContext, SIGNALS, SigInfo};
 use crate::uaccess::{self, GuestPtr};
-use philae_ir::Slot;
-use philae_ir::state::WORDS;
+use philae_ir::state::{WORDS, aarch64};
+use philae_ir::{Arch, Slot};
 
 /// Bytes in a signal set.
 const SET_SIZE: u64 = 8;
@@ -113,6 +113,9 @@ pub(crate) fn rt_sigreturn(call: &mut Call<'_>) -> Result<Outcome, Errno> {
         signal::force_signal(call.task, SigInfo::kernel(libc::SIGSEGV), FaultContext::default());
         return Ok(Outcome::then(0, Then::SigReturn));
     };
+    if arch == Arch::Aarch64 && !call.task.mm.has_guards() {
+        cpu.set(aarch64::BTYPE, 0);
+    }
     change_mask(call, restored.mask & !signal::UNTOUCHABLE)?;
     for word in (0..WORDS as u16).map(Slot) {
         call.cpu.set(word, cpu.get(word));

@@ -15,6 +15,7 @@ use crate::host::{self, KernelSigaction};
 use crate::task::Task;
 use crate::uaccess::Plain;
 use philae_ir::CpuState;
+use philae_ir::state::aarch64;
 use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
@@ -561,6 +562,10 @@ fn enter_handler(task: &mut Task, cpu: &mut CpuState, info: &SigInfo, action: Ke
     };
     if arch::enter_handler(task.arch, cpu, &frame).is_err() {
         return Delivery::Kill(libc::SIGSEGV);
+    }
+    if task.mm.has_guards() {
+        // As if it was called through a register (setup_return of arch/arm64/kernel/signal.c).
+        cpu.set(aarch64::BTYPE, aarch64::BTYPE_CALL);
     }
     if task.signals.alt_stack.flags & AltStack::AUTODISARM != 0 {
         task.signals.alt_stack = AltStack::default();

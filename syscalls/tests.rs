@@ -5,7 +5,7 @@ use crate::arch::{self, aarch64, x86_64};
 use crate::errno::Errno;
 use crate::host::{self, KernelSigaction};
 use crate::limits::Limits;
-use crate::mm::PAGE;
+use crate::mm::{PAGE, PROT_BTI};
 use crate::signal::{self, Delivery, FaultContext, SigInfo, sa};
 use crate::task::{Files, Fs, OwnThread, Process, ProcessInfo, Task};
 use crate::uaccess::{GuestPtr, recovery};
@@ -176,6 +176,7 @@ fn fill(cpu: &mut CpuState, arch: Arch) {
             cpu.set(philae_ir::state::aarch64::FPSR, 0x10);
             // DIT; and what no instruction has saturated.
             cpu.set(philae_ir::state::aarch64::PSTATE, 1 << 24);
+            cpu.set(philae_ir::state::aarch64::BTYPE, 3);
             cpu.set128(philae_ir::state::aarch64::SATURATED, 0);
             cpu.set(philae_ir::state::aarch64::EXCLUSIVE_SIZE, 0);
         }
@@ -211,6 +212,10 @@ fn frames_come_back_as_they_went() {
         let mut guest = Guest::new(arch);
         guest.handle(libc::SIGSEGV, sa::SIGINFO);
         fill(&mut guest.cpu, arch);
+        if arch == Arch::Aarch64 {
+            // BTYPE counts where there are guarded pages.
+            guest.task.mm.map(0, PAGE, 4 | PROT_BTI, 0x22, -1, 0).unwrap();
+        }
         let before = registers(&guest.cpu, arch);
         let fault = FaultContext { address: 0x1000, trap: 14, error: 6 };
         signal::force_signal(&mut guest.task, SigInfo::fault(libc::SIGSEGV, 1, 0x1000), fault);

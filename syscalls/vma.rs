@@ -3,6 +3,7 @@
 //! In: what the calls of [`crate::mm`] have done. Out: look-ups, gaps, and the text of `/proc/self/maps`.
 //! Ranges never overlap; neighbours that differ in nothing are one.
 
+use crate::mm::PROT_BTI;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::Range;
@@ -24,7 +25,7 @@ pub struct Backing {
 pub struct Vma {
     /// Its addresses, page-aligned.
     pub range: Range<u64>,
-    /// PROT_READ, PROT_WRITE, PROT_EXEC as the guest asked.
+    /// PROT_READ, PROT_WRITE, PROT_EXEC, on AArch64 PROT_BTI, as the guest asked.
     pub prot: u32,
     /// Is it MAP_SHARED?
     pub shared: bool,
@@ -68,6 +69,8 @@ pub(crate) struct VmaMap {
     /// Bytes mapped now, and the most that were.
     size: u64,
     peak: u64,
+    /// What [`VmaMap::guarded`] has said since the last change.
+    guarded: Option<Arc<[Range<u64>]>>,
 }
 
 /// Bytes of guest memory by kind, as `/proc/self/status` has them.
@@ -105,6 +108,7 @@ impl VmaMap {
 
     /// Forgets `range`; mappings across its ends are cut. Returns what was there.
     pub(crate) fn remove(&mut self, range: &Range<u64>) -> Vec<Vma> {
+        self.guarded = None;
         let parts = self.parts(range);
         let (Some(first), Some(last)) = (parts.first(), parts.last()) else { return parts };
         for address in [first.range.start, last.range.start] {
@@ -171,6 +175,14 @@ impl VmaMap {
                 return None;
             }
         }
+    }
+
+    /// The ranges with PROT_EXEC and PROT_BTI, ascending.
+    pub(crate) fn guarded(&mut self) -> Arc<[Range<u64>]> {
+        const GUARDED: u32 = libc::PROT_EXEC as u32 | PROT_BTI;
+        let by_start = &self.by_start;
+        let guarded = || by_start.values().filter(|vma| vma.prot & GUARDED == GUARDED).map(|vma| vma.range.clone());
+        self.guarded.get_or_insert_with(|| guarded().collect()).clone()
     }
 
     /// Every mapping, ascending.
@@ -253,6 +265,12 @@ mod tests {
         let removed = map.remove(&(0x2000..0x3000));
         assert_eq!(removed.len(), 1);
         assert_eq!(ranges(&map), [(0x1000..0x2000, 1), (0x3000..0x6000, 1)]);
+        assert!(map.guarded().is_empty());
+        map.insert(vma(0x8000..0x9000, 5 | PROT_BTI));
+        assert_eq!((map.guarded().len(), map.guarded()[0].clone()), (1, 0x8000..0x9000));
+        map.insert(vma(0x8000..0x9000, 5));
+        assert!(map.guarded().is_empty());
+        map.remove(&(0x8000..0x9000));
         map.insert(vma(0x1800..0x4000, 3));
         assert_eq!(ranges(&map), [(0x1000..0x1800, 1), (0x1800..0x4000, 3), (0x4000..0x6000, 1)]);
         assert!(map.covers(&(0x1000..0x6000)));

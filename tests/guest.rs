@@ -63,6 +63,8 @@ const PROGRAMS: &[Program] = &[
     Program { name: "rounding", variants: STATIC, arguments: PLAIN },
     Program { name: "fenv", variants: &["static aarch64", "dynamic aarch64"], arguments: PLAIN },
     Program { name: "tags", variants: &["static", "llsc aarch64"], arguments: PLAIN },
+    Program { name: "landing", variants: STATIC, arguments: PLAIN },
+    Program { name: "guarded", variants: STATIC, arguments: PLAIN },
     Program { name: "processor", variants: STATIC, arguments: PLAIN },
     Program { name: "vfork", variants: STATIC, arguments: PLAIN },
     Program { name: "killed_vforks", variants: STATIC, arguments: &[&["100"]] },

@@ -1,6 +1,7 @@
 //! Branches.
 
 use super::flags::holds;
+use super::landing;
 use super::operand::{Lifted, reg, set_reg, x};
 use super::word::Word;
 use crate::lift::{Flow, Lift};
@@ -105,6 +106,7 @@ pub(super) fn test_branch(w: Word, l: &mut Lift<'_>, cond: IntCond) -> Lifted {
 /// BR.
 pub(super) fn br(w: Word, l: &mut Lift<'_>) -> Lifted {
     let target = x(l, w.rn());
+    landing::leave_by(l, landing::Branch::Jump(w.rn()));
     l.go_indirect(target, FlowHint::Jump);
     Ok(())
 }
@@ -113,6 +115,7 @@ pub(super) fn br(w: Word, l: &mut Lift<'_>) -> Lifted {
 pub(super) fn blr(w: Word, l: &mut Lift<'_>) -> Lifted {
     let target = x(l, w.rn());
     link(l);
+    landing::leave_by(l, landing::Branch::Call);
     l.go_indirect(target, FlowHint::Call);
     Ok(())
 }

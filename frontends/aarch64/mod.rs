@@ -18,6 +18,7 @@ mod flushing;
 mod half;
 mod half_lanes;
 mod helpers;
+mod landing;
 mod lift;
 mod loadstore;
 mod operand;
@@ -119,5 +120,9 @@ impl Guest for Aarch64 {
             Known::AsHint => Ok(()),
             Known::No => Err(LiftError::Undefined),
         }
+    }
+
+    fn lift_arrival(insn: &Insn, lift: &mut Lift<'_>) -> Result<(), LiftError> {
+        landing::lift(insn, lift)
     }
 }

@@ -5,6 +5,7 @@
 //! 56 too. The keys are constants: codes agree between threads and processes.
 //! A failed check makes a non-canonical address (without FEAT_FPAC), which faults where it is used.
 
+use super::landing;
 use super::operand::{Lifted, require, set_reg, set_reg_or_sp, x, x_or_sp};
 use super::word::Word;
 use crate::lift::Lift;
@@ -234,6 +235,7 @@ fn target(w: Word, l: &mut Lift<'_>, key: Key, modifier: Modifier) -> Value {
 /// BRAA, BRAB, BRAAZ, BRABZ.
 pub(super) fn bra(w: Word, l: &mut Lift<'_>, key: Key, modifier: Modifier) -> Lifted {
     let target = target(w, l, key, modifier);
+    landing::leave_by(l, landing::Branch::Jump(w.rn()));
     l.go_indirect(target, FlowHint::Jump);
     Ok(())
 }
@@ -243,6 +245,7 @@ pub(super) fn blra(w: Word, l: &mut Lift<'_>, key: Key, modifier: Modifier) -> L
     let target = target(w, l, key, modifier);
     let back = l.b.c64(l.next);
     set_reg(l, Ty::I64, 30, back);
+    landing::leave_by(l, landing::Branch::Call);
     l.go_indirect(target, FlowHint::Call);
     Ok(())
 }

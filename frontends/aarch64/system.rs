@@ -38,8 +38,8 @@ pub(super) fn brk(_w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
-/// Instructions without an effect that a program can see: HINT (NOP, YIELD, WFE, SEV, BTI), PRFM (literal), and ISB
-/// and SB, as translated code is in program order and does not speculate.
+/// Instructions without an effect that a program can see: HINT (NOP, YIELD, WFE, SEV; BTI once control has arrived), PRFM
+/// (literal), ISB and SB, as translated code is in program order and does not speculate.
 pub(super) fn no_effect(_w: Word, _l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }

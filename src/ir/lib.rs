@@ -7,6 +7,7 @@
 
 pub mod eval;
 pub mod flow;
+pub mod guards;
 pub mod ops;
 pub mod opt;
 pub mod processor;
@@ -16,6 +17,7 @@ pub mod text;
 pub mod ty;
 pub mod verify;
 
+pub use guards::Guards;
 pub use ops::{Barrier, Carry, Cond, Effect, FloatCond, FlowHint, IntCond, NanRule, Op, Ordering, RmwOp, Rounding};
 pub use region::{
     Block, BlockId, Builder, ExitReason, Floats, Helper, HelperEffect, Inst, Pc, Region, RuntimePage, Tags, Terminator,

@@ -102,6 +102,8 @@ features! {
     Dgh [0, 1 << 15] [(Isar1, 48, 1)];
     /// FEAT_RNG: RNDR, RNDRRS.
     Rng [0, 1 << 16] [(Isar0, 60, 1)];
+    /// FEAT_BTI: guarded pages, where branches to registers need landing pads.
+    Bti [0, 1 << 17] [(Pfr1, 0, 1)];
     /// FEAT_ECV: CNTVCTSS_EL0.
     Ecv [0, 1 << 19] [(Mmfr0, 60, 1)];
     /// FEAT_LOR: LDLAR, STLLR. Linux does not tell user code.
@@ -248,6 +250,7 @@ mod tests {
         assert_eq!(MAX.id_register(Isar0), 0x1021_1111_1021_2120);
         assert_eq!(MAX.id_register(Isar1), 0x0011_1011_1021_1102);
         assert_eq!(MAX.id_register(Pfr0), 0x0001_0000_0011_0011);
+        assert_eq!(MAX.id_register(Pfr1), 0x21);
         let a53 = Model::named("cortex-a53").expect("a model");
         assert_eq!(a53.id_register(Isar0), 0x0000_0000_0001_1120);
         // As /proc/cpuinfo of Linux has it there: fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid.

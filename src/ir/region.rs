@@ -4,6 +4,7 @@
 //! block parameters: what differs by path travels in slots. Instructions live in one arena and blocks list them,
 //! so a pass can drop, replace or move one without touching the others.
 
+use crate::guards::Guards;
 use crate::ops::{Barrier, Carry, Cond, FloatCond, FlowHint, IntCond, NanRule, Op, Ordering, RmwOp, Rounding, SIGNALS};
 use crate::processor::{MAX, Model};
 use crate::state::{Arch, CpuState, Slot};
@@ -126,11 +127,13 @@ pub enum ExitReason {
     /// The guest wants a random number in the general register that the argument numbers, and whether it got one in
     /// NZCV (AArch64 RNDR); the pc is that of the next instruction.
     RandomNumber = 16,
+    /// The instruction at the pc is no landing pad for the kind of branch that came to it (AArch64 FEAT_BTI).
+    BranchTarget = 17,
 }
 
 impl ExitReason {
     /// Every reason with the name that text uses for it, in the order of their numbers.
-    pub const NAMES: [(ExitReason, &'static str); 17] = [
+    pub const NAMES: [(ExitReason, &'static str); 18] = [
         (ExitReason::Jump, "jump"),
         (ExitReason::Call, "call"),
         (ExitReason::Return, "return"),
@@ -148,6 +151,7 @@ impl ExitReason {
         (ExitReason::FloatModes, "float_modes"),
         (ExitReason::FloatStatus, "float_status"),
         (ExitReason::RandomNumber, "random_number"),
+        (ExitReason::BranchTarget, "branch_target"),
     ];
 
     /// The name in text.
@@ -309,6 +313,8 @@ pub struct Region {
     pub floats: Floats,
     /// How addresses are lifted.
     pub tags: Tags,
+    /// Where landing pads are asked for.
+    pub guards: Guards,
     /// The runtime's own page among the guest's code, if there is one.
     pub runtime_page: Option<RuntimePage>,
     /// The processor that it is lifted for, if the guest is AArch64.
@@ -334,6 +340,7 @@ impl Region {
             pc,
             floats: Floats::Plain,
             tags: Tags::Fault,
+            guards: Guards::Unknown,
             runtime_page: None,
             processor: &MAX,
             insts,

@@ -8,7 +8,7 @@ use crate::signal::{AltStack, FaultContext, Frame, Restored, sa};
 use crate::uaccess::{self, GuestPtr, bytes_of};
 use philae_ir::CpuState;
 use philae_ir::state::NZCV;
-use philae_ir::state::aarch64::{self, DIT, EXCLUSIVE_SIZE, FPCR, PSTATE, SP, SSBS, V, X};
+use philae_ir::state::aarch64::{self, BTYPE, BTYPE_SHIFT, DIT, EXCLUSIVE_SIZE, FPCR, PSTATE, SP, SSBS, V, X};
 
 /// O_DIRECTORY, O_NOFOLLOW, O_DIRECT, O_LARGEFILE: arch/arm64/include/uapi/asm/fcntl.h.
 pub(super) const OPEN_BITS: [u64; 4] = [0o40000, 0o100000, 0o200000, 0o400000];
@@ -101,7 +101,7 @@ fn frame_bytes(cpu: &CpuState, frame: &Frame<'_>) -> Vec<u8> {
     for register in X {
         bytes.u64(cpu.get(register));
     }
-    bytes.u64(cpu.get(SP)).u64(cpu.pc()).u64(cpu.get(NZCV) << 28 | cpu.get(PSTATE));
+    bytes.u64(cpu.get(SP)).u64(cpu.pc()).u64(pstate(cpu));
     bytes.pad_to(RECORDS).u32(FPSIMD_MAGIC).u32(FPSIMD_SIZE as u32);
     bytes.u32(aarch64::float_status(cpu) as u32).u32(cpu.get(FPCR) as u32);
     for register in V {
@@ -112,6 +112,11 @@ fn frame_bytes(cpu: &CpuState, frame: &Frame<'_>) -> Vec<u8> {
     }
     bytes.pad_to(FRAME_SIZE);
     bytes.0
+}
+
+/// The processor's state in the places of SPSR_EL1.
+fn pstate(cpu: &CpuState) -> u64 {
+    cpu.get(NZCV) << 28 | cpu.get(PSTATE) | cpu.get(BTYPE) << BTYPE_SHIFT
 }
 
 /// ESR_EL1 of an abort from EL0 (Arm ARM D24.2.40): the class, IL, WnR, and a translation or permission fault of
@@ -143,6 +148,7 @@ pub(super) fn leave_handler(cpu: &mut CpuState) -> Result<Restored, Errno> {
     cpu.set_pc(fields.u64(REG_PC));
     cpu.set(NZCV, fields.u64(REG_PSTATE) >> 28 & 0xf);
     cpu.set(PSTATE, fields.u64(REG_PSTATE) & (DIT | SSBS));
+    cpu.set(BTYPE, fields.u64(REG_PSTATE) >> BTYPE_SHIFT & 3);
     cpu.set(EXCLUSIVE_SIZE, 0);
     let alt_stack = AltStack {
         base: fields.u64(UC_STACK),

@@ -3,7 +3,7 @@
 //! In: the guest's map and the host's `smaps`. Out: the text. The host cuts and joins mappings where the guest does
 //! not: what it counts of one of its mappings goes to the guest's mapping in which that one begins.
 
-use crate::mm::Mm;
+use crate::mm::{Mm, PROT_BTI};
 use crate::vma::{self, Vma};
 use std::fmt::Write;
 use std::ops::Range;
@@ -82,6 +82,7 @@ fn write_counters(text: &mut String, counters: &Counters) {
 /// The two-letter names of `VmFlags`, proc_pid_smaps(5).
 fn flags(vma: &Vma) -> String {
     let has = |bit: i32| vma.prot & bit as u32 != 0;
+    let is_guarded = vma.prot & PROT_BTI != 0;
     let all = [
         (has(libc::PROT_READ), "rd"),
         (has(libc::PROT_WRITE), "wr"),
@@ -89,6 +90,7 @@ fn flags(vma: &Vma) -> String {
         (vma.shared, "sh"),
         (true, "mr mw me"),
         (vma.shared && has(libc::PROT_WRITE), "ms"),
+        (is_guarded, "bt"),
     ];
     all.iter().filter(|(is, _)| *is).map(|(_, name)| format!("{name} ")).collect()
 }
