@@ -24,7 +24,8 @@ use std::path::{Path, PathBuf};
 /// The size of a guest page, which is that of a host page.
 const PAGE: u64 = 4096;
 /// Where position-independent programs are put if it is free: far below the mappings, with room above for the heap.
-/// The host kernel puts Philae's own heap less than a gigabyte above 0x5555_5555_4000, the place for such programs.
+/// Unless Philae has a fixed address, the host kernel puts its heap less than a gigabyte above 0x5555_5555_4000, the place
+/// for such programs.
 const RELOCATABLE_BASE: u64 = 0x5515_5555_4000;
 /// The stack when the soft limit is unlimited, and the most that the limit may ask for.
 const STACK_LIMITS: [u64; 2] = [8 << 20, 1 << 30];

@@ -909,8 +909,7 @@ fn own_memory() -> (Vec<Range<u64>>, u64) {
     let mut own = vec![room.clone()];
     let stack = &raw const probe as u64;
     own.push(stack_room(stack));
-    let code = own_memory as *const () as usize as u64;
-    own.push(code.saturating_sub(64 << 20)..code + (64 << 20));
+    own.push(code_room(own_memory as *const () as usize as u64));
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     own.extend(maps.lines().filter_map(own_line));
     let own = merged(own);
@@ -924,12 +923,17 @@ fn stack_room(address: u64) -> Range<u64> {
     address.saturating_sub(1 << 30)..(address + (1 << 20)).min(HIGHEST + PAGE)
 }
 
-/// Where another Philae's own memory is, whose program file is mapped at `file`, beside what the kernel maps, and whose
-/// host stack ends at `stack`.
-pub(crate) fn own_areas(file: u64, stack: u64) -> [Range<u64>; 2] {
-    // The middle of its room is near the file, but not there.
+/// What a Philae keeps around an address of its program.
+fn code_room(address: u64) -> Range<u64> {
+    address.saturating_sub(64 << 20)..address + (64 << 20)
+}
+
+/// Where another Philae's own memory is, whose program file is mapped at `file`, beside what the kernel maps, which has
+/// translated code at `code`, and whose host stack ends at `stack`.
+pub(crate) fn own_areas(file: u64, code: u64, stack: u64) -> [Range<u64>; 3] {
+    // The middle of its room is near the code, but not there.
     let room = OWN_ROOM - (1 << 30);
-    [file.saturating_sub(room)..file.saturating_add(room), stack_room(stack)]
+    [code.saturating_sub(room)..code.saturating_add(room), code_room(file), stack_room(stack)]
 }
 
 fn own_line(line: &str) -> Option<Range<u64>> {

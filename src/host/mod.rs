@@ -4,6 +4,9 @@
 #[path = "access_x86_64.rs"]
 mod access;
 mod calls;
+#[cfg(all(target_arch = "x86_64", fixed_address))]
+#[path = "entry_x86_64.rs"]
+mod entry;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 #[cfg(target_arch = "x86_64")]

@@ -1,8 +1,9 @@
 //! `maps` and `smaps` of other processes that a Philae runs: the host's, without what is Philae's own.
 //!
 //! In: a process id. Out: the text, or nothing if no Philae runs that process, or it may not be looked at. Whatever of a
-//! Philae's lies in known areas ([`Mm::new`](crate::mm::Mm::new)): around its program file, below the top of its host
-//! stack, which the kernel places highest, and in the C library's heap. The host does not know what the guest may
+//! Philae's lies in known areas ([`Mm::new`](crate::mm::Mm::new)): around its program file and the code it has made, all
+//! that the host may execute, below the top of its host stack, which the kernel places highest, and in the C library's
+//! heap. The host does not know what the guest may
 //! execute; of a file's mapping, its program headers say so, for all that the host has made one mapping of.
 
 use crate::arch::Fields;
@@ -47,7 +48,8 @@ fn shown(text: &str, philae: u64) -> Option<String> {
     let lines = || text.lines().filter_map(Line::parse);
     let file = lines().find(|line| line.inode == philae)?;
     let top = lines().rfind(|line| line.range.end <= mm::HIGHEST + mm::PAGE)?;
-    let own = mm::own_areas(file.range.start, top.range.end);
+    let code = lines().find(|line| line.access.starts_with("rwx")).map_or(file.range.start, |line| line.range.start);
+    let own = mm::own_areas(file.range.start, code, top.range.end);
     let mut files = HashMap::new();
     let (mut shown, mut hidden) = (String::new(), true);
     for whole in text.lines() {
@@ -105,21 +107,34 @@ fn code_of(path: &str) -> Vec<Range<u64>> {
 mod tests {
     use super::*;
 
+    /// A program at 0x400000, an area of its own at 0x660000000000, and one Philae, whose file is inode 77.
+    fn text(philae: &str) -> String {
+        let mut lines = vec![
+            "00400000-0047f000 r--p 00000000 fe:00 12 /none\nSize: 1 kB",
+            "55558bf64000-55558bf86000 rw-p 00000000 00:00 0 [heap]",
+            "660000000000-660000001000 rw-p 00000000 00:00 0 \nSize: 4 kB",
+            "7f511aa00000-7f512aa00000 rwxp 00000000 00:00 0 \nSize: 2 kB",
+            "7ffc0936a000-7ffc09b6a000 rw-p 00000000 00:00 0 [stack]\nSize: 3 kB",
+            "7ffc49b56000-7ffc49b77000 rw-p 00000000 00:00 0 ",
+            "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]",
+        ];
+        lines.push(philae);
+        lines.sort();
+        lines.join("\n") + "\n"
+    }
+
     #[test]
     fn what_is_philaes_is_left_out() {
-        let text = "00400000-0047f000 r--p 00000000 fe:00 12 /none\n\
-                    Size: 1 kB\n\
-                    55558bf64000-55558bf86000 rw-p 00000000 00:00 0 [heap]\n\
-                    7f511aa00000-7f512aa00000 rwxp 00000000 00:00 0 \n\
-                    Size: 2 kB\n\
-                    7f512aa00000-7f512aed7000 r--p 00000000 fe:00 77 /philae\n\
-                    7ffc0936a000-7ffc09b6a000 rw-p 00000000 00:00 0 [stack]\n\
-                    Size: 3 kB\n\
-                    7ffc49b56000-7ffc49b77000 rw-p 00000000 00:00 0 \n\
-                    ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]\n";
         let left = "00400000-0047f000 r--p 00000000 fe:00 12 /none\nSize: 1 kB\n\
+                    660000000000-660000001000 rw-p 00000000 00:00 0 \nSize: 4 kB\n\
                     7ffc0936a000-7ffc09b6a000 rw-p 00000000 00:00 0 [stack]\nSize: 3 kB\n";
-        assert_eq!(shown(text, 77).as_deref(), Some(left));
-        assert_eq!(shown(text, 78), None);
+        // Among the kernel's mappings, or at a fixed address.
+        for philae in [
+            "7f512aa00000-7f512aed7000 r--p 00000000 fe:00 77 /philae",
+            "550700000000-5507004d7000 r--p 00000000 fe:00 77 /philae",
+        ] {
+            assert_eq!(shown(&text(philae), 77).as_deref(), Some(left));
+            assert_eq!(shown(&text(philae), 78), None);
+        }
     }
 }
