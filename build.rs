@@ -5,7 +5,7 @@
 //! small program costs, and 60 pages that each fork copies.
 //!
 //! What must hold: a program linked in this way has run, with threads, children, panics and its arguments, before the
-//! flags are used.
+//! flags are used. Whoever sets PHILAE_STATIC_PIE while building gets a static-PIE all the same.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,9 +21,10 @@ const ENTRY: &str = "src/host/entry_x86_64.rs";
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={ENTRY}");
+    println!("cargo::rerun-if-env-changed=PHILAE_STATIC_PIE");
     println!("cargo::rustc-check-cfg=cfg(fixed_address)");
     let flags = flags();
-    if is_possible() && try_out(&flags).is_some() {
+    if env::var_os("PHILAE_STATIC_PIE").is_none() && is_possible() && try_out(&flags).is_some() {
         println!("cargo::rustc-cfg=fixed_address");
         for flag in flags {
             println!("cargo::rustc-link-arg-bins={flag}");

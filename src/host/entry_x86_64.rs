@@ -1,5 +1,5 @@
-//! Where the process begins, if the program has a fixed address (`build.rs`): what the C library's start files would do,
-//! without the 32-bit addresses that some of them hold.
+//! Where the process begins, if the program has a fixed address (`build.rs`): what the C library's start files would
+//! do, without the 32-bit addresses that some of them hold.
 //!
 //! In: the stack as the kernel leaves it (System V ABI, 3.4.1). Out: `main`, called by the C library's start.
 //!
