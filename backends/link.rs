@@ -8,8 +8,8 @@
 //!
 //! * One [`LinkSlot`] stands for one guest address. An exit to a constant pc jumps through the slot of that address; an
 //!   exit to a computed pc finds the slot in the thread's jump cache: entries of [`JumpCacheEntry`] at
-//!   `ctl.jump_cache`, as many as `ctl.jump_cache_mask` says, indexed by [`jump_cache_index`]. Linking and unlinking
-//!   are stores to the slot; a slot that is not linked leads to [`resolver_address`].
+//!   `ctl.jump_cache`, as many as `ctl.jump_cache_mask` says, in pairs indexed by [`jump_cache_index`]. Linking and
+//!   unlinking are stores to the slot; a slot that is not linked leads to [`resolver_address`].
 //! * When [`enter`] returns, the PC slot says where the guest goes on, `ctl.exit_reason` why it left,
 //!   `ctl.exit_argument` is the exit's argument, and `ctl.exit_link` the link slot it left through, or 0.
 //! * From one region to the next the flags' slot and the last entry of `ctl.scratch` may hold the comparison that the
@@ -62,14 +62,17 @@ pub struct LinkSite {
     pub reason: ExitReason,
 }
 
-/// Bits of an index into the smallest jump cache.
-const LEAST_JUMP_CACHE_BITS: u32 = 12;
+/// A guest address may be in so many entries of a jump cache, which follow each other. With one, a large program looks up
+/// millions of addresses that others have displaced.
+pub const JUMP_CACHE_WAYS: usize = 2;
+/// Bits of the number of such a pair in the smallest jump cache.
+const LEAST_JUMP_CACHE_BITS: u32 = 11;
 /// Entries of the smallest jump cache. A program that starts and ends jumps to some thousand places, spread over all of
 /// its code: in a large table each would be on a page of its own.
-pub const LEAST_JUMP_CACHE: usize = 1 << LEAST_JUMP_CACHE_BITS;
+pub const LEAST_JUMP_CACHE: usize = JUMP_CACHE_WAYS << LEAST_JUMP_CACHE_BITS;
 /// Entries of the largest jump cache. Large programs jump to ten thousands of places, and each that is not found costs
 /// a hundred nanoseconds.
-pub const LARGEST_JUMP_CACHE: usize = 1 << 16;
+pub const LARGEST_JUMP_CACHE: usize = 1 << 17;
 
 /// One entry of a thread's jump cache.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,23 +85,25 @@ pub struct JumpCacheEntry {
 }
 
 impl JumpCacheEntry {
-    /// An entry that no guest address matches, anywhere but in the first place.
+    /// An entry that no guest address matches, anywhere but in the first pair.
     pub const EMPTY: JumpCacheEntry = JumpCacheEntry { pc: 0, slot: 0 };
 }
 
-/// The index of the only entry that may hold `pc` of a jump cache of so many entries, a power of two.
+/// The index of the first of the [`JUMP_CACHE_WAYS`] entries that may hold `pc` of a jump cache of so many entries, a
+/// power of two.
 pub fn jump_cache_index(pc: u64, entries: usize) -> usize {
-    (pc >> 2 ^ pc >> (2 + LEAST_JUMP_CACHE_BITS)) as usize & (entries - 1)
+    let pair = (pc >> 2 ^ pc >> (2 + LEAST_JUMP_CACHE_BITS)) as usize & (entries / JUMP_CACHE_WAYS - 1);
+    JUMP_CACHE_WAYS * pair
 }
 
 /// What `ctl.jump_cache_mask` is for a jump cache of so many entries.
 pub const fn jump_cache_mask(entries: usize) -> u64 {
-    ((entries - 1) * size_of::<JumpCacheEntry>()) as u64
+    ((entries - JUMP_CACHE_WAYS) * size_of::<JumpCacheEntry>()) as u64
 }
 
-/// How code finds the entry: its distance from the start of the table is `ctl.jump_cache_mask` of the pc shifted left by
+/// How code finds the first entry: its distance from the start of the table is `ctl.jump_cache_mask` of the pc shifted left by
 /// [`JUMP_CACHE_UP`] ^ the pc shifted right by [`JUMP_CACHE_DOWN`].
-pub(crate) const JUMP_CACHE_UP: u32 = size_of::<JumpCacheEntry>().trailing_zeros() - 2;
+pub(crate) const JUMP_CACHE_UP: u32 = (JUMP_CACHE_WAYS * size_of::<JumpCacheEntry>()).trailing_zeros() - 2;
 /// See [`JUMP_CACHE_UP`].
 pub(crate) const JUMP_CACHE_DOWN: u32 = LEAST_JUMP_CACHE_BITS - JUMP_CACHE_UP;
 

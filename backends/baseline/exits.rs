@@ -5,7 +5,7 @@ use super::lower::{Cold, Lower, regs};
 use super::pins::Stub;
 use super::registers::{Context, STATE, slot_mem};
 use crate::compiled::Relocation;
-use crate::link::{JUMP_CACHE_DOWN, JUMP_CACHE_UP, LinkSite, LinkSlot};
+use crate::link::{JUMP_CACHE_DOWN, JUMP_CACHE_UP, JUMP_CACHE_WAYS, JumpCacheEntry, LinkSite, LinkSlot};
 use philae_ir::state::PC;
 use philae_ir::{CpuState, ExitReason, Pc, Value};
 use std::mem::offset_of;
@@ -14,6 +14,8 @@ const EXIT_REASON: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.exit_reason) as
 const EXIT_ARGUMENT: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.exit_argument) as i32);
 const JUMP_CACHE: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.jump_cache) as i32);
 const JUMP_CACHE_MASK: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.jump_cache_mask) as i32);
+/// Where [`Lower::looked_up_exit`] has the first entry that may be the one.
+const ENTRY: Gpr = Gpr::RCX;
 /// Bytes of an exit to a constant pc.
 pub(super) const LINKED_EXIT: usize = 10;
 const POLL: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.poll) as i32);
@@ -110,19 +112,27 @@ impl Lower<'_> {
     /// Looks a pc up in the jump cache; see [`crate::link::jump_cache_index`] for the place.
     fn looked_up_exit(&mut self, reason: ExitReason, pc: Value) {
         self.move_to_rax(pc);
-        let (entry, other) = (Gpr::RCX, Gpr::RDX);
-        self.asm.mov(Width::Q, entry, Gpr::RAX);
+        let other = Gpr::RDX;
+        self.asm.mov(Width::Q, ENTRY, Gpr::RAX);
         self.asm.mov(Width::Q, other, Gpr::RAX);
-        self.asm.shift_imm(Width::Q, Shift::Shl, entry, JUMP_CACHE_UP as u8);
+        self.asm.shift_imm(Width::Q, Shift::Shl, ENTRY, JUMP_CACHE_UP as u8);
         self.asm.shift_imm(Width::Q, Shift::Shr, other, JUMP_CACHE_DOWN as u8);
-        self.asm.alu(Width::D, Alu::Xor, entry, other);
-        self.asm.alu_mem(Width::D, Alu::And, entry, JUMP_CACHE_MASK);
-        self.asm.alu_mem(Width::Q, Alu::Add, entry, JUMP_CACHE);
-        self.asm.alu_mem(Width::Q, Alu::Cmp, Gpr::RAX, Mem::At(entry, 0));
-        let from = self.asm.jcc(Cc::Ne);
+        self.asm.alu(Width::D, Alu::Xor, ENTRY, other);
+        self.asm.alu_mem(Width::D, Alu::And, ENTRY, JUMP_CACHE_MASK);
+        self.asm.alu_mem(Width::Q, Alu::Add, ENTRY, JUMP_CACHE);
+        let from = self.entry_exit(0);
         self.tables.cold.push(Cold::Missed { from, reason });
-        self.asm.load(Width::Q, Gpr::RSI, Mem::At(entry, 8));
+    }
+
+    /// Goes where an entry of the pair at [`ENTRY`] says, if it is that of the pc in RAX; where control is otherwise is
+    /// still to be patched.
+    fn entry_exit(&mut self, way: usize) -> usize {
+        let at = |field: usize| Mem::At(ENTRY, (way * size_of::<JumpCacheEntry>() + field) as i32);
+        self.asm.alu_mem(Width::Q, Alu::Cmp, Gpr::RAX, at(offset_of!(JumpCacheEntry, pc)));
+        let other = self.asm.jcc(Cc::Ne);
+        self.asm.load(Width::Q, Gpr::RSI, at(offset_of!(JumpCacheEntry, slot)));
         self.jump_through_slot();
+        other
     }
 
     /// Leaves for the host; the pc is in RAX.
@@ -140,7 +150,11 @@ impl Lower<'_> {
                     self.asm.patch_here(from);
                     self.leave_for(own, ExitReason::Jump);
                 }
-                Cold::Missed { from, reason } => {
+                Cold::Missed { mut from, reason } => {
+                    for way in 1..JUMP_CACHE_WAYS {
+                        self.asm.patch_here(from);
+                        from = self.entry_exit(way);
+                    }
                     self.asm.patch_here(from);
                     self.reported_exit(reason);
                 }

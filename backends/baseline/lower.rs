@@ -40,7 +40,7 @@ impl Tables {
 pub(super) enum Cold {
     /// The unit has run often enough: it leaves for its own pc.
     Hot { from: usize, own: u64 },
-    /// The pc in RAX is not in the jump cache.
+    /// The pc in RAX is not where the jump cache has it first.
     Missed { from: usize, reason: ExitReason },
     /// The flags in memory are a comparison: they are settled, and read into a register.
     Settle { from: usize, back: usize, to: Gpr },

@@ -1,7 +1,7 @@
 //! The ways out of a region: through a link slot, through the slot in the jump cache, or back to the host.
 
 use super::lower::Lower;
-use crate::link::{JUMP_CACHE_DOWN, JUMP_CACHE_UP, JumpCacheEntry, LinkSite, LinkSlot, leave_address};
+use crate::link::{JUMP_CACHE_DOWN, JUMP_CACHE_UP, JUMP_CACHE_WAYS, JumpCacheEntry, LinkSite, LinkSlot, leave_address};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value as Clif};
@@ -88,7 +88,16 @@ impl Lower<'_, '_> {
         let mask = self.b.ins().load(I64, MemFlagsData::trusted(), state, JUMP_CACHE_MASK);
         let offset = self.b.ins().band(mixed, mask);
         let entry = self.b.ins().iadd(cache, offset);
-        let cached = self.b.ins().load(I64, MemFlagsData::trusted(), entry, 0);
+        for way in 0..JUMP_CACHE_WAYS {
+            self.entry_exit(entry, (way * size_of::<JumpCacheEntry>()) as i32, pc);
+        }
+        self.reported_exit(reason, pc, Value::NONE);
+    }
+
+    /// Goes where the entry at an address and a distance says, if it is that of `pc`; goes on in cold code otherwise.
+    fn entry_exit(&mut self, entry: Clif, at: i32, pc: Clif) {
+        let flags = MemFlagsData::trusted();
+        let cached = self.b.ins().load(I64, flags, entry, at + offset_of!(JumpCacheEntry, pc) as i32);
         let found = self.b.ins().icmp(IntCC::Equal, cached, pc);
         let (hit, miss) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(miss);
@@ -96,10 +105,9 @@ impl Lower<'_, '_> {
         self.b.seal_block(hit);
         self.b.seal_block(miss);
         self.b.switch_to_block(hit);
-        let slot = self.b.ins().load(I64, MemFlagsData::trusted(), entry, offset_of!(JumpCacheEntry, slot) as i32);
+        let slot = self.b.ins().load(I64, flags, entry, at + offset_of!(JumpCacheEntry, slot) as i32);
         self.jump_through(slot);
         self.b.switch_to_block(miss);
-        self.reported_exit(reason, pc, Value::NONE);
     }
 
     fn reported_exit(&mut self, reason: ExitReason, pc: Clif, argument: Value) {

@@ -1,20 +1,25 @@
 //! The table that indirect branches of translated code look into: one for each thread, and an empty one.
 
 use super::arena::SlotPointer;
-use philae_backends::link::{JumpCacheEntry, LARGEST_JUMP_CACHE, LEAST_JUMP_CACHE, jump_cache_index, jump_cache_mask};
+use philae_backends::link::{
+    JUMP_CACHE_WAYS, JumpCacheEntry, LARGEST_JUMP_CACHE, LEAST_JUMP_CACHE, jump_cache_index, jump_cache_mask,
+};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A thread's own: a direct-mapped table from guest addresses to their link slots. It is small as long as there is little
-/// in it: a short life pays for few pages.
+/// A thread's own: a table from guest addresses to their link slots, with two places for each address. It is small as
+/// long as there is little in it: a short life pays for few pages.
 #[derive(Debug)]
 pub struct JumpCache {
+    /// With one more than it says it has, so that pairs can be where they start a half of a line of the host's cache.
     entries: Box<[[u64; 2]]>,
+    /// Where the table starts in `entries`.
+    first: usize,
     /// How many entries had to go for others since the table has this size.
     displaced: usize,
 }
 
-/// What stands first in an empty table: pc 4 is looked for elsewhere. Everywhere else stands pc 0, which is looked for
-/// in the first place.
+/// What stands first in an empty table, twice: pc 4 is looked for elsewhere. Everywhere else stands pc 0, which is
+/// looked for there.
 const FIRST: [u64; 2] = [4, 0];
 
 /// By how much a table grows.
@@ -28,42 +33,69 @@ impl JumpCache {
 
     fn of(size: usize) -> JumpCache {
         const { assert!(size_of::<JumpCacheEntry>() == size_of::<[u64; 2]>()) };
-        let mut entries = vec![[0; 2]; size];
-        entries[0] = FIRST;
-        JumpCache { entries: entries.into_boxed_slice(), displaced: 0 }
+        let entries = vec![[0; 2]; size + 1].into_boxed_slice();
+        let first = entries.as_ptr() as usize / size_of::<JumpCacheEntry>() % JUMP_CACHE_WAYS;
+        let mut table = JumpCache { entries, first, displaced: 0 };
+        *table.pair_mut(0) = [FIRST; JUMP_CACHE_WAYS];
+        table
+    }
+
+    fn size(&self) -> usize {
+        self.entries.len() - 1
+    }
+
+    /// The two places of `pc`.
+    fn pair(&self, pc: u64) -> &[[u64; 2]; JUMP_CACHE_WAYS] {
+        let start = self.first + jump_cache_index(pc, self.size());
+        (&self.entries[start..start + JUMP_CACHE_WAYS]).try_into().expect("as many")
+    }
+
+    fn pair_mut(&mut self, pc: u64) -> &mut [[u64; 2]; JUMP_CACHE_WAYS] {
+        let start = self.first + jump_cache_index(pc, self.size());
+        (&mut self.entries[start..start + JUMP_CACHE_WAYS]).try_into().expect("as many")
     }
 
     /// Where it is, for translated code.
     pub fn address(&self) -> u64 {
-        self.entries.as_ptr() as u64
+        self.entries[self.first..].as_ptr() as u64
     }
 
     /// How large it is, for translated code.
     pub fn mask(&self) -> u64 {
-        jump_cache_mask(self.entries.len())
+        jump_cache_mask(self.size())
     }
 
     /// Makes branches to `pc` go through `slot`.
     pub fn insert(&mut self, pc: u64, slot: SlotPointer) {
-        let entry = &mut self.entries[jump_cache_index(pc, self.entries.len())];
-        let wanted = [pc, slot.as_ptr() as u64];
+        self.put([pc, slot.as_ptr() as u64]);
+    }
+
+    fn put(&mut self, wanted: [u64; 2]) {
+        let pair = self.pair_mut(wanted[0]);
         // A page that is not written stays shared after fork.
-        if *entry != wanted {
-            self.displaced += usize::from(entry[1] != 0 && entry[0] != pc);
-            *entry = wanted;
+        if pair.contains(&wanted) {
+            return;
         }
+        if let Some(known) = pair.iter_mut().find(|entry| entry[0] == wanted[0]) {
+            *known = wanted;
+            return;
+        }
+        // What has been here for long makes room.
+        let [last, lost] = *pair;
+        *pair = [wanted, last];
+        self.displaced += usize::from(lost[1] != 0);
     }
 
     /// The link slot of `pc`, if it is here.
     pub fn get(&self, pc: u64) -> Option<SlotPointer> {
-        let [known, slot] = self.entries[jump_cache_index(pc, self.entries.len())];
+        let &[_, slot] = self.pair(pc).iter().find(|[known, _]| *known == pc)?;
         // SAFETY: the address came out of such a pointer.
-        (known == pc).then(|| unsafe { SlotPointer::from_address(slot) })
+        Some(unsafe { SlotPointer::from_address(slot) })
     }
 
     /// Whether a larger table would keep what this one has lost, and is worth its pages.
     pub fn is_crowded(&self) -> bool {
-        self.displaced > self.entries.len() / 8 && self.entries.len() < LARGEST_JUMP_CACHE
+        self.displaced > self.size() / 16 && self.size() < LARGEST_JUMP_CACHE
     }
 
     /// Makes a crowded table larger.
@@ -71,16 +103,14 @@ impl JumpCache {
         if !self.is_crowded() {
             return;
         }
-        let mut larger = JumpCache::of((GROWTH * self.entries.len()).min(LARGEST_JUMP_CACHE));
-        for &[pc, slot] in self.entries.iter().filter(|[_, slot]| *slot != 0) {
-            larger.entries[jump_cache_index(pc, larger.entries.len())] = [pc, slot];
-        }
-        *self = larger;
+        let mut larger = JumpCache::of((GROWTH * self.size()).min(LARGEST_JUMP_CACHE));
+        self.entries.iter().rev().filter(|[_, slot]| *slot != 0).for_each(|&entry| larger.put(entry));
+        *self = JumpCache { displaced: 0, ..larger };
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        *self = JumpCache::of(self.entries.len());
+        *self = JumpCache::of(self.size());
     }
 }
 
@@ -97,7 +127,7 @@ pub static EMPTY_JUMP_CACHE: EmptyJumpCache =
 impl EmptyJumpCache {
     /// Makes it one in which nothing is found at 0 either; whoever makes a cache does so.
     pub fn prepare(&self) {
-        self.0[0][0].store(FIRST[0], Ordering::Relaxed);
+        self.0[..JUMP_CACHE_WAYS].iter().for_each(|[pc, _]| pc.store(FIRST[0], Ordering::Relaxed));
     }
 
     /// Where it is, for translated code.
@@ -117,9 +147,30 @@ mod tests {
         EMPTY_JUMP_CACHE.prepare();
         for size in [LEAST_JUMP_CACHE, LARGEST_JUMP_CACHE] {
             for (index, [pc, _]) in EMPTY_JUMP_CACHE.0[..size].iter().enumerate() {
-                assert_ne!(jump_cache_index(pc.load(Ordering::Relaxed), size), index);
+                let sought = jump_cache_index(pc.load(Ordering::Relaxed), size);
+                assert!(!(sought..sought + JUMP_CACHE_WAYS).contains(&index));
             }
         }
+        assert!([0, 4].into_iter().all(|pc| JumpCache::new().get(pc).is_none()));
+    }
+
+    #[test]
+    fn of_three_addresses_with_the_same_places_two_are_kept() {
+        let mut arena = Arena::map(1 << 20, 0).unwrap();
+        let slots: Vec<SlotPointer> = (0..3).map(|pc| arena.add_slot(LinkSlot::new(pc, 0)).unwrap()).collect();
+        let mut cache = JumpCache::new();
+        assert_eq!(cache.address() % 32, 0);
+        let pcs: Vec<u64> =
+            (1..).map(|n| n << 4).filter(|&pc| jump_cache_index(pc, LEAST_JUMP_CACHE) == 8).take(3).collect();
+        for (&pc, &slot) in pcs.iter().zip(&slots) {
+            cache.insert(pc, slot);
+        }
+        let found =
+            |cache: &JumpCache| pcs.iter().map(|&pc| cache.get(pc).map(SlotPointer::as_ptr)).collect::<Vec<_>>();
+        assert_eq!(found(&cache), [None, Some(slots[1].as_ptr()), Some(slots[2].as_ptr())]);
+        cache.insert(pcs[1], slots[0]);
+        assert_eq!(found(&cache), [None, Some(slots[0].as_ptr()), Some(slots[2].as_ptr())]);
+        assert_eq!(cache.displaced, 1);
     }
 
     #[test]

@@ -10,7 +10,9 @@ use philae_backends::baseline;
 use philae_backends::compiled::{Code, CompileError};
 use philae_backends::cranelift::{Compiler, Continuation, Exactness, Options, Recovery, fault_continuation};
 use philae_backends::interp::{self, Interpreter, Steps};
-use philae_backends::link::{JumpCacheEntry, LEAST_JUMP_CACHE, LinkSite, LinkSlot, enter, jump_cache_mask};
+use philae_backends::link::{
+    JUMP_CACHE_WAYS, JumpCacheEntry, LEAST_JUMP_CACHE, LinkSite, LinkSlot, enter, jump_cache_mask,
+};
 use philae_backends::{Exit, FloatControl};
 use philae_ir::{Arch, CpuState, ExitReason, Region};
 use std::ptr;
@@ -91,7 +93,7 @@ impl Sandbox {
         HANDLER.call_once(install_handler);
         // No entry is one that a branch could find: what would match the first lies elsewhere in the table.
         let mut jump_cache = vec![JumpCacheEntry::EMPTY; LEAST_JUMP_CACHE];
-        jump_cache[0].pc = 4;
+        jump_cache[..JUMP_CACHE_WAYS].iter_mut().for_each(|entry| entry.pc = 4);
         let recovering = Compiler::with_recovery(Recovery::InLoops);
         let interpreter = Interpreter::default();
         let baseline = [Arch::Aarch64, Arch::X86_64].map(baseline::Compiler::new);

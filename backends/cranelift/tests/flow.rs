@@ -528,9 +528,9 @@ fn computed_jumps_look_into_the_cache() {
     let empty = vec![JumpCacheEntry::EMPTY; LEAST_JUMP_CACHE];
     let mut full = empty.clone();
     let slots = pcs.map(|pc| LinkSlot::new(pc, 0));
-    for (slot, code) in slots.iter().zip(codes) {
+    for (way, (slot, code)) in slots.iter().zip(codes).enumerate() {
         slot.target.store(code as u64, Ordering::Release);
-        full[jump_cache_index(slot.pc, LEAST_JUMP_CACHE)] =
+        full[jump_cache_index(slot.pc, LEAST_JUMP_CACHE) + way] =
             JumpCacheEntry { pc: slot.pc, slot: &raw const *slot as u64 };
     }
     let mut cpu = CpuState::default();
