@@ -1,13 +1,12 @@
 //! Integer data processing: sums, differences, logic, constants, products, quotients, shifts, counts, CRC.
 
 use super::flags;
-use super::helpers;
 use super::operand::{
     Lifted, Sign, extended, logical_immediate, reg, reg_or_sp, require, set_reg, set_reg_or_sp, shifted,
 };
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::{Builder, Carry, Helper, Ty, Value};
+use philae_ir::{Builder, Carry, Ty, Value};
 
 /// Sum or difference.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -297,25 +296,62 @@ pub(super) fn rev32(w: Word, l: &mut Lift<'_>) -> Lifted {
     })
 }
 
+/// The numbers with which a checksum is reduced by carry-less products, bits in reverse order as the instructions have
+/// them (Barrett): 64 bits A of a message, the first in bit 0, leave A x^32 mod P, which is what Q P has below x^32,
+/// where the quotient Q is the upper half of A floor(x^96 / P).
+pub(super) struct Checksum {
+    /// floor(x^96 / P), in such an order that the lower half of the product is Q. Its lowest coefficient adds nothing.
+    quotient: u64,
+    /// P.
+    polynomial: u64,
+}
+
+/// CRC-32: polynomial 0x04c11db7.
+pub(super) const IEEE: Checksum = Checksum::new(0x04c1_1db7);
+/// CRC-32C: polynomial 0x1edc6f41.
+pub(super) const CASTAGNOLI: Checksum = Checksum::new(0x1edc_6f41);
+
+impl Checksum {
+    /// For x^32 and this below it.
+    const fn new(polynomial: u32) -> Checksum {
+        let divisor = 1 << 32 | polynomial as u128;
+        let (mut rest, mut quotient, mut place) = (1u128 << 96, 0, 64);
+        while place > 0 {
+            if rest >> (place + 32) & 1 != 0 {
+                rest ^= divisor << place;
+                quotient |= 1u128 << place;
+            }
+            place -= 1;
+        }
+        let reversed = (quotient as u64).reverse_bits();
+        Checksum { quotient: reversed << 1 | 1, polynomial: (polynomial.reverse_bits() as u64) << 1 | 1 }
+    }
+}
+
 /// CRC32B to CRC32CX: bits 11:10 are the size of the data, and sf says X.
-pub(super) fn crc32(w: Word, l: &mut Lift<'_>, helper: &'static Helper) -> Lifted {
+pub(super) fn crc32(w: Word, l: &mut Lift<'_>, checksum: &Checksum) -> Lifted {
     let size = w.bits(11, 10);
     require((size == 3) == w.is_set(31))?;
-    let data = Ty::int(8 << size);
-    let n = reg(l, Ty::I32, w.rn());
-    let m = reg(l, data, w.rm());
-    let bits = l.b.c64(8 << size);
-    let result = l.b.call(helper, &[n, m, bits]);
+    let bits = 8 << size;
+    let old = reg(l, Ty::I32, w.rn());
+    let data = reg(l, Ty::I64, w.rm());
+    let wide = l.b.zext(Ty::I64, old);
+    let mixed = l.b.xor(Ty::I64, wide, data);
+    // Narrow data are the end of a message of 64 bits.
+    let message = if bits < 64 { l.b.shl_imm(Ty::I64, mixed, 64 - bits) } else { mixed };
+    let [quotient, polynomial] =
+        [checksum.quotient, checksum.polynomial].map(|number| l.b.wide_const(Ty::V128, u128::from(number)));
+    let zero = l.b.c64(0);
+    let message = l.b.concat(Ty::V128, message, zero);
+    let quotient = l.b.clmul_low(message, quotient);
+    let product = l.b.clmul_low(quotient, polynomial);
+    let rest = l.b.high(Ty::V128, product);
+    let mut result = l.b.trunc(Ty::I32, rest);
+    if bits < 32 {
+        // What narrow data do not reach of the old checksum moves down.
+        let left = l.b.lshr_imm(Ty::I32, old, bits);
+        result = l.b.xor(Ty::I32, result, left);
+    }
     set_reg(l, Ty::I32, w.rd(), result);
     Ok(())
-}
-
-/// CRC32B, CRC32H, CRC32W, CRC32X.
-pub(super) fn crc32_ieee(w: Word, l: &mut Lift<'_>) -> Lifted {
-    crc32(w, l, &helpers::CRC32)
-}
-
-/// CRC32CB, CRC32CH, CRC32CW, CRC32CX.
-pub(super) fn crc32_castagnoli(w: Word, l: &mut Lift<'_>) -> Lifted {
-    crc32(w, l, &helpers::CRC32C)
 }

@@ -7,9 +7,11 @@ use super::exact::{self, Operation, Shape};
 use super::flags::{holds, set, set_if};
 use super::half_lanes::{self, Four, Nans};
 use super::operand::{Lifted, Sign, float_immediate, half_immediate, reg, require, set_reg, set_v, v, x};
+use super::simd_float;
 use super::softfloat;
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
+use philae_ir::state::aarch64::DISCARDED;
 use philae_ir::{Builder, IntCond, NanRule, Op, Rounding, Ty, Value};
 
 /// NZCV of a comparison: less, equal, greater, unordered (Arm ARM, FPCompare).
@@ -387,18 +389,22 @@ pub(super) fn fcvt_to_half(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// FCVTNS to FCVTZU into a general register.
 pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding) -> Lifted {
     let (to, format) = (w.sf(), Format::of(w)?);
-    if is_soft(l, format) || raises_only(w) {
+    if is_soft(l, format) {
         return to_fixed_exactly(w, l, sign, rounding, 0);
     }
     let n = read(l, format, Nans::Quieted, w.rn());
     let result = round_to(l, to, sign, rounding, n);
-    set_reg(l, to, w.rd(), result);
+    set_integer(l, to, w.rd(), result);
     Ok(())
 }
 
-/// Whether what a conversion to an integer makes goes to no register: only what it raises counts.
-fn raises_only(w: Word) -> bool {
-    w.rd() == 31
+/// Writes what a conversion to an integer makes. Where it goes to no register, what it raises still counts.
+fn set_integer(l: &mut Lift<'_>, to: Ty, d: usize, value: Value) {
+    if d == 31 {
+        l.b.set(to, DISCARDED, value);
+    } else {
+        set_reg(l, to, d, value);
+    }
 }
 
 /// A scalar as an integer with `fraction` bits behind the point in a general register.
@@ -412,7 +418,7 @@ fn to_fixed_exactly(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding, f
     };
     // Other roundings would have to know that a denormal is flushed first.
     let flushing = !exact::keeps_flags(l) && rounding != Rounding::Zero;
-    if format == Format::Half || fraction != 0 || flushing || raises_only(w) {
+    if format == Format::Half || fraction != 0 || flushing || w.rd() == 31 {
         exactly(l);
         return Ok(());
     }
@@ -506,7 +512,7 @@ pub(super) fn power_of_two(ty: Ty, exponent: i32) -> u64 {
 /// FCVTZS, FCVTZU (scalar, fixed-point). Scaling is exact, or overflows to an infinity that saturates as well.
 pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
     let (format, to, fraction) = (Format::of(w)?, w.sf(), fraction_bits(w)?);
-    if is_soft(l, format) || raises_only(w) {
+    if is_soft(l, format) {
         return to_fixed_exactly(w, l, sign, Rounding::Zero, fraction);
     }
     let from = format.ty();
@@ -514,7 +520,7 @@ pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
     let scale = l.b.iconst(from, power_of_two(from, fraction as i32));
     let scaled = l.b.float2(Op::Fmul, from, NanRule::Arm, n, scale);
     let result = round_to(l, to, sign, Rounding::Zero, scaled);
-    set_reg(l, to, w.rd(), result);
+    set_integer(l, to, w.rd(), result);
     Ok(())
 }
 
@@ -539,8 +545,17 @@ pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
 
 /// FRINT32Z, FRINT32X, FRINT64Z, FRINT64X: what does not fit an integer of so many bits becomes its smallest.
 pub(super) fn round_within(w: Word, l: &mut Lift<'_>, rounding: Rounding, bits: u32) -> Lifted {
-    ftype(w)?;
-    exact::rounded(w, l, Shape::of_scalar(w), Operation::round_within(bits), rounding)
+    let ty = ftype(w)?;
+    if exact::is_on(l) {
+        return exact::rounded(w, l, Shape::of_scalar(w), Operation::round_within(bits), rounding);
+    }
+    let n = v(l, ty, w.rn());
+    let lanes = if ty == Ty::F64 { Ty::F64X2 } else { Ty::F32X4 };
+    let n = l.b.splat(lanes, n);
+    let result = simd_float::rounded_within(l, lanes, rounding, bits, n);
+    let result = l.b.extract_lane(lanes, result, 0);
+    set_v(l, ty, w.rd(), result);
+    Ok(())
 }
 
 /// FJCVTZS: the low 32 bits of the truncated number; Z tells whether that is the number itself, which -0 is not.

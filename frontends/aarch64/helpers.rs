@@ -25,44 +25,8 @@ macro_rules! helpers {
 pub(super) use helpers;
 
 helpers! {
-    /// CRC-32 (polynomial 0x04c11db7) of a value of so many bits.
-    CRC32 "a64_crc32" (3) -> I32, Pure, |_, [crc, data, bits]| crc32(crc, data, bits, &CRC32_TABLES);
-    /// CRC-32C (polynomial 0x1edc6f41) of a value of so many bits.
-    CRC32C "a64_crc32c" (3) -> I32, Pure, |_, [crc, data, bits]| crc32(crc, data, bits, &CRC32C_TABLES);
     /// The virtual counter.
     VIRTUAL_COUNT "a64_virtual_count" (0) -> I64, State, virtual_count;
-}
-
-/// For each byte of a doubleword, highest first, what it adds to the checksum.
-type CrcTables = [[u32; 256]; 8];
-
-static CRC32_TABLES: CrcTables = crc_tables(0xedb8_8320);
-static CRC32C_TABLES: CrcTables = crc_tables(0x82f6_3b78);
-
-const fn crc_tables(polynomial: u32) -> CrcTables {
-    let mut tables = [[0; 256]; 8];
-    let mut byte = 0;
-    while byte < 256 {
-        let (mut crc, mut bits) = (byte as u32, 0);
-        while bits < 64 {
-            crc = crc >> 1 ^ if crc & 1 != 0 { polynomial } else { 0 };
-            bits += 1;
-            if bits % 8 == 0 {
-                tables[bits / 8 - 1][byte] = crc;
-            }
-        }
-        byte += 1;
-    }
-    tables
-}
-
-fn crc32(crc: u128, data: u128, bits: u128, tables: &CrcTables) -> u128 {
-    let bytes = bits as usize / 8;
-    let data = data as u64 & u64::MAX >> (64 - bits as u32);
-    let mixed = data ^ crc as u64;
-    let folded = (0..bytes).fold(0, |crc, i| crc ^ tables[bytes - 1 - i][(mixed >> (8 * i)) as usize & 0xff]);
-    // What narrow data do not reach of the old checksum moves down.
-    u128::from(folded ^ (crc as u32).checked_shr(bits as u32).unwrap_or(0))
 }
 
 /// Nanoseconds that grow steadily within the process and agree between processes as well as their clocks do.

@@ -13,6 +13,7 @@ use super::simd_wide::{element, scalar_element};
 use super::softfloat::{DOUBLE, HALF, SINGLE};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
+use philae_ir::state::aarch64::DISCARDED;
 use philae_ir::{Builder, FloatCond, IntCond, NanRule, Op, Rounding, Ty, Value};
 
 /// Whether the host's unit does not follow FPCR for `op` of lanes.
@@ -178,8 +179,18 @@ pub(super) fn recip_exponent(b: &mut Builder<'_>, ty: Ty, infinity: u64, n: Valu
 
 /// FRECPX.
 pub(super) fn frecpx(w: Word, l: &mut Lift<'_>) -> Lifted {
-    float_lanes(w)?;
-    exact::source(w, l, Shape::of_vector(w), Operation::RecipExponent)?;
+    let (form, ty) = float_lanes(w)?;
+    if exact::is_on(l) {
+        return exact::source(w, l, Shape::of_vector(w), Operation::RecipExponent);
+    }
+    let n = counted(l, form, ty, w.rn());
+    let [_, infinity, _] = lane_bits(ty);
+    // A signalling NaN raises that the operation is invalid.
+    let one = splat(&mut l.b, ty, power_of_two(ty, 0));
+    let raising = l.b.float2(Op::Fmul, ty, NanRule::X86, n, one);
+    l.b.set(Ty::V128, DISCARDED, raising);
+    let result = recip_exponent(&mut l.b, ty.as_int(), infinity, n);
+    write(w, l, form, ty, result);
     Ok(())
 }
 
@@ -351,8 +362,41 @@ pub(super) fn round_exactly(w: Word, l: &mut Lift<'_>, shape: Shape, rounding: R
 
 /// FRINT32Z, FRINT32X, FRINT64Z, FRINT64X: what does not fit an integer of so many bits becomes its smallest.
 pub(super) fn round_within(w: Word, l: &mut Lift<'_>, rounding: Rounding, bits: u32) -> Lifted {
-    float_lanes(w)?;
-    exact::rounded(w, l, Shape::of_vector(w), Operation::round_within(bits), rounding)
+    let (form, ty) = float_lanes(w)?;
+    if exact::is_on(l) {
+        return exact::rounded(w, l, Shape::of_vector(w), Operation::round_within(bits), rounding);
+    }
+    let n = counted(l, form, ty, w.rn());
+    let result = rounded_within(l, ty, rounding, bits, n);
+    write(w, l, form, ty, result);
+    Ok(())
+}
+
+/// Integral lanes, of which what does not fit an integer of so many bits, and NaNs, become its smallest.
+pub(super) fn rounded_within(l: &mut Lift<'_>, ty: Ty, rounding: Rounding, bits: u32, n: Value) -> Value {
+    let b = &mut l.b;
+    let integral = b.fround(ty, rounding, n);
+    let [magnitude, infinity, _] = lane_bits(ty);
+    let [limit, magnitude, infinity] =
+        [power_of_two(ty, bits as i32 - 1), magnitude, infinity].map(|bits| splat(b, ty, bits));
+    let smallest = b.fneg(ty, limit);
+    // The smallest itself may be taken for one that does not fit, but raises nothing.
+    let size = b.and(Ty::V128, integral, magnitude);
+    let fits = b.icmp(ty.as_int(), IntCond::Sgt, limit, size);
+    let is_smallest = b.icmp(ty.as_int(), IntCond::Eq, integral, smallest);
+    let valid = b.or(Ty::V128, fits, is_smallest);
+    let same = b.icmp(ty.as_int(), IntCond::Eq, integral, n);
+    let inexact = b.and_not(Ty::V128, valid, same);
+    // Differences of infinities are invalid, one of numbers so far apart is inexact, zeroes raise nothing.
+    let infinite = b.and_not(Ty::V128, infinity, valid);
+    let [large, small] = [0, -60].map(|exponent| {
+        let number = splat(b, ty, power_of_two(ty, exponent));
+        let number = b.and(Ty::V128, number, inexact);
+        b.or(Ty::V128, infinite, number)
+    });
+    let raising = b.float2(Op::Fsub, ty, NanRule::X86, large, small);
+    b.set(Ty::V128, DISCARDED, raising);
+    b.bit_select(fits, integral, smallest)
 }
 
 /// FCVTNS to FCVTZU, lane by lane.
@@ -473,12 +517,38 @@ fn narrow_flushing(w: Word, l: &mut Lift<'_>, n: Value) {
     exact::either(l, fast, |l| write_narrow(w, l, native), exactly);
 }
 
+/// Two doubles as singles, truncated, and the last bit set where that was inexact (Arm ARM, FPRounding_ODD); zeroes above.
+fn demoted_to_odd(b: &mut Builder<'_>, n: Value) -> Value {
+    let [magnitude, ..] = lane_bits(Ty::F64X2);
+    let singles = b.fdemote(Ty::F32X4, n);
+    let back = b.fpromote(Ty::F64X2, singles);
+    let magnitude = splat(b, Ty::I64X2, magnitude);
+    let [size, back_size] = [n, back].map(|value| b.and(Ty::V128, value, magnitude));
+    let same = b.icmp(Ty::I64X2, IntCond::Eq, size, back_size);
+    let is_nan = b.fcmp(Ty::F64X2, FloatCond::Un, back, back);
+    let kept = b.or(Ty::V128, same, is_nan);
+    let larger = b.icmp(Ty::I64X2, IntCond::Sgt, back_size, size);
+    let [kept, larger] =
+        [kept, larger].map(|mask| b.shuffle(mask, mask, lane_mask(4, |i| if i < 2 { 2 * i } else { 8 })));
+    // One less is one step nearer to zero.
+    let truncated = b.add(Ty::I32X4, singles, larger);
+    let one = b.wide_const(Ty::V128, 1 << 32 | 1);
+    let odd = b.or(Ty::V128, truncated, one);
+    b.bit_select(kept, singles, odd)
+}
+
 /// FCVTXN, FCVTXN2; the scalar too.
 pub(super) fn fcvtxn(w: Word, l: &mut Lift<'_>) -> Lifted {
     require(w.is_set(22))?;
-    let n = v(l, Ty::V128, w.rn());
-    let lanes = if Form::of(w) == Form::Scalar { 1 } else { 2 };
-    let result = exact::convert(l, (DOUBLE, SINGLE), lanes, Narrowed::ToOdd, n);
+    let form = Form::of(w);
+    let result = if exact::is_on(l) {
+        let n = v(l, Ty::V128, w.rn());
+        let lanes = if form == Form::Scalar { 1 } else { 2 };
+        exact::convert(l, (DOUBLE, SINGLE), lanes, Narrowed::ToOdd, n)
+    } else {
+        let n = counted(l, if form == Form::Scalar { form } else { Form::Full }, Ty::F64X2, w.rn());
+        demoted_to_odd(&mut l.b, n)
+    };
     match Form::of(w) {
         Form::Scalar => write(w, l, Form::Scalar, Ty::F32X4, result),
         Form::Half | Form::Full => write_narrow(w, l, result),

@@ -37,6 +37,10 @@ pub(crate) fn flags(piece: &Piece, engine: Engine, wanted: &Machine) -> u64 {
         let by_sums = name.starts_with("FRINTI") && engine != Engine::Baseline;
         flags |= if compiled || by_sums { IXC } else { 0 };
     }
+    // Rounded first, also what does not fit.
+    if name.starts_with("FRINT32X") && piece.word >> 22 & 1 == 1 {
+        flags |= IXC;
+    }
     // What is cut off infinity is no number, and one more than the largest number is beyond it.
     if compiled && name.starts_with("FRINTA") {
         flags |= IOC | OFC;

@@ -21,10 +21,6 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "checksums, looked up in tables: hosts have an instruction for one of the polynomials only",
-        &["CRC32B, CRC32H, CRC32W, CRC32X", "CRC32CB, CRC32CH, CRC32CW, CRC32CX"],
-    ),
-    (
         "steps of hashes: hosts' instructions for them have fixed registers or no form of three operands, so that compilers put
          them in, or call stubs that keep all other registers, where the processor has them",
         &["SHA1C", "SHA1M", "SHA1P", "SHA256H", "SHA256H2", "SHA256SU0", "SHA256SU1"],
@@ -33,39 +29,6 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
     (
         "sums of products that may overflow or be flushed (Arm ARM, BFDotAdd), as no host does it; others are computed",
         &["BFDOT (by element)", "BFDOT (vector)", "BFMMLA"],
-    ),
-    (
-        "conversions to no register, of which only what they raise counts",
-        &[
-            "FCVTAS (scalar)",
-            "FCVTAU (scalar)",
-            "FCVTMS (scalar)",
-            "FCVTMU (scalar)",
-            "FCVTNS (scalar)",
-            "FCVTNU (scalar)",
-            "FCVTPS (scalar)",
-            "FCVTPU (scalar)",
-            "FCVTZS (scalar, fixed-point)",
-            "FCVTZS (scalar, integer)",
-            "FCVTZU (scalar, fixed-point)",
-            "FCVTZU (scalar, integer)",
-        ],
-    ),
-    (
-        "what raises other flags than the host's operations that would make it, and is seldom used",
-        &[
-            "FCVTXN",
-            "FCVTXN (scalar)",
-            "FRECPX",
-            "FRINT32X (scalar)",
-            "FRINT32X (vector)",
-            "FRINT32Z (scalar)",
-            "FRINT32Z (vector)",
-            "FRINT64X (scalar)",
-            "FRINT64X (vector)",
-            "FRINT64Z (scalar)",
-            "FRINT64Z (vector)",
-        ],
     ),
 ];
 
