@@ -127,24 +127,32 @@ fn programs(guest: &str, tier: &str) {
 }
 
 fn programs_with(guest: &str, options: &[&str], program: &Program, failures: &mut Failures) {
-    for variant in program.variants {
-        let (variant, only) = variant.split_once(' ').unwrap_or((variant, guest));
-        if only == guest {
-            program_alike(guest, options, &format!("{}.{variant}", program.name), program.arguments, failures);
-        }
+    for file in files(guest, program) {
+        program_alike(guest, options, &file, program.arguments, failures);
     }
 }
 
-fn program_alike(guest: &str, options: &[&str], file: &str, arguments: &[&[&str]], failures: &mut Failures) {
+/// The names of a program's variants for a guest.
+fn files<'a>(guest: &'a str, program: &'a Program) -> impl Iterator<Item = String> + 'a {
+    let variants = program.variants.iter().map(move |variant| variant.split_once(' ').unwrap_or((variant, guest)));
+    variants.filter(move |(_, only)| *only == guest).map(|(variant, _)| format!("{}.{variant}", program.name))
+}
+
+/// Where a program and its native twin are, if both were built.
+fn with_twin(guest: &str, file: &str, case: &str) -> Option<(PathBuf, PathBuf)> {
     let path = guest_path(guest, file);
     // A variant that only one guest has prints what the common build prints.
     let plain = format!("{}.static", file.split('.').next().expect("a name"));
-    let twin = [file, &plain].map(native_path).into_iter().find(|path| path.exists());
+    let twin = [file, &plain].map(native_path).into_iter().find(|path| path.exists()).filter(|_| path.exists());
+    if twin.is_none() {
+        skip(case, "the program or its native twin is missing; tests/build guest makes them");
+    }
+    Some((path, twin?))
+}
+
+fn program_alike(guest: &str, options: &[&str], file: &str, arguments: &[&[&str]], failures: &mut Failures) {
     let case = format!("{file} for {guest}, {}", options.join(" "));
-    let Some(twin) = twin.filter(|_| path.exists()) else {
-        skip(&case, "the program or its native twin is missing; tests/build guest makes them");
-        return;
-    };
+    let Some((path, twin)) = with_twin(guest, file, &case) else { return };
     let gap = GAPS.iter().any(|name| file.starts_with(name));
     for words in arguments {
         let wanted = run(Command::new(&twin).args(*words), "", LIMIT);

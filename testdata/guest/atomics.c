@@ -3,6 +3,7 @@
 //@ lse aarch64: -static -pthread -mno-outline-atomics -march=armv8.1-a
 // Atomic operations from several threads: every width and operation, and orders that message passing needs.
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,6 +16,9 @@ static _Atomic uint64_t a64, cas64, highest;
 static _Atomic int64_t lowest;
 static _Atomic uint32_t ticket, serving, flag[2], turn;
 static uint64_t protected_count, peterson_count, messages_lost;
+
+// Waits for another thread: spins, but not until the end of a time slice if that thread has no processor to run on.
+#define UNTIL(condition) for (int spins = 0; !(condition); spins++) if (spins >= 1000) sched_yield()
 
 static void *work(void *argument) {
     uint64_t id = (uint64_t)argument;
@@ -35,7 +39,7 @@ static void *work(void *argument) {
         for (int64_t bottom = lowest; bottom > low && !atomic_compare_exchange_weak(&lowest, &bottom, low);) {}
         if (i % 16 == 0) {
             uint32_t my = atomic_fetch_add_explicit(&ticket, 1, memory_order_relaxed);
-            while (atomic_load_explicit(&serving, memory_order_acquire) != my) {}
+            UNTIL(atomic_load_explicit(&serving, memory_order_acquire) == my);
             protected_count++;
             atomic_store_explicit(&serving, my + 1, memory_order_release);
         }
@@ -49,7 +53,7 @@ static void *peterson(void *argument) {
     for (int i = 0; i < ROUNDS; i++) {
         atomic_store(&flag[me], 1);
         atomic_store(&turn, other);
-        while (atomic_load(&flag[other]) && atomic_load(&turn) == other) {}
+        UNTIL(!atomic_load(&flag[other]) || atomic_load(&turn) != other);
         peterson_count++;
         atomic_store(&flag[me], 0);
     }
@@ -61,7 +65,7 @@ static _Atomic uint32_t sequence;
 
 static void *receive(void *unused) {
     for (uint32_t wanted = 1; wanted <= ROUNDS; wanted++) {
-        while (atomic_load_explicit(&sequence, memory_order_acquire) != 2 * wanted - 1) {}
+        UNTIL(atomic_load_explicit(&sequence, memory_order_acquire) == 2 * wanted - 1);
         for (int i = 0; i < 8; i++) messages_lost += payload[i] != wanted * 10 + (unsigned)i;
         atomic_store_explicit(&sequence, 2 * wanted, memory_order_release);
     }
@@ -70,7 +74,7 @@ static void *receive(void *unused) {
 
 static void send(void) {
     for (uint32_t n = 1; n <= ROUNDS; n++) {
-        while (atomic_load_explicit(&sequence, memory_order_acquire) != 2 * n - 2) {}
+        UNTIL(atomic_load_explicit(&sequence, memory_order_acquire) == 2 * n - 2);
         for (int i = 0; i < 8; i++) payload[i] = n * 10 + (unsigned)i;
         atomic_store_explicit(&sequence, 2 * n - 1, memory_order_release);
     }

@@ -3,9 +3,11 @@
 //!
 //! What must hold: no program can tell. Each test is short; with PHILAE_SOAK set it does what it does many times.
 
-use super::{LIMIT, PROGRAMS, guest_path, native_path, programs_with, show};
+use super::{LIMIT, PROGRAMS, files, guest_path, native_path, programs_with, show, with_twin};
 use crate::support::{Failures, GUESTS, Outcome, philae, run, skip};
 use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// How long a soak may take for one program.
@@ -167,17 +169,54 @@ const RACY: &[&str] = &[
     "times",
 ];
 
+/// How many runs of a program go on at a time: most of their time is waiting, and others make races likelier.
+const LANES: usize = 4;
+
 /// Runs them a thousand times in one tier; [`PROGRAMS`] has them once. PHILAE_RUNS says how often instead.
 fn again(guest: &str, tier: &str) {
     let runs = std::env::var("PHILAE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(1000);
     let mut failures = Failures::default();
     for program in PROGRAMS.iter().filter(|program| soak() && RACY.contains(&program.name)) {
-        for _ in 0..runs {
-            programs_with(guest, &["--tier", tier], program, &mut failures);
+        for file in files(guest, program) {
+            let case = format!("{file} for {guest} in tier {tier}");
+            let Some((path, twin)) = with_twin(guest, &file, &case) else { continue };
+            for words in program.arguments {
+                let wanted = run(Command::new(&twin).args(*words), "", LIMIT);
+                let command = || {
+                    let mut command = philae(["--tier", tier]);
+                    command.arg(&path).args(*words);
+                    command
+                };
+                let failed = repeat(runs, &wanted, command, &case, &mut failures);
+                println!("{runs} runs of {case}: {failed} failed");
+            }
         }
-        println!("{runs} runs of {} for {guest} in tier {tier}", program.name);
     }
     failures.check();
+}
+
+/// Runs a command that often; says how often the outcome was another one.
+fn repeat(
+    runs: usize,
+    wanted: &Outcome,
+    command: impl Fn() -> Command + Sync,
+    case: &str,
+    failures: &mut Failures,
+) -> usize {
+    let begun = AtomicUsize::new(0);
+    let found = Mutex::new((failures, 0));
+    let lane = || {
+        while begun.fetch_add(1, Ordering::Relaxed) < runs {
+            let outcome = run(&mut command(), "", LIMIT);
+            if outcome.stdout != wanted.stdout || outcome.end != wanted.end {
+                let mut found = found.lock().expect("no panic");
+                found.0.add(case, &show(&outcome, wanted));
+                found.1 += 1;
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..LANES).for_each(|_| drop(scope.spawn(lane))));
+    found.into_inner().expect("no panic").1
 }
 
 macro_rules! again {
