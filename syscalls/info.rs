@@ -5,7 +5,7 @@
 use crate::call::{Call, Reply};
 use crate::errno::Errno;
 use crate::uaccess::{self, GuestPtr};
-use crate::{host, proc, seccomp, tags};
+use crate::{host, pauth, proc, seccomp, tags};
 use philae_ir::Arch;
 use philae_ir::state::x86_64::{FS_BASE, GS_BASE};
 
@@ -74,6 +74,7 @@ pub(crate) fn arch_prctl(call: &mut Call<'_>, option: i32, address: u64) -> Repl
 // Options of linux/prctl.h that the C library of this build does not name.
 const PR_GET_TSC: i32 = 25;
 const PR_GET_TID_ADDRESS: i32 = 40;
+const PR_PAC_RESET_KEYS: i32 = 54;
 const PR_SET_TAGGED_ADDR_CTRL: i32 = 55;
 const PR_GET_TAGGED_ADDR_CTRL: i32 = 56;
 const PR_PAC_SET_ENABLED_KEYS: i32 = 60;
@@ -88,9 +89,6 @@ const PR_TIMER_CREATE_RESTORE_IDS: i32 = 77;
 const PR_FUTEX_HASH: i32 = 78;
 const PR_GET_AUXV: i32 = 0x4155_5856;
 const PR_SET_VMA: i32 = 0x5356_4d41;
-
-/// PR_PAC_APIAKEY to PR_PAC_APDBKEY.
-const PAC_KEYS: u64 = 15;
 
 /// Options that mean the same for the guest's process and for its host's.
 const PASSED_PRCTLS: &[i32] = &[
@@ -151,11 +149,9 @@ pub(crate) fn prctl(call: &mut Call<'_>, option: i32, second: u64, third: u64, f
         PR_GET_MDWE if second == 0 && rest_is_zero => Ok(0),
         PR_SET_TAGGED_ADDR_CTRL if call.task.arch == Arch::Aarch64 && rest_is_zero => tags::set(call, second),
         PR_GET_TAGGED_ADDR_CTRL if call.task.arch == Arch::Aarch64 && second == 0 && rest_is_zero => tags::get(call),
-        // All four keys for addresses are enabled, and stay so.
-        PR_PAC_GET_ENABLED_KEYS if call.task.arch == Arch::Aarch64 && second == 0 && rest_is_zero => Ok(PAC_KEYS),
-        PR_PAC_SET_ENABLED_KEYS if call.task.arch == Arch::Aarch64 && fourth == 0 && fifth == 0 => {
-            if second & !PAC_KEYS == 0 && third == second { Ok(0) } else { Err(Errno::EINVAL) }
-        }
+        PR_PAC_RESET_KEYS if rest_is_zero => pauth::reset_keys(call, second),
+        PR_PAC_GET_ENABLED_KEYS if second == 0 && rest_is_zero => pauth::enabled_keys(call),
+        PR_PAC_SET_ENABLED_KEYS if fourth == 0 && fifth == 0 => pauth::enable_keys(call, second, third),
         PR_GET_TSC if call.task.arch == Arch::X86_64 => GuestPtr::new(second).write(&libc::PR_TSC_ENABLE).map(|()| 0),
         _ if PASSED_PRCTLS.contains(&option) => call.pass(),
         _ => Err(Errno::EINVAL),

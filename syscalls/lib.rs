@@ -47,6 +47,7 @@ mod memory;
 pub mod mm;
 mod net;
 pub mod path;
+mod pauth;
 mod poll;
 pub mod proc;
 pub mod process;

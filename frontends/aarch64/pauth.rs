@@ -2,14 +2,14 @@
 //!
 //! Addresses have 48 bits, and bit 55 says what those above are in a plain pointer. The top byte of a low pointer is the
 //! program's (Linux sets TBI0, for code as for data), so a code has bits 54 to 48; in a high pointer it has bits 63 to
-//! 56 too. The keys are constants: codes agree between threads and processes.
+//! 56 too. The keys are constants, so that codes agree between threads and processes, but for what prctl(2) changes.
 //! A failed check makes a non-canonical address (without FEAT_FPAC), which faults where it is used.
 
 use super::landing;
 use super::operand::{Lifted, require, set_reg, set_reg_or_sp, x, x_or_sp};
 use super::word::Word;
 use crate::lift::Lift;
-use philae_ir::state::aarch64::{SP, X};
+use philae_ir::state::aarch64::{KEYS, SP, X};
 use philae_ir::{Builder, FlowHint, IntCond, Slot, Ty, Value};
 
 /// Where a code lies in a low pointer.
@@ -33,7 +33,7 @@ pub(super) enum Key {
 }
 
 impl Key {
-    /// Its bits.
+    /// Its bits in a new program.
     fn bits(self) -> u64 {
         match self {
             Key::InstructionA => 0x9216_d5d9_8979_fb1b,
@@ -42,6 +42,17 @@ impl Key {
             Key::DataB => 0xb8e1_afed_6a26_7e96,
             Key::Generic => 0xba7c_9045_f12c_7f99,
         }
+    }
+
+    /// Where the thread's key is told apart from those.
+    fn slot(self) -> Slot {
+        KEYS[match self {
+            Key::InstructionA => 0,
+            Key::InstructionB => 1,
+            Key::DataA => 2,
+            Key::DataB => 3,
+            Key::Generic => 4,
+        }]
     }
 
     /// The mark of a pointer whose check failed (Arm ARM, Auth).
@@ -66,6 +77,8 @@ pub(super) enum Action {
 fn code(b: &mut Builder<'_>, key: Key, pointer: Value, modifier: Value) -> Value {
     let spread = b.with_imm(Ty::I64, modifier, 0x9e37_79b9_7f4a_7c15, Builder::mul);
     let keyed = b.add_imm(Ty::I64, spread, key.bits());
+    let own = b.get(Ty::I64, key.slot());
+    let keyed = b.add(Ty::I64, keyed, own);
     let mixed = b.xor(Ty::I64, pointer, keyed);
     let once = b.with_imm(Ty::I64, mixed, 0xbf58_476d_1ce4_e5b9, Builder::mul);
     let down = b.lshr_imm(Ty::I64, once, 32);

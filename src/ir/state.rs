@@ -199,6 +199,9 @@ pub mod aarch64 {
     pub const BTYPE_SHIFT: u32 = 10;
     /// SIMD and floating-point registers V0 to V31.
     pub const V: [Slot; 32] = slots(48, 2);
+    /// What the thread's keys for pointers (APIAKey, APIBKey, APDAKey, APDBKey, APGAKey) differ in from those of a new
+    /// program.
+    pub const KEYS: [Slot; 5] = slots(148, 1);
 
     /// FPSR with everything that has been raised, but for what only the host's units know.
     pub fn float_status(cpu: &CpuState) -> u64 {
@@ -266,7 +269,7 @@ macro_rules! slot_table {
     };
 }
 
-static AARCH64_SLOTS: [SlotInfo; 102] = slot_table! {
+static AARCH64_SLOTS: [SlotInfo; 107] = slot_table! {
     "x0" I64 0 Guest; "x1" I64 1 Guest; "x2" I64 2 Guest; "x3" I64 3 Guest; "x4" I64 4 Guest; "x5" I64 5 Guest;
     "x6" I64 6 Guest; "x7" I64 7 Guest; "x8" I64 8 Guest; "x9" I64 9 Guest; "x10" I64 10 Guest; "x11" I64 11 Guest;
     "x12" I64 12 Guest; "x13" I64 13 Guest; "x14" I64 14 Guest; "x15" I64 15 Guest; "x16" I64 16 Guest;
@@ -290,6 +293,8 @@ static AARCH64_SLOTS: [SlotInfo; 102] = slot_table! {
     "t15" I64 127 Local; "tv0" V128 128 Local; "tv1" V128 130 Local; "tv2" V128 132 Local; "tv3" V128 134 Local;
     "tv4" V128 136 Local; "tv5" V128 138 Local; "tv6" V128 140 Local; "tv7" V128 142 Local;
     "th0" I128 144 Local; "th1" I128 146 Local;
+    "apiakey" I64 148 Guest; "apibkey" I64 149 Guest; "apdakey" I64 150 Guest; "apdbkey" I64 151 Guest;
+    "apgakey" I64 152 Guest;
 };
 
 static X86_64_SLOTS: [SlotInfo; 76] = slot_table! {
