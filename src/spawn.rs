@@ -20,7 +20,7 @@
 //!
 //! No lock is held where guest memory is accessed: the fault handler takes those of 1 and 5. A child of vfork shares
 //! all of them with its parent, whose other threads go on: it has the host thread that waits for it take them
-//! ([`loan`](philae_syscalls::loan)), but to fork.
+//! ([`loan`](philae_syscalls::loan)), and hold them while it forks.
 
 use crate::check::Check;
 use crate::fault;
@@ -32,11 +32,11 @@ use crate::tier;
 use crate::trace::Clock;
 use philae_syscalls::errno::Errno;
 use philae_syscalls::host as kernel;
-use philae_syscalls::loan::by_lender;
+use philae_syscalls::loan::{by_lender, is_borrower};
 use philae_syscalls::process::{self, Forked, NewProcess, NewThread, Remaining};
 use philae_syscalls::{arch as abi, signal, vfork};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Philae's own descriptors are at this number or above.
 pub const OWN_DESCRIPTORS: i32 = 1000;
@@ -93,8 +93,8 @@ pub fn process(thread: &mut Thread, new: &NewProcess) {
 
 /// Forks; both sides come back, the child alone with what it shares with nobody.
 fn fork(thread: &mut Thread, new: &NewProcess) -> Forked {
-    if !new.is_plain() {
-        thread.runtime.background.stop();
+    if !new.is_plain() || is_borrower() {
+        by_lender(|| thread.runtime.background.stop());
     }
     let check = thread.check.clone();
     let _alone = check.as_deref().map(Check::alone);
@@ -160,32 +160,14 @@ fn borrower(parent: &mut Thread, new: &NewProcess) {
     // It may be killed at any moment, with the right to run guest code.
     child.check = None;
     let borrowed = &mut *child;
-    let pid = vfork::run(&mut parent.task, &mut parent.cpu, new, || {
+    vfork::run(&mut parent.task, &mut parent.cpu, new, || {
         vfork::enter_child(&mut borrowed.task, new);
         run_to_end(borrowed).finish()
     });
     vfork::leave(&mut child.task);
-    if pid.is_some_and(vfork::was_killed) {
-        expect_free_locks(parent);
-    }
     // The child has used this thread's thread-local data, and may have left without a word.
     fault::attach_thread(parent);
     parent.runtime.cache.remove_thread(&child.cpu.ctl);
-}
-
-/// A child that was killed while it forked itself may have taken locks with it, the only ones that it takes: then every
-/// thread would wait for ever, and the process ends.
-fn expect_free_locks(thread: &Thread) {
-    const PATIENCE: Duration = Duration::from_secs(10);
-    let deadline = Instant::now() + PATIENCE;
-    while !(thread.task.mm.is_free() && thread.runtime.cache.is_free()) {
-        if Instant::now() > deadline {
-            let line = "philae: a child of vfork was killed while it forked\n";
-            thread.runtime.log.write(line);
-            signal::die(libc::SIGABRT);
-        }
-        std::thread::yield_now();
-    }
 }
 
 /// Starts a child that runs in this process's memory beside it. A host thread waits for its end in this one's place

@@ -10,6 +10,7 @@
 //! wherever it is killed, nothing of its parent's is half done. Child and lender have the same thread-local data: of the
 //! two, only one runs at a time, and the other waits in the kernel.
 
+use crate::allocator::Side;
 use crate::errno::Errno;
 use crate::host;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -17,10 +18,12 @@ use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// The word's values: the child has left (the kernel writes that), it runs, it waits for the lender.
+/// The word's values: the child has left (the kernel writes that), it runs, it waits for the lender, it runs while the
+/// lender holds locks for it.
 const GONE: u32 = 0;
 const RUNS: u32 = 1;
 const ASKS: u32 = 2;
+const HELD: u32 = 3;
 
 /// Bytes of a place, and of the stack at its low end, whose lowest page is not accessible.
 const PLACE: u64 = 32 << 20;
@@ -51,6 +54,8 @@ pub(crate) struct Loan {
     /// The lender's own loan, if it is a child of vfork itself, and who it is.
     outer: *const Loan,
     lender: [u32; 2],
+    /// The child's id, once the lender knows it.
+    child: Cell<u32>,
 }
 
 /// Does the calling thread run in memory that another process lends it?
@@ -85,6 +90,49 @@ fn run_job<F: FnOnce() -> R, R>(_: &Job<F, R>) -> unsafe fn(*mut libc::c_void) {
     run::<F, R>
 }
 
+/// Clones the calling process, which runs on a loan, while the lender holds for it what must be free in the copy: the
+/// copy gives back its own, the lender the original's, though the caller be killed meanwhile.
+pub(crate) fn clone_with<H, F: FnOnce() -> H, G: Fn(H, Side)>(
+    take: F,
+    clone: impl FnOnce() -> Result<u32, Errno>,
+    give_back: G,
+) -> Result<u32, Errno> {
+    // SAFETY: the loan lasts as long as its child, which is the caller.
+    let loan = unsafe { &*LOAN.get() };
+    let mut held = Held { loan, take: Some(take), held: None, give_back };
+    // What is held lies here, where both find it; the caller stays until the lender is done with it.
+    loan.ask((hold::<H, F, G>, (&raw mut held).cast()));
+    let child = clone();
+    if child == Ok(0) {
+        held.give_back(Side::Child);
+    } else {
+        loan.ask_again();
+    }
+    child
+}
+
+struct Held<'a, H, F, G> {
+    loan: &'a Loan,
+    take: Option<F>,
+    held: Option<H>,
+    give_back: G,
+}
+
+impl<H, F, G: Fn(H, Side)> Held<'_, H, F, G> {
+    fn give_back(&mut self, side: Side) {
+        self.held.take().into_iter().for_each(|held| (self.give_back)(held, side));
+    }
+}
+
+/// What the lender does: takes, waits until the child asks again or is gone, and gives back.
+unsafe fn hold<H, F: FnOnce() -> H, G: Fn(H, Side)>(held: *mut libc::c_void) {
+    // SAFETY: `clone_with` passes its own, and does not touch it between `ask` and `ask_again`, but in a copy.
+    let held = unsafe { &mut *held.cast::<Held<'_, H, F, G>>() };
+    held.held = held.take.take().map(|take| take());
+    held.loan.let_run_while_held();
+    held.give_back(Side::Parent);
+}
+
 /// A process of its own, copied from one that ran on a loan, has its memory for itself.
 pub(crate) fn become_owner() {
     LOAN.set(ptr::null());
@@ -99,7 +147,8 @@ impl Loan {
         let heap = place + STACK;
         let lender = [host::getpid(), host::gettid()];
         let (word, request) = (AtomicU32::new(RUNS), Cell::new(None));
-        Ok(Loan { word, request, place, free: Cell::new(heap), last: Cell::new(0), outer, lender })
+        let (free, last, child) = (Cell::new(heap), Cell::new(0), Cell::new(0));
+        Ok(Loan { word, request, place, free, last, outer, lender, child })
     }
 
     /// The address that the kernel clears.
@@ -124,18 +173,34 @@ impl Loan {
 
     /// Does what the child of this id asks for until it is gone.
     pub(crate) fn serve(&self, child: u32) {
+        self.child.set(child);
+        while self.wait_while(RUNS) == ASKS {
+            self.answer();
+        }
+        self.end();
+    }
+
+    /// Waits until the word is another one or the child is gone; says which it is then.
+    fn wait_while(&self, state: u32) -> u32 {
         loop {
             match self.word.load(Ordering::Acquire) {
-                GONE => return self.end(),
-                ASKS => self.answer(),
-                state => {
-                    wait(&self.word, state);
-                    if self.word.load(Ordering::Acquire) == RUNS && has_left(child) {
-                        return self.end();
-                    }
-                }
+                now if now != state => return now,
+                _ => wait(&self.word, state),
+            }
+            if self.word.load(Ordering::Acquire) == state && has_left(self.child.get()) {
+                return GONE;
             }
         }
+    }
+
+    /// On the lender's side, in the middle of an answer: lets the child run until it asks again.
+    fn let_run_while_held(&self) {
+        let lenders = LOAN.replace(self);
+        if self.word.compare_exchange(ASKS, HELD, Ordering::Release, Ordering::Relaxed).is_ok() {
+            wake(&self.word);
+            self.wait_while(HELD);
+        }
+        LOAN.set(lenders);
     }
 
     fn answer(&self) {
@@ -153,6 +218,11 @@ impl Loan {
 
     fn ask(&self, request: Request) {
         self.request.set(Some(request));
+        self.ask_again();
+    }
+
+    /// Lets the lender do what it is asked for, or go on with it, while this child waits.
+    fn ask_again(&self) {
         self.word.store(ASKS, Ordering::Release);
         wake(&self.word);
         while self.word.load(Ordering::Acquire) == ASKS {

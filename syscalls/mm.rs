@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Bytes in a page of the guest, and of the host.
 pub const PAGE: u64 = 4096;
@@ -599,11 +599,6 @@ impl Mm {
     /// Holds the map still, for the length of a fork.
     pub(crate) fn freeze(&self) -> impl Sized + '_ {
         self.space.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    /// Whether nobody holds the map still, or changes it, just now.
-    pub fn is_free(&self) -> bool {
-        !matches!(self.space.try_lock(), Err(TryLockError::WouldBlock))
     }
 
     /// The text of `/proc/self/maps`: the guest's own world.

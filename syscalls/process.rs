@@ -360,7 +360,13 @@ pub fn wait_for(child: u32) {
 /// A child that finds no lock taken by a thread that it does not have.
 fn clone_locked<H>(task: &Task, args: &CloneArgs, hold: impl FnOnce() -> H) -> Result<u32, Errno> {
     let (mm, sighand, files) = (task.mm.clone(), task.sighand.clone(), task.files.clone());
-    let _held = (mm.freeze(), sighand.freeze(), files.freeze(), hold());
+    let hold = || (mm.freeze(), sighand.freeze(), files.freeze(), hold());
+    if loan::is_borrower() {
+        let take = || (hold(), Held::take());
+        let give_back = |(_held, allocators): (_, Held), side| allocators.free(side);
+        return loan::clone_with(take, || kernel_clone(args), give_back);
+    }
+    let _held = hold();
     host_clone(args)
 }
 

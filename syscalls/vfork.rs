@@ -124,25 +124,13 @@ pub fn report(task: &mut Task, cpu: &mut CpuState, new: &NewProcess, result: Res
 /// program or ended; `child` does not return. Sets the result register, of an error too. The waiting thread's
 /// attachment to its signals is restored; what else `child` has changed of thread-local data is the caller's to
 /// restore. The child's id, if there was one.
-pub fn run(task: &mut Task, cpu: &mut CpuState, new: &NewProcess, child: impl FnOnce()) -> Option<u32> {
+pub fn run(task: &mut Task, cpu: &mut CpuState, new: &NewProcess, child: impl FnOnce()) {
     let mask = host::set_mask(!0);
     let attachment = signal::attachment();
     let result = start(&new.args, child);
     signal::restore_attachment(attachment);
     host::set_mask(mask);
     report(task, cpu, new, result);
-    result.ok()
-}
-
-/// Whether a child has been killed, or has gone without a trace (`waitid(2)`); it can be waited for as before.
-pub fn was_killed(child: u32) -> bool {
-    // SAFETY: all-zero is a valid siginfo_t.
-    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
-    let args = [libc::P_PID as u64, u64::from(child), &raw mut info as u64, options as u64, 0, 0];
-    // SAFETY: the struct is the kernel's.
-    let known = unsafe { host::raw(libc::SYS_waitid, args) }.is_ok();
-    !known || matches!(info.si_code, libc::CLD_KILLED | libc::CLD_DUMPED)
 }
 
 extern "C" fn enter<F: FnOnce()>(child: *mut libc::c_void) -> ! {

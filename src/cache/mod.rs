@@ -44,7 +44,7 @@ use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard};
 pub use units::Maker;
 use units::Site;
 
@@ -213,11 +213,6 @@ impl Cache {
     /// The lock, for fork: whoever holds it knows that no other thread is changing the cache.
     pub fn freeze(&self) -> impl Sized + '_ {
         self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    /// Whether nobody has the lock just now.
-    pub fn is_free(&self) -> bool {
-        !matches!(self.inner.try_lock(), Err(TryLockError::WouldBlock))
     }
 
     /// The lock; a child of vfork never takes it.

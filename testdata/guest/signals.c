@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +22,8 @@ static sigjmp_buf buffer;
 static char stack[64 << 10];
 
 static void counting(int signal) { count++, last = signal; }
+static volatile int *seen; // by another process, too
+static void telling(int signal) { ++*seen, last = signal; }
 
 static void install(int signal, void (*handler)(int), int flags) {
     struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
@@ -143,21 +146,24 @@ static void interruptions(void) {
     setitimer(ITIMER_REAL, &timer, 0);
     long got = read(ends[0], &byte, 1);
     printf("read %ld %s\n", got, strerror(errno));
-    install(SIGALRM, counting, SA_RESTART);
+    install(SIGALRM, telling, SA_RESTART);
+    seen = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    setitimer(ITIMER_REAL, &none, 0);
     pid_t child = fork();
     if (!child) {
-        setitimer(ITIMER_REAL, &none, 0);
-        usleep(150000);
+        // Signals have come, and some more while the parent surely reads.
+        while (*seen < 2) usleep(1000);
+        usleep(50000);
         if (write(ends[1], "x", 1) != 1) _exit(1);
         _exit(0);
     }
     timer.it_interval.tv_usec = 20000;
-    count = 0;
     setitimer(ITIMER_REAL, &timer, 0);
     got = read(ends[0], &byte, 1);
     setitimer(ITIMER_REAL, &none, 0);
-    printf("restarted %ld %c %d\n", got, byte, count > 1);
+    printf("restarted %ld %c %d\n", got, byte, *seen > 1);
     while (waitpid(child, 0, 0) == -1 && errno == EINTR) {}
+    install(SIGALRM, counting, SA_RESTART);
     setitimer(ITIMER_REAL, &timer, 0);
     struct timespec rest, second = {1, 0};
     int slept = nanosleep(&second, &rest);
