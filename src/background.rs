@@ -18,6 +18,7 @@ use crate::translate::{self, Job};
 use philae_backends::compiled::CompileError;
 use philae_backends::cranelift::{Compiler, Recovery};
 use philae_syscalls::host as kernel;
+use philae_syscalls::proc::set_own_thread;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::ops::Range;
@@ -245,6 +246,7 @@ impl Background {
 /// What the thread does.
 fn work(runtime: &Arc<Runtime>) {
     let background = &runtime.background;
+    set_own_thread();
     {
         let mut state = background.lock();
         state.thread = Existence::Running(kernel::gettid());

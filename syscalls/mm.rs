@@ -15,7 +15,7 @@ use crate::errno::Errno;
 use crate::host;
 use crate::loan::{self, by_lender};
 use crate::vma::{Backing, Totals, Vma, VmaMap};
-use crate::{uaccess, vdso};
+use crate::{proc, uaccess, vdso};
 use philae_ir::{Arch, Guards};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -398,6 +398,7 @@ impl Mm {
     pub fn set_brk(&self, start: u64) {
         let start = page_up(start).unwrap_or(start);
         self.lock().brk = Brk { start, end: start };
+        proc::set_heap(start);
     }
 
     /// `brk(2)`: moves the end of the heap if it can, and returns where it is.

@@ -12,6 +12,7 @@ use crate::arch;
 use crate::call::Restart;
 use crate::errno::Errno;
 use crate::host::{self, KernelSigaction};
+use crate::proc;
 use crate::task::Task;
 use crate::uaccess::Plain;
 use philae_ir::CpuState;
@@ -56,7 +57,8 @@ pub const fn bit(signal: i32) -> u64 {
 }
 
 /// Signals that translated code and [`crate::uaccess`] may cause on the host: never blocked there.
-const FAULTS: u64 = bit(libc::SIGSEGV) | bit(libc::SIGBUS) | bit(libc::SIGFPE) | bit(libc::SIGILL) | bit(libc::SIGTRAP);
+pub(crate) const FAULTS: u64 =
+    bit(libc::SIGSEGV) | bit(libc::SIGBUS) | bit(libc::SIGFPE) | bit(libc::SIGILL) | bit(libc::SIGTRAP);
 /// Signals that cannot be blocked, caught or ignored.
 pub(crate) const UNTOUCHABLE: u64 = bit(libc::SIGKILL) | bit(libc::SIGSTOP);
 
@@ -359,6 +361,9 @@ impl Sighand {
         for signal in (1..=SIGNALS).filter(|signal| bit(*signal) & UNTOUCHABLE == 0) {
             if host::sigaction(signal, None).is_ok_and(|old| old.handler == SIG_IGN) {
                 sighand.actions()[signal as usize].handler = SIG_IGN;
+                if bit(signal) & FAULTS != 0 {
+                    proc::set_fault_handler(bit(signal), SIG_IGN);
+                }
             }
             if bit(signal) & FAULTS != 0 {
                 let _ = host::sigaction(signal, Some(sighand.host_action(signal, KernelSigaction::default())));
@@ -383,6 +388,9 @@ impl Sighand {
         host::sigaction(signal, Some(self.host_action(signal, new)))?;
         if new.handler > SIG_IGN && matches!(signal, libc::SIGSEGV | libc::SIGBUS) {
             self.handles_faults.store(true, Ordering::Release);
+        }
+        if bit(signal) & FAULTS != 0 {
+            proc::set_fault_handler(bit(signal), new.handler);
         }
         Ok(std::mem::replace(&mut actions[signal as usize], new))
     }

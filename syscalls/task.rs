@@ -7,9 +7,10 @@ use crate::call::SavedCall;
 use crate::host;
 use crate::io_uring::Rings;
 use crate::limits::Limits;
-use crate::loan::by_lender;
+use crate::loan::{self, by_lender};
 use crate::mm::Mm;
 use crate::path::Sysroot;
+use crate::proc;
 use crate::seccomp::{Seccomp, Shared};
 use crate::signal::{Sighand, TaskSignals};
 use crate::tags::Tags;
@@ -142,16 +143,26 @@ impl Files {
 
     /// Makes `fd` Philae's own: the guest cannot close or replace it.
     pub fn keep(&self, fd: i32) {
-        by_lender(|| {
-            let mut own = self.own.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        self.change_own(|own| {
             own.push(fd);
             own.sort_unstable();
+        });
+    }
+
+    fn change_own(&self, change: impl FnOnce(&mut Vec<i32>)) {
+        let tells = !loan::is_borrower();
+        by_lender(|| {
+            let mut own = self.own.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            change(&mut own);
+            if tells {
+                proc::set_descriptors(&own);
+            }
         })
     }
 
     /// Philae has closed its own `fd`.
     pub fn release(&self, fd: i32) {
-        by_lender(|| self.own.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).retain(|own| *own != fd))
+        self.change_own(|own| own.retain(|own| *own != fd));
     }
 
     /// Holds the table still, for the length of a fork.

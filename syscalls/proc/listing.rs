@@ -1,4 +1,4 @@
-//! getdents(2): directories below `/proc/self` do not list Philae's own threads and descriptors.
+//! getdents(2): directories below `/proc/PID` do not list Philae's own threads and descriptors.
 //!
 //! In: entries that the host has put into guest memory. Out: the same without what is not the guest's.
 
@@ -46,20 +46,26 @@ fn list(call: &Call<'_>, dir: Fd, entries: u64, room: u32, name: usize) -> Reply
 
 /// The numbers that `dir` is not to list.
 fn hidden(task: &Task, dir: Fd) -> Vec<u32> {
-    let (threads, files): (Vec<u32>, Vec<i32>) = (task.process.own_threads(), task.files.own());
     // Nearly every directory is told from those of /proc by its file system.
-    if threads.is_empty() && files.is_empty() || !is_proc(dir) {
+    if !is_proc(dir) {
         return Vec::new();
     }
     let Ok(path) = std::fs::read_link(format!("/proc/self/fd/{}", dir.0)) else { return Vec::new() };
     let path = path.into_os_string().into_vec();
-    let own = format!("/proc/{}/", host::getpid());
-    let Some(below) = path.strip_prefix(own.as_bytes()) else { return Vec::new() };
-    match below.rsplit(|byte| *byte == b'/').next() {
-        Some(b"task") => threads,
-        Some(b"fd" | b"fdinfo") => files.into_iter().map(|fd| fd as u32).collect(),
-        _ => Vec::new(),
+    let mut names = path.split(|byte| *byte == b'/');
+    let [b"", b"proc", process] = std::array::from_fn(|_| names.next().unwrap_or_default()) else { return Vec::new() };
+    let Some(process) = super::number(process) else { return Vec::new() };
+    let threads = match names.next_back() {
+        Some(b"task") => true,
+        Some(b"fd" | b"fdinfo") => false,
+        _ => return Vec::new(),
+    };
+    if process == host::getpid() {
+        let files = || task.files.own().into_iter().map(|fd| fd as u32).collect();
+        return if threads { task.process.own_threads() } else { files() };
     }
+    let Some(told) = super::others::told(process) else { return Vec::new() };
+    if threads { told.own_thread(process).into_iter().collect() } else { told.own_descriptors().collect() }
 }
 
 fn is_proc(dir: Fd) -> bool {

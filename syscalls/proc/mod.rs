@@ -5,15 +5,18 @@
 //!
 //! The arguments, the environment and the auxiliary vector are the host kernel's business where it takes them
 //! ([`show`]): then every process sees them, live, under every name. What is answered here concerns the calling
-//! process, and the program and the mappings of another Philae's.
+//! process, and the program, the mappings and the state of another Philae's.
 
 mod cpuinfo;
 mod listing;
 mod memory;
 mod others;
+mod shown;
 mod status;
 
 pub(crate) use listing::{getdents, getdents64};
+pub use shown::set_own_thread;
+pub(crate) use shown::{set_descriptors, set_fault_handler, set_heap};
 
 use crate::args::Fd;
 use crate::call::Reply;
@@ -39,8 +42,8 @@ pub(crate) enum View {
     Own(Scope, OwnFile),
     /// The program of another process.
     OtherExe(u32),
-    /// The mappings of another process, or what the kernel counts of them.
-    OtherMaps(u32, &'static str),
+    /// A file of another process.
+    Other(u32, Scope, OtherFile),
 }
 
 /// Whose file it is: the process's, or one thread's.
@@ -63,6 +66,16 @@ pub(crate) enum OwnFile {
     Maps,
     Smaps,
     SmapsRollup,
+    Stat,
+    Statm,
+    Status,
+}
+
+/// Files of another process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum OtherFile {
+    Maps,
+    Smaps,
     Stat,
     Statm,
     Status,
@@ -98,14 +111,26 @@ pub(crate) fn view(path: &[u8]) -> Option<View> {
         [process, b"task", thread, name] if is_own(process) => own(Scope::Thread(number(thread)?), name),
         [process, name] if is_own(process) => own(Scope::Process, name),
         [process, b"exe"] => Some(View::OtherExe(number(process)?)),
-        [process, b"maps"] => Some(View::OtherMaps(number(process)?, "maps")),
-        [process, b"smaps"] => Some(View::OtherMaps(number(process)?, "smaps")),
+        [process, b"task", thread, name] => other(process, Scope::Thread(number(thread)?), name),
+        [process, name] => other(process, Scope::Process, name),
         _ => None,
     }
 }
 
 fn own(scope: Scope, name: &[u8]) -> Option<View> {
     OWN_FILES.iter().find(|(known, _)| *known == name).map(|(_, file)| View::Own(scope, *file))
+}
+
+fn other(process: &[u8], scope: Scope, name: &[u8]) -> Option<View> {
+    let file = match name {
+        b"maps" => OtherFile::Maps,
+        b"smaps" => OtherFile::Smaps,
+        b"stat" => OtherFile::Stat,
+        b"statm" => OtherFile::Statm,
+        b"status" => OtherFile::Status,
+        _ => return None,
+    };
+    Some(View::Other(number(process)?, scope, file))
 }
 
 fn is_own(process: &[u8]) -> bool {
@@ -154,7 +179,7 @@ pub(crate) fn text(task: &Task, view: View) -> Option<Vec<u8>> {
         View::Cpuinfo => Some(cpuinfo::text(task.arch, task.process.info.processor)),
         View::Machine => Some(format!("{}\n", task.arch.name()).into_bytes()),
         View::OtherExe(_) => None,
-        View::OtherMaps(process, name) => others::text(process, name),
+        View::Other(process, scope, file) => others::text(process, scope, file),
         View::Own(scope, file) => own_text(task, scope, file),
     }
 }
@@ -171,9 +196,7 @@ fn own_text(task: &Task, scope: Scope, file: OwnFile) -> Option<Vec<u8>> {
         OwnFile::Maps => Some(task.mm.maps_text().into_bytes()),
         OwnFile::Smaps => memory::smaps(&task.mm),
         OwnFile::SmapsRollup => memory::smaps_rollup(&task.mm),
-        OwnFile::Stat => status::stat(task, scope),
-        OwnFile::Statm => status::statm(task),
-        OwnFile::Status => status::status(task, scope),
+        OwnFile::Stat | OwnFile::Statm | OwnFile::Status => status::own_text(task, scope, file),
     }
 }
 
@@ -304,7 +327,8 @@ mod tests {
         assert_eq!(view(path.as_bytes()), Some(View::Own(Scope::Thread(host::gettid()), OwnFile::Stat)));
         assert_eq!(view(b"/proc/cpuinfo"), Some(View::Cpuinfo));
         assert_eq!(view(b"/proc/1/exe"), Some(View::OtherExe(1)));
-        assert_eq!(view(b"/proc/1/maps"), Some(View::OtherMaps(1, "maps")));
+        assert_eq!(view(b"/proc/1/maps"), Some(View::Other(1, Scope::Process, OtherFile::Maps)));
+        assert_eq!(view(b"/proc/1/task/2/stat"), Some(View::Other(1, Scope::Thread(2), OtherFile::Stat)));
         for path in [&b"/proc/self/fd/1"[..], b"/proc/self", b"/proc/self/comm", b"/self/exe"] {
             assert_eq!(view(path), None, "{}", String::from_utf8_lossy(path));
         }

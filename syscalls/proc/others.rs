@@ -1,4 +1,5 @@
-//! `maps` and `smaps` of other processes that a Philae runs: the host's, without what is Philae's own.
+//! Files of other processes that a Philae runs (`maps`, `smaps`, `stat`, `statm`, `status`): the host's, without what is
+//! Philae's own.
 //!
 //! In: a process id. Out: the text, or nothing if no Philae runs that process, or it may not be looked at. Whatever of a
 //! Philae's lies in known areas ([`Mm::new`](crate::mm::Mm::new)): around its program file and the code it has made, all
@@ -6,8 +7,13 @@
 //! heap. The host does not know what the guest may
 //! execute; of a file's mapping, its program headers say so, for all that the host has made one mapping of.
 
+use super::shown::Told;
+use super::status::{self, Change, World};
+use super::{OtherFile, Scope};
 use crate::arch::Fields;
 use crate::mm;
+use crate::signal::FAULTS;
+use crate::vma::Totals;
 use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
@@ -32,15 +38,71 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The file of this name (`maps`, `smaps`) of another process.
-pub(super) fn text(process: u32, name: &str) -> Option<Vec<u8>> {
+/// This file of another process.
+pub(super) fn text(process: u32, scope: Scope, file: OtherFile) -> Option<Vec<u8>> {
+    let philae = philae_of(process)?;
+    let read = |name: &str| std::fs::read(format!("/proc/{process}/{name}")).ok();
+    let mappings = |name: &str| shown(&String::from_utf8_lossy(&read(name)?), philae);
+    let text = |name: &str| match scope {
+        Scope::Process => Some(String::from_utf8_lossy(&read(name)?).into_owned()),
+        Scope::Thread(thread) => Some(String::from_utf8_lossy(&read(&format!("task/{thread}/{name}"))?).into_owned()),
+    };
+    let world = || {
+        let stat = text("stat")?;
+        Some(world(process, &mappings("maps")?, status::code(&stat)))
+    };
+    match file {
+        OtherFile::Maps => mappings("maps").map(String::into_bytes),
+        OtherFile::Smaps => mappings("smaps").map(String::into_bytes),
+        OtherFile::Stat => status::stat(&text("stat")?, &world()?),
+        OtherFile::Statm => status::statm(&text("statm")?, &world()?),
+        OtherFile::Status => status::status(&text("status")?, &world()?),
+    }
+}
+
+/// The inode of this Philae's program, if another process runs it, too.
+fn philae_of(process: u32) -> Option<u64> {
     let philae = std::fs::metadata("/proc/self/exe").ok()?;
     let other = std::fs::metadata(format!("/proc/{process}/exe")).ok()?;
-    if (philae.dev(), philae.ino()) != (other.dev(), other.ino()) {
-        return None;
+    ((philae.dev(), philae.ino()) == (other.dev(), other.ino())).then(|| philae.ino())
+}
+
+/// What another process that this Philae's program runs tells of itself.
+pub(super) fn told(process: u32) -> Option<Told> {
+    let philae = philae_of(process)?;
+    let program = |maps: &str| {
+        let text = std::fs::read(maps).ok()?;
+        let text = String::from_utf8_lossy(&text);
+        text.lines().filter_map(Line::parse).find(|line| line.inode == philae).map(|line| line.range.start)
+    };
+    Told::by(process, [program(&format!("/proc/{process}/maps"))?, program("/proc/self/maps")?])
+}
+
+/// What differs from the host's view of a process that has these mappings.
+fn world(process: u32, maps: &str, code: Option<Range<u64>>) -> World<'static> {
+    let told = told(process);
+    let mut totals = Totals::default();
+    for line in maps.lines().filter_map(Line::parse) {
+        let bytes = line.range.end - line.range.start;
+        let (stack, writable) = (line.path == "[stack]", line.access.contains('w'));
+        totals.size += bytes;
+        totals.stack += if stack { bytes } else { 0 };
+        totals.data += if writable && !stack && line.access.ends_with('p') { bytes } else { 0 };
+        totals.code += if line.access.contains('x') && !writable { bytes } else { 0 };
     }
-    let text = std::fs::read(format!("/proc/{process}/{name}")).ok()?;
-    shown(&String::from_utf8_lossy(&text), philae.ino()).map(String::into_bytes)
+    totals.peak = totals.size;
+    World {
+        totals,
+        code: code.unwrap_or_default(),
+        own_threads: told.and_then(|told| told.own_thread(process)).into_iter().count() as u64,
+        heap: told.map(|told| told.heap),
+        pending: Change::NOTHING,
+        blocked: Change::NOTHING,
+        ignored: told.map_or(Change::NOTHING, |told| Change { kept: !FAULTS, added: told.ignored_faults }),
+        caught: told.map_or(Change::NOTHING, |told| Change { kept: !FAULTS, added: told.caught_faults }),
+        layout: None,
+        seccomp: None,
+    }
 }
 
 /// What is left of the host's text without the mappings of the Philae whose file is this inode.

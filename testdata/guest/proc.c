@@ -264,6 +264,65 @@ static void descriptors(void) {
     close(file);
 }
 
+// The bytes that are mapped by /proc/PID/maps, but for what is the kernel's own.
+static unsigned long mapped(pid_t pid) {
+    char path[64];
+    unsigned long total = 0;
+    snprintf(path, sizeof path, "/proc/%d/maps", pid);
+    slurp(path);
+    for (char *line = strtok(text, "\n"); line; line = strtok(0, "\n")) {
+        unsigned long start, end;
+        sscanf(line, "%lx-%lx", &start, &end);
+        if (!strstr(line, "[v")) total += end - start;
+    }
+    return total;
+}
+
+static int is_near(unsigned long a, unsigned long b) { return a < b + (256 << 10) && b < a + (256 << 10); }
+
+// What a process that waits, or a thread of it, looks like from outside.
+static void condition(pid_t pid, pid_t thread) {
+    char path[64], place[40];
+    unsigned long size = mapped(pid);
+    snprintf(place, sizeof place, thread ? "/proc/%d/task/%d" : "/proc/%d", pid, thread);
+    snprintf(path, sizeof path, "%s/status", place);
+    slurp(path);
+    printf("name %s", value("Name"));
+    printf(" parent %d", atoi(value("PPid")) == getpid());
+    printf(" threads %s\n", value("Threads"));
+    printf("blocked %016llx ignored %llx caught %llx\n", hex("SigBlk"), hex("SigIgn") & 0x11, hex("SigCgt"));
+    unsigned long all = strtoul(value("VmSize"), 0, 10) << 10, data = strtoul(value("VmData"), 0, 10) << 10;
+    printf("size %d peak %d data %d\n", is_near(all, size), strtoul(value("VmPeak"), 0, 10) << 10 >= all, data < all && data > 1 << 12);
+    snprintf(path, sizeof path, "%s/stat", place);
+    slurp(path);
+    printf("stat %.10s parent %d threads %llu\n", strchr(text, '('), field(4) == getpid(), field(20));
+    printf("signals %llx %llx %llx size %d\n", field(32), field(33) & 0x11, field(34), is_near(field(23), size));
+    printf("heap %d\n", field(47) >= field(46) && field(47) < field(28));
+    snprintf(path, sizeof path, "/proc/%d/statm", pid);
+    slurp(path);
+    printf("statm %d\n", is_near(strtoul(text, 0, 10) * 4096, size));
+    snprintf(path, sizeof path, "%s/fd", place);
+    printf("descriptors %d", entries(path));
+    snprintf(path, sizeof path, "%s/fdinfo", place);
+    printf(" %d", entries(path));
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    printf(" tasks %d\n", entries(path));
+}
+
+// The child: has handlers, ignores and blocks something, and computes long enough to be compiled.
+static int waits(char **words) {
+    char byte;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, 40);
+    sigprocmask(SIG_BLOCK, &set, 0);
+    signal(SIGUSR2, handler), signal(SIGFPE, handler), signal(SIGHUP, SIG_IGN), signal(SIGTRAP, SIG_IGN);
+    for (volatile int n = 0; n < 1000000; n++);
+    write(atoi(words[2]), "x", 1);
+    return read(atoi(words[3]), &byte, 1) ? 1 : 7;
+}
+
 static void child(char **argv) {
     int ready[2], done[2];
     pipe(ready), pipe(done);
@@ -311,6 +370,8 @@ static void child(char **argv) {
         }
         printf("child's %s %d %d %d %d\n", files[n], code, strange, stack, counted > 5);
     }
+    condition(pid, 0);
+    condition(pid, pid);
     close(done[1]);
     int status;
     waitpid(pid, &status, 0);
@@ -318,11 +379,7 @@ static void child(char **argv) {
 }
 
 int main(int argc, char **argv) {
-    if (argc == 4 && !strcmp(argv[1], "waits")) {
-        char byte;
-        write(atoi(argv[2]), "x", 1);
-        return read(atoi(argv[3]), &byte, 1) ? 1 : 7;
-    }
+    if (argc == 4 && !strcmp(argv[1], "waits")) return waits(argv);
     close_range(3, ~0u, 0);
     words(argv);
     machine();
