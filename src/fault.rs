@@ -21,8 +21,9 @@ use std::io::Write;
 use std::sync::atomic::Ordering;
 
 /// The x86 vectors of an address that is not canonical (SDM volume 3, 6.15): #SS with RSP or RBP as its base, else #GP.
-const STACK_FAULT: u64 = 12;
-const GENERAL_PROTECTION: u64 = 13;
+pub const STACK_FAULT: u64 = 12;
+/// See [`STACK_FAULT`].
+pub const GENERAL_PROTECTION: u64 = 13;
 
 /// `si_code` of a signal that the kernel sends without more to say.
 pub const SI_KERNEL: i32 = 0x80;

@@ -7,7 +7,7 @@ use crate::background::Admission;
 use crate::cache::{Added, Found, Maker, SlotPointer};
 use crate::chaos::{Chaos, Disturbance, Flip};
 use crate::check::{self, Check};
-use crate::fault::{self, FaultKind, HostFault, SEGV_ACCERR, SEGV_MAPERR, SI_KERNEL};
+use crate::fault::{self, FaultKind, GENERAL_PROTECTION, HostFault, SEGV_ACCERR, SEGV_MAPERR, SI_KERNEL, STACK_FAULT};
 use crate::options::Tier;
 use crate::runtime::Runtime;
 use crate::thread::Thread;
@@ -18,7 +18,7 @@ use philae_backends::compiled::CompileError;
 use philae_backends::cranelift::{Compiler, Recovery};
 use philae_backends::interp::Steps;
 use philae_backends::{Exit, FloatControl, Raised, baseline, link};
-use philae_frontends::Changes;
+use philae_frontends::{Changes, x86_64};
 use philae_ir::state::{NZCV, aarch64};
 use philae_ir::{Arch, ExitReason, Floats};
 use philae_syscalls::loan::by_lender;
@@ -62,6 +62,13 @@ fn stale_range(arch: Arch, address: u64) -> Range<u64> {
         }
         Arch::X86_64 => address..address.saturating_add(1),
     }
+}
+
+/// The bytes from `pc` on, as many as an instruction may have, and how many of them there are.
+fn readable_code(pc: u64) -> ([u8; 15], usize) {
+    let mut bytes = [0; 15];
+    let length = (1..=bytes.len()).rev().find(|&n| uaccess::read_bytes(pc, &mut bytes[..n]).is_ok());
+    (bytes, length.unwrap_or(0))
 }
 
 /// A block for the interpreter.
@@ -555,9 +562,19 @@ impl Thread {
     /// Passes a fault of the guest's own on, as the host saw it.
     fn memory_fault(&mut self, address: u64) {
         let pc = self.cpu.pc();
-        let HostFault { info, context, .. } = fault::take()
+        let HostFault { mut info, mut context, .. } = fault::take()
             .unwrap_or_else(|| panic!("fault at guest pc {pc:#x}, address {address:#x}, without a signal"));
+        if self.task.arch == Arch::X86_64 && context.trap == GENERAL_PROTECTION && self.faults_by_stack(pc) {
+            context.trap = STACK_FAULT;
+            info = SigInfo::fault(libc::SIGBUS, SI_KERNEL, 0);
+        }
         signal::force_signal(&mut self.task, info, context);
+    }
+
+    /// Whether the x86_64 instruction at `pc` has failed in the stack segment.
+    fn faults_by_stack(&self, pc: u64) -> bool {
+        let (bytes, length) = readable_code(pc);
+        x86_64::faults_by_stack(&bytes[..length], &self.cpu)
     }
 
     fn force(&mut self, number: i32, code: i32, address: u64, fault: FaultContext) {
@@ -569,8 +586,7 @@ impl Thread {
         if self.task.sighand.action(libc::SIGILL).handler > signal::SIG_IGN {
             return;
         }
-        let mut bytes = [0; 15];
-        let length = (1..=bytes.len()).rev().find(|&n| uaccess::read_bytes(pc, &mut bytes[..n]).is_ok()).unwrap_or(0);
+        let (bytes, length) = readable_code(pc);
         let text = disassemble::instruction(self.task.arch, pc, &bytes[..length]);
         self.runtime.log.write(&format!("philae: undefined instruction at {pc:#x}: {text}\n"));
     }

@@ -60,6 +60,7 @@ const PROGRAMS: &[Program] = &[
     Program { name: "illegal", variants: STATIC, arguments: PLAIN },
     Program { name: "flags", variants: &["static x86_64"], arguments: PLAIN },
     Program { name: "rewrites", variants: &["static x86_64"], arguments: PLAIN },
+    Program { name: "segments", variants: &["static x86_64"], arguments: PLAIN },
     Program { name: "rounding", variants: STATIC, arguments: PLAIN },
     Program { name: "fenv", variants: &["static aarch64", "dynamic aarch64"], arguments: PLAIN },
     Program { name: "tags", variants: &["static", "llsc aarch64"], arguments: PLAIN },

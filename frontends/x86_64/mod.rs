@@ -13,6 +13,7 @@ mod flags;
 mod lift;
 mod muldiv;
 mod operand;
+mod segment;
 mod shift;
 mod sse_float;
 mod sse_int;
@@ -27,6 +28,7 @@ mod x87_unit;
 
 use crate::lift::{Decoded, Flow, Guest, Lift, LiftError};
 use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind};
+pub use segment::faults_by_stack;
 pub use system::cpuid_leaf;
 
 /// The x86_64 guest.
