@@ -196,7 +196,9 @@ fn own_text(task: &Task, scope: Scope, file: OwnFile) -> Option<Vec<u8>> {
         OwnFile::Maps => Some(task.mm.maps_text().into_bytes()),
         OwnFile::Smaps => memory::smaps(&task.mm),
         OwnFile::SmapsRollup => memory::smaps_rollup(&task.mm),
-        OwnFile::Stat | OwnFile::Statm | OwnFile::Status => status::own_text(task, scope, file),
+        OwnFile::Stat => status::own_text(task, scope, "stat", status::stat),
+        OwnFile::Statm => status::own_text(task, Scope::Process, "statm", status::statm),
+        OwnFile::Status => status::own_text(task, scope, "status", status::status),
     }
 }
 

@@ -4,7 +4,7 @@
 //! In: the host's file and what differs from it ([`World`]). Out: the text. What the host's process has in common with the guest's
 //! (ids, times, limits, what is resident) stays as the host says.
 
-use super::{OwnFile, Scope, host_path};
+use super::{Scope, host_path};
 use crate::host;
 use crate::signal::SIG_IGN;
 use crate::signal::{SIGNALS, bit};
@@ -101,13 +101,13 @@ fn own(task: &Task, scope: Scope) -> World<'_> {
     }
 }
 
-/// This file of the calling process.
-pub(super) fn own_text(task: &Task, scope: Scope, file: OwnFile) -> Option<Vec<u8>> {
-    let (name, text): (_, fn(&str, &World<'_>) -> Option<Vec<u8>>) = match file {
-        OwnFile::Stat => ("stat", stat),
-        OwnFile::Statm => ("statm", statm),
-        _ => ("status", status),
-    };
+/// The file of this name of the calling process, made by one of those below.
+pub(super) fn own_text(
+    task: &Task,
+    scope: Scope,
+    name: &str,
+    text: impl Fn(&str, &World<'_>) -> Option<Vec<u8>>,
+) -> Option<Vec<u8>> {
     text(&std::fs::read_to_string(host_path(scope, name)).ok()?, &own(task, scope))
 }
 
