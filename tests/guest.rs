@@ -63,6 +63,7 @@ const PROGRAMS: &[Program] = &[
     Program { name: "segments", variants: &["static x86_64"], arguments: PLAIN },
     Program { name: "rounding", variants: STATIC, arguments: PLAIN },
     Program { name: "fenv", variants: &["static aarch64", "dynamic aarch64"], arguments: PLAIN },
+    Program { name: "status", variants: &["static aarch64"], arguments: PLAIN },
     Program { name: "tags", variants: &["static", "llsc aarch64"], arguments: PLAIN },
     Program { name: "landing", variants: STATIC, arguments: PLAIN },
     Program { name: "guarded", variants: STATIC, arguments: PLAIN },

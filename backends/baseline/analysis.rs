@@ -7,7 +7,7 @@
 use super::pins::{self, PINNED, Pins};
 use philae_ir::opt::Exactness;
 use philae_ir::state::{NZCV, WORDS};
-use philae_ir::{BlockId, Effect, HelperEffect, Inst, Op, Region, Slot, Terminator, Ty, Value};
+use philae_ir::{Arch, BlockId, Effect, HelperEffect, Inst, Op, Region, Slot, Terminator, Ty, Value};
 
 /// The use of a value.
 #[derive(Clone, Copy, Debug)]
@@ -244,7 +244,12 @@ impl Analysis {
             self.settle_target(region, value, inst, ahead);
         }
         match inst.op.info().effect {
-            Effect::Pure if unused => self.drop(value),
+            Effect::Pure if unused && !raises(region, inst) => self.drop(value),
+            // It is executed for the status flags that it may raise, and its result dies at once.
+            Effect::Pure if unused => {
+                self.take(value, position);
+                self.use_pure(inst, value, position);
+            }
             Effect::Pure => self.use_pure(inst, value, position),
             Effect::Marker => {
                 self.uses[value.index()].dropped = !ahead.pc_wanted;
@@ -393,6 +398,13 @@ const LAZY: u128 = set_of(&[
 
 /// Operations that look at their first operand and do not need it in a register. One bit each.
 const LEANING: u128 = set_of(&[Op::Select, Op::FlagsTest, Op::FlagsWithC, Op::FlagsWithV]);
+
+/// Whether an operation is to be executed though nobody wants its result. Where x86_64 compares scalars for its parity
+/// flag, it compares them for the others as well.
+fn raises(region: &Region, inst: &Inst) -> bool {
+    let again = inst.op == Op::Fcmp && !inst.ty.is_vector() && region.arch == Arch::X86_64;
+    inst.op.raises() && !again
+}
 
 const fn set_of(ops: &[Op]) -> u128 {
     let (mut set, mut i) = (0, 0);

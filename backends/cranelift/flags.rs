@@ -1,11 +1,13 @@
 //! Flags are computed where they are used: a condition on a comparison's flags is one compare, a branch on it one
 //! compare and branch, and the four bits are made only where they go to memory or to another block.
 
-use super::lower::Lower;
+use super::lower::{Lower, Usual};
+use super::x86_64::StandIn;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{I8, I32};
-use cranelift_codegen::ir::{self, InstBuilder, Value as Clif};
-use philae_ir::{Carry, Cond, Inst, Op, Value};
+use cranelift_codegen::ir::{self, InstBuilder, Opcode, SourceLoc, Value as Clif};
+use philae_ir::ops::SIGNALS;
+use philae_ir::{Carry, Cond, Effect, Inst, Op, Terminator, Value};
 
 /// A truth value that may be known while compiling.
 #[derive(Clone, Copy)]
@@ -38,8 +40,13 @@ impl Lower<'_, '_> {
         if inst.op == Op::FlagsTest {
             return self.branch_on_flags(inst.args[0], Cond::from_aux(inst.aux), then, other);
         }
+        let signals = self.signalling == Some(cond);
         let cond = self.value(cond);
+        if signals {
+            self.mark(StandIn::COMIS);
+        }
         self.b.ins().brif(cond, then, &[], other, &[]);
+        self.b.set_srcloc(SourceLoc::default());
     }
 
     /// Flags chosen between two comparisons branch on the choice first: two fused branches instead of bit logic.
@@ -452,19 +459,64 @@ impl Lower<'_, '_> {
         self.compare_with(IntCC::SignedLessThan, both, 0)
     }
 
+    /// A comparison of floats is made where its flags are tested. What it raises is raised here, if nothing that is
+    /// computed in this block raises it.
+    pub(super) fn compare_for_status(&mut self, flags: Value, inst: &Inst) {
+        if inst.imm & SIGNALS != 0 {
+            self.signalling = self.branch_that_signals(inst);
+            if self.signalling.is_none() {
+                self.signal_nans(inst);
+            }
+            return;
+        }
+        let insts = &self.region.block(self.block).insts;
+        let is_made = insts.iter().map(|&value| self.region.inst(value)).any(|other| match other.op {
+            Op::FlagsTest | Op::FlagsToBits => other.args[0] == flags,
+            Op::Fcmp => !other.ty.is_vector() && other.args == inst.args,
+            _ => false,
+        });
+        if !is_made {
+            let (a, b) = (self.value(inst.args[0]), self.value(inst.args[1]));
+            let unordered = self.b.ins().fcmp(FloatCC::Unordered, a, b);
+            self.execute_for_status(unordered);
+        }
+    }
+
+    /// The condition of the block's branch, if that compares what `inst` does, nothing looks at the status in between, and
+    /// the host's comparison can be made one that signals: it is the first instruction of the branch if no operand is made
+    /// there.
+    fn branch_that_signals(&self, inst: &Inst) -> Option<Value> {
+        let block = self.region.block(self.block);
+        let Terminator::Branch { cond, .. } = block.end else { return None };
+        let test = self.region.inst(cond);
+        let compares = test.op == Op::Fcmp && !test.ty.is_vector() && test.args == inst.args;
+        let is_made_here = block.insts[self.position..].contains(&cond) && self.uses[cond.index()] == 1;
+        let is_quiet = |&value: &Value| {
+            matches!(
+                self.region.inst(value).op.info().effect,
+                Effect::Pure | Effect::WriteSlot | Effect::Marker | Effect::ReadSlot
+            )
+        };
+        let in_registers = inst.operands().all(|operand| {
+            let value = self.value(operand);
+            !matches!(self.opcode(value), Some(Opcode::F32const | Opcode::F64const))
+        });
+        (compares && is_made_here && in_registers && block.insts[self.position..].iter().all(is_quiet)).then_some(cond)
+    }
+
     /// Compared NaNs are invalid operands, which Cranelift's comparisons do not tell the host's unit.
-    pub(super) fn signal_nans(&mut self, inst: &Inst) {
+    fn signal_nans(&mut self, inst: &Inst) {
         let (a, b) = (self.value(inst.args[0]), self.value(inst.args[1]));
         let unordered = self.b.ins().fcmp(FloatCC::Unordered, a, b);
-        let (nan, next) = (self.b.create_block(), self.b.create_block());
-        self.b.set_cold_block(nan);
-        self.b.ins().brif(unordered, nan, &[], next, &[]);
-        self.b.seal_block(nan);
-        self.b.switch_to_block(nan);
-        self.evaluate(inst);
-        self.b.ins().jump(next, &[]);
-        self.b.seal_block(next);
-        self.b.switch_to_block(next);
+        self.or_in_cold_block(
+            unordered,
+            Usual::Always,
+            |_| Vec::new(),
+            |this| {
+                this.evaluate(inst);
+                Vec::new()
+            },
+        );
     }
 
     /// Flags as four bits of an `I32`.

@@ -2,11 +2,12 @@
 //! and made again by the evaluator, in a cold block.
 
 use super::clif_type;
-use super::lower::Lower;
+use super::lower::{Lower, Usual};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I16, I32, I32X4, I64, I64X2};
-use cranelift_codegen::ir::{BlockArg, InstBuilder, Opcode, Type, Value as Clif};
-use philae_ir::{FloatCond, Inst, NanRule, Op, Rounding, Ty, Value};
+use cranelift_codegen::ir::{InstBuilder, Opcode, Type, Value as Clif};
+use philae_ir::ops::SIGNALS;
+use philae_ir::{Arch, FloatCond, Inst, NanRule, Op, Rounding, Ty, Value};
 
 impl Lower<'_, '_> {
     /// The rule for an operation whose type is a scalar float.
@@ -40,7 +41,11 @@ impl Lower<'_, '_> {
             }
             Op::Fcmp => {
                 let (a, b) = (self.arg(inst, 0), self.arg(inst, 1));
-                self.b.ins().fcmp(float_cc(FloatCond::from_aux(inst.aux)), a, b)
+                match FloatCond::from_aux(inst.aux) {
+                    // Cranelift would make a selection on it of the same operands the host's minimum, which signals NaNs.
+                    FloatCond::Lt if self.is_quiet_for_arm(inst) => self.b.ins().fcmp(FloatCC::GreaterThan, b, a),
+                    relation => self.b.ins().fcmp(float_cc(relation), a, b),
+                }
             }
             Op::Fround => {
                 let a = self.arg(inst, 0);
@@ -49,6 +54,13 @@ impl Lower<'_, '_> {
             _ => return None,
         };
         Some(result)
+    }
+
+    /// Whether a comparison is what a FCMP of AArch64 came to, not a FCMPE.
+    fn is_quiet_for_arm(&self, inst: &Inst) -> bool {
+        let insts = self.region.block(self.block).insts.iter().map(|&value| self.region.inst(value));
+        let signals = |other: &Inst| other.op == Op::FlagsFcmp && other.imm & SIGNALS != 0 && other.args == inst.args;
+        self.region.arch == Arch::Aarch64 && !inst.ty.is_vector() && !insts.into_iter().any(signals)
     }
 
     /// Arithmetic that can make NaNs.
@@ -109,26 +121,13 @@ impl Lower<'_, '_> {
     /// The larger or smaller of each pair of lanes. Where one is a NaN, the evaluator makes all of them: the host's
     /// comparisons of order take a quiet NaN for an invalid operand.
     fn vector_extreme(&mut self, inst: &Inst, a: Clif, b: Clif) -> Clif {
-        let ty = self.type_of(a);
         let unordered = self.b.ins().fcmp(FloatCC::Unordered, a, b);
         let any = self.b.ins().vhigh_bits(I32, unordered);
-        let [numbers, nan, join] = [(); 3].map(|()| self.b.create_block());
-        self.b.set_cold_block(nan);
-        let result = self.b.append_block_param(join, ty);
-        self.b.ins().brif(any, nan, &[], numbers, &[]);
-        self.b.seal_block(nan);
-        self.b.seal_block(numbers);
-        self.b.switch_to_block(nan);
-        let evaluated = self.evaluate(inst);
-        let evaluated = self.cast(evaluated, ty);
-        self.b.ins().jump(join, &[BlockArg::Value(evaluated)]);
-        self.b.switch_to_block(numbers);
-        let smallest = matches!(inst.op, Op::Fmin | Op::FminNum);
-        let value = if smallest { self.b.ins().fmin(a, b) } else { self.vector_maximum(a, b) };
-        self.b.ins().jump(join, &[BlockArg::Value(value)]);
-        self.b.seal_block(join);
-        self.b.switch_to_block(join);
-        result
+        let extreme = |this: &mut Self| match inst.op {
+            Op::Fmin | Op::FminNum => vec![this.b.ins().fmin(a, b)],
+            _ => vec![this.vector_maximum(a, b)],
+        };
+        self.or_in_cold_block(any, Usual::Otherwise, extreme, |this| vec![this.evaluate(inst)])[0]
     }
 
     /// The larger of each pair of lanes of numbers, +0 of zeroes. Cranelift's own makes +0 by a subtraction, which makes
@@ -217,27 +216,24 @@ impl Lower<'_, '_> {
         kept.dedup();
         let raw: Vec<Clif> = kept.iter().map(|&value| self.value(value)).collect();
 
-        let (nan, join) = (self.b.create_block(), self.b.create_block());
-        self.b.set_cold_block(nan);
-        let repaired = self.b.append_block_param(join, ty);
-        let also_repaired: Vec<Clif> = raw.iter().map(|_| self.b.append_block_param(join, ty)).collect();
-        let args: Vec<BlockArg> = [result].iter().chain(&raw).map(|&value| BlockArg::Value(value)).collect();
-        self.b.ins().brif(is_nan, nan, &[], join, &args);
-        self.b.seal_block(nan);
-        self.b.switch_to_block(nan);
-        for &value in left.iter().rev() {
-            let exact = self.evaluate(self.region.inst(value));
-            self.set_value(value, exact);
-        }
-        let exact = self.evaluate(inst);
-        let args: Vec<Clif> = [exact].into_iter().chain(kept.iter().map(|&value| self.value(value))).collect();
-        let args: Vec<BlockArg> = args.into_iter().map(|value| BlockArg::Value(self.cast(value, ty))).collect();
-        self.b.ins().jump(join, &args);
-        self.b.seal_block(join);
-        self.b.switch_to_block(join);
+        let values = [result].into_iter().chain(raw.iter().copied()).collect();
+        let repaired = self.or_in_cold_block(
+            is_nan,
+            Usual::Always,
+            |_| values,
+            |this| {
+                for &value in left.iter().rev() {
+                    let exact = this.evaluate(this.region.inst(value));
+                    this.set_value(value, exact);
+                }
+                let exact = this.evaluate(inst);
+                [exact].into_iter().chain(kept.iter().map(|&value| this.value(value))).collect()
+            },
+        );
+        let (&repaired, also_repaired) = repaired.split_first().expect("as many as there were");
         for ((&value, raw), repaired) in kept.iter().zip(raw).zip(also_repaired) {
-            self.set_value(value, repaired);
-            self.replace_held(raw, repaired);
+            self.set_value(value, *repaired);
+            self.replace_held(raw, *repaired);
         }
         left.iter().for_each(|value| _ = self.unrepaired.remove(value));
         repaired
@@ -339,7 +335,6 @@ impl Lower<'_, '_> {
     /// `result`, of a conversion to an unsigned integer. For NaNs and negative numbers the evaluator makes it: they are
     /// invalid, and Cranelift does not show them to the host's unit.
     fn repair_negative(&mut self, inst: &Inst, rounded: Clif, result: Clif) -> Clif {
-        let ty = self.type_of(result);
         let (lane, minus_one) = if self.type_of(rounded) == F32 {
             (Ty::F32, (-1f32).to_bits().into())
         } else {
@@ -347,17 +342,7 @@ impl Lower<'_, '_> {
         };
         let minus_one = self.constant(lane, minus_one);
         let invalid = self.b.ins().fcmp(FloatCC::UnorderedOrLessThanOrEqual, rounded, minus_one);
-        let (cold, join) = (self.b.create_block(), self.b.create_block());
-        self.b.set_cold_block(cold);
-        let repaired = self.b.append_block_param(join, ty);
-        self.b.ins().brif(invalid, cold, &[], join, &[BlockArg::Value(result)]);
-        self.b.seal_block(cold);
-        self.b.switch_to_block(cold);
-        let evaluated = self.evaluate(inst);
-        self.b.ins().jump(join, &[BlockArg::Value(evaluated)]);
-        self.b.seal_block(join);
-        self.b.switch_to_block(join);
-        repaired
+        self.or_in_cold_block(invalid, Usual::Always, |_| vec![result], |this| vec![this.evaluate(inst)])[0]
     }
 
     fn rounded(&mut self, a: Clif, inst: &Inst) -> Option<Clif> {

@@ -11,11 +11,11 @@ use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{self, F32, F32X4, F64, F64X2, I8, I8X16, I32, I32X4, I64, I64X2, I128};
 use cranelift_codegen::ir::{
-    self, Endianness, InstBuilder, MemFlagsData, Opcode, SigRef, SourceLoc, TrapCode, Type, Value as Clif, ValueDef,
+    self, BlockArg, Endianness, InstBuilder, MemFlagsData, Opcode, SigRef, SourceLoc, TrapCode, Type, Value as Clif,
+    ValueDef,
 };
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, Variable};
-use philae_ir::ops::SIGNALS;
 use philae_ir::{BlockId, ExitReason, Inst, Op, Pc, Region, Terminator, Ty, Value};
 use std::collections::{HashMap, HashSet};
 
@@ -35,6 +35,15 @@ struct Held {
     flags: Option<Value>,
     /// Differs from the variable.
     changed: bool,
+}
+
+/// When the usual values of [`Lower::or_in_cold_block`] are computed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Usual {
+    /// Before the test.
+    Always,
+    /// Where they are wanted.
+    Otherwise,
 }
 
 /// The functions that regions call and jump to, imported once for each function.
@@ -90,6 +99,8 @@ pub(super) struct Lower<'a, 'b> {
     pub(super) differences: HashMap<(Clif, Clif), Clif>,
     /// Flags computed in this block.
     pub(super) nibbles: HashMap<Value, Clif>,
+    /// The condition of the block's branch, if the comparison that it is made of has to signal NaNs.
+    pub(super) signalling: Option<Value>,
     /// What is known of values in this block that stand-ins have to do with.
     pub(super) known: stand_ins::Known,
     /// The instructions that others stand for, in the order of their source locations.
@@ -141,6 +152,7 @@ impl<'a, 'b> Lower<'a, 'b> {
             wide: HashMap::new(),
             differences: HashMap::new(),
             nibbles: HashMap::new(),
+            signalling: None,
             known: stand_ins::Known::default(),
             stand_ins: Vec::new(),
             block: BlockId::ENTRY,
@@ -248,6 +260,7 @@ impl<'a, 'b> Lower<'a, 'b> {
         self.differences.clear();
         self.nibbles.clear();
         self.known = stand_ins::Known::default();
+        self.signalling = None;
     }
 
     fn terminator(&mut self, id: BlockId) {
@@ -456,8 +469,8 @@ impl<'a, 'b> Lower<'a, 'b> {
             Op::Fence => self.fence(inst),
             Op::Prefetch => self.prefetch(inst),
             Op::Call => self.values[value.index()] = Some(self.call_helper(inst)),
-            Op::FlagsFcmp if inst.imm & SIGNALS != 0 => self.signal_nans(inst),
-            Op::FlagsAdd | Op::FlagsAdc | Op::FlagsSub | Op::FlagsSbc | Op::FlagsLogic | Op::FlagsFcmp => (),
+            Op::FlagsFcmp => self.compare_for_status(value, inst),
+            Op::FlagsAdd | Op::FlagsAdc | Op::FlagsSub | Op::FlagsSbc | Op::FlagsLogic => (),
             Op::FlagsWithC | Op::FlagsWithV | Op::FlagsFromBits => (),
             Op::Select if inst.ty == Ty::Flags => (),
             // The branch at the end of the block computes it.
@@ -465,13 +478,34 @@ impl<'a, 'b> Lower<'a, 'b> {
             _ => {
                 let result = self.pure(value, inst).unwrap_or_else(|| self.evaluate(inst));
                 self.values[value.index()] = Some(result);
+                if inst.op.raises() && self.would_be_dropped(value, inst) {
+                    self.execute_for_status(result);
+                }
             }
         }
         Ok(())
     }
 
+    /// Whether Cranelift would not execute here what makes `value`: nobody uses it, or, of a comparison, nobody here, as
+    /// that is made where it is used.
+    fn would_be_dropped(&self, value: Value, inst: &Inst) -> bool {
+        let block = self.region.block(self.block);
+        let uses_it = |mut operands: Box<dyn Iterator<Item = Value> + '_>| operands.any(|operand| operand == value);
+        let is_used_here = || {
+            let later = &block.insts[self.position + 1..];
+            later.iter().any(|&user| uses_it(Box::new(self.region.inst(user).operands())))
+                || uses_it(Box::new(block.end.operands()))
+        };
+        self.uses[value.index()] == 0 || inst.op == Op::Fcmp && !is_used_here()
+    }
+
+    /// Has `result` computed for the status flags that this raises: a store is what nobody drops.
+    pub(super) fn execute_for_status(&mut self, result: Clif) {
+        self.b.ins().store(MemFlagsData::trusted(), result, self.state, super::outcall::SCRATCH);
+    }
+
     /// Whether `value` is the condition of the current block's branch.
-    fn ends_in(&self, value: Value) -> bool {
+    pub(super) fn ends_in(&self, value: Value) -> bool {
         matches!(self.region.block(self.block).end, Terminator::Branch { cond, .. } if cond == value)
     }
 
@@ -546,6 +580,12 @@ impl<'a, 'b> Lower<'a, 'b> {
         self.b.func.dfg.value_type(value)
     }
 
+    /// What makes a value, if it is an instruction.
+    pub(super) fn opcode(&self, value: Clif) -> Option<Opcode> {
+        let value = self.b.func.dfg.resolve_aliases(value);
+        self.b.func.dfg.value_def(value).inst().map(|inst| self.b.func.dfg.insts[inst].opcode())
+    }
+
     /// What makes a value, if it is an instruction of the current CLIF block.
     pub(super) fn opcode_here(&self, value: Clif) -> Option<Opcode> {
         match self.b.func.dfg.value_def(value) {
@@ -560,6 +600,44 @@ impl<'a, 'b> Lower<'a, 'b> {
     pub(super) fn cast_source(&self, value: Clif) -> Clif {
         let inst = self.b.func.dfg.value_def(value).unwrap_inst();
         self.b.func.dfg.resolve_aliases(self.b.func.dfg.inst_args(inst)[0])
+    }
+
+    /// What `usual` makes, or, where `unusual` is not 0, what `make` does, as many of the same types, in a cold block.
+    pub(super) fn or_in_cold_block(
+        &mut self,
+        unusual: Clif,
+        when: Usual,
+        usual: impl FnOnce(&mut Self) -> Vec<Clif>,
+        make: impl FnOnce(&mut Self) -> Vec<Clif>,
+    ) -> Vec<Clif> {
+        let args = |values: &[Clif]| values.iter().map(|&value| BlockArg::Value(value)).collect::<Vec<_>>();
+        let (cold, join) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(cold);
+        let values = match when {
+            Usual::Always => {
+                let values = usual(self);
+                self.b.ins().brif(unusual, cold, &[], join, &args(&values));
+                values
+            }
+            Usual::Otherwise => {
+                let block = self.b.create_block();
+                self.b.ins().brif(unusual, cold, &[], block, &[]);
+                self.b.seal_block(block);
+                self.b.switch_to_block(block);
+                let values = usual(self);
+                self.b.ins().jump(join, &args(&values));
+                values
+            }
+        };
+        let types: Vec<Type> = values.iter().map(|&value| self.type_of(value)).collect();
+        let results = types.iter().map(|&ty| self.b.append_block_param(join, ty)).collect();
+        self.b.seal_block(cold);
+        self.b.switch_to_block(cold);
+        let made = make(self).into_iter().zip(types).map(|(value, ty)| self.cast(value, ty)).collect::<Vec<_>>();
+        self.b.ins().jump(join, &args(&made));
+        self.b.seal_block(join);
+        self.b.switch_to_block(join);
+        results
     }
 
     /// Gives the access before this the code that writes the state if it faults, reached by a branch that is never

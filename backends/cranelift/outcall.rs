@@ -15,7 +15,8 @@ use cranelift_frontend::FunctionBuilder;
 use philae_ir::{CpuState, Helper, Inst, Ty};
 use std::mem::offset_of;
 
-const SCRATCH: i32 = offset_of!(CpuState, ctl.scratch) as i32;
+/// Where operands and results travel.
+pub(super) const SCRATCH: i32 = offset_of!(CpuState, ctl.scratch) as i32;
 
 /// Imports the signatures of everything that regions call.
 pub(super) fn signatures(b: &mut FunctionBuilder<'_>) -> Signatures {
@@ -38,7 +39,7 @@ impl Lower<'_, '_> {
     /// [`philae_ir::Op::Call`].
     pub(super) fn call_helper(&mut self, inst: &Inst) -> Clif {
         let helper: &'static Helper = self.region.helpers[inst.imm as usize];
-        if let Some(result) = self.crypto(helper, inst) {
+        if let Some(result) = self.host_instructions(helper, inst) {
             return result;
         }
         if let Some(stub) = faster::stub(helper) {

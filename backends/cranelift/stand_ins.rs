@@ -9,7 +9,7 @@
 use super::lower::Lower;
 use super::x86_64::StandIn;
 use cranelift_codegen::ir::types::{F32X4, I8X16, I16X8, I32, I32X4, I64X2};
-use cranelift_codegen::ir::{InstBuilder, SourceLoc, Value as Clif};
+use cranelift_codegen::ir::{InstBuilder, SourceLoc, Type, Value as Clif};
 use philae_ir::{Helper, Inst, Op, Value};
 use std::collections::HashMap;
 
@@ -44,7 +44,7 @@ pub(super) fn is_legacy(helper: &Helper) -> bool {
 
 impl Lower<'_, '_> {
     /// The call of a helper that is a few instructions of the host's.
-    pub(super) fn crypto(&mut self, helper: &Helper, inst: &Inst) -> Option<Clif> {
+    pub(super) fn host_instructions(&mut self, helper: &Helper, inst: &Inst) -> Option<Clif> {
         if !is_legacy(helper) || !self.features.sha {
             return None;
         }
@@ -88,24 +88,30 @@ impl Lower<'_, '_> {
 
     /// Four halves as singles, NaNs quieted, if the host does that.
     pub(super) fn halves_to_singles(&mut self, inst: &Inst) -> Option<Clif> {
-        let bytes = self.features.f16c.then(|| self.bytes(inst.args[0]))?;
-        let bytes = self.in_register(bytes);
-        let halves = self.cast(bytes, I16X8);
-        self.mark(StandIn::VCVTPH2PS);
-        let result = self.b.ins().swiden_low(halves);
-        self.b.set_srcloc(SourceLoc::default());
-        Some(self.cast(result, F32X4))
+        let convert = |this: &mut Self, halves| this.b.ins().swiden_low(halves);
+        self.convert_halves(inst, (I16X8, StandIn::VCVTPH2PS, F32X4), convert)
     }
 
     /// [`Op::FdemoteHalf`], if the host does that.
     pub(super) fn demote_to_halves(&mut self, inst: &Inst) -> Option<Clif> {
+        let convert = |this: &mut Self, singles| this.b.ins().nearest(singles);
+        self.convert_halves(inst, (F32X4, StandIn::VCVTPS2PH, I16X8), convert)
+    }
+
+    /// A conversion from or to halves, which what `put` emits stands for.
+    fn convert_halves(
+        &mut self,
+        inst: &Inst,
+        (from, stand_in, to): (Type, StandIn, Type),
+        put: impl FnOnce(&mut Self, Clif) -> Clif,
+    ) -> Option<Clif> {
         let bytes = self.features.f16c.then(|| self.bytes(inst.args[0]))?;
         let bytes = self.in_register(bytes);
-        let singles = self.cast(bytes, F32X4);
-        self.mark(StandIn::VCVTPS2PH);
-        let result = self.b.ins().nearest(singles);
+        let lanes = self.cast(bytes, from);
+        self.mark(stand_in);
+        let result = put(self, lanes);
         self.b.set_srcloc(SourceLoc::default());
-        Some(self.cast(result, I16X8))
+        Some(self.cast(result, to))
     }
 
     /// Words or doublewords of `a` shifted by those of `amounts`; doublewords not with their sign.
@@ -161,7 +167,7 @@ impl Lower<'_, '_> {
     }
 
     /// What is emitted next stands for another instruction.
-    fn mark(&mut self, stand_in: StandIn) {
+    pub(super) fn mark(&mut self, stand_in: StandIn) {
         self.b.set_srcloc(SourceLoc::new(FIRST + self.stand_ins.len() as u32));
         self.stand_ins.push(stand_in);
     }

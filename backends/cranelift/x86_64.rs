@@ -161,6 +161,8 @@ pub(super) enum StandIn {
     VPSLLVQ,
     /// Right, of 64 bits.
     VPSRLVQ,
+    /// COMISS or COMISD, for which every NaN is invalid: UCOMIS stands for it.
+    COMIS,
 }
 
 impl StandIn {
@@ -183,6 +185,7 @@ impl StandIn {
             StandIn::VPSRLVD | StandIn::VPSRLVQ => (0x38, 0x00, 0x45, false),
             StandIn::VPSRAVD => (0x38, 0x00, 0x46, false),
             StandIn::VPSLLVD | StandIn::VPSLLVQ => (0x38, 0x00, 0x47, false),
+            StandIn::COMIS => (0x0f, 0x2e, 0x2f, false),
         }
     }
 }
@@ -192,6 +195,9 @@ const NO_PREFIX: u8 = 0x3e;
 
 /// Makes the instruction that `stand_in` stands for of the one that `bytes` start with.
 pub(super) fn replace_stand_in(bytes: &mut [u8], stand_in: StandIn) -> Result<(), CompileError> {
+    if stand_in == StandIn::COMIS {
+        return signal_nans(bytes);
+    }
     let (map, old, new, unprefixed) = stand_in.opcodes();
     let vex_map = if map == 0x38 { 2 } else { 3 };
     let start: Vec<u8> = bytes.iter().take(6).copied().collect();
@@ -234,6 +240,26 @@ pub(super) fn replace_stand_in(bytes: &mut [u8], stand_in: StandIn) -> Result<()
         }
         _ => Err(nothing()),
     }
+}
+
+/// Makes a comparison that signals of the quiet one that `bytes` start with.
+fn signal_nans(bytes: &mut [u8]) -> Result<(), CompileError> {
+    let prefixes = match bytes {
+        [0xc5, ..] => 2,
+        // Map 1, which other instructions write 0f.
+        [0xc4, second, ..] if *second & 0x1f == 1 => 3,
+        [0x62, second, ..] if *second & 7 == 1 => 4,
+        _ => {
+            let size = usize::from(bytes.starts_with(&[0x66]));
+            let rex = usize::from(bytes[size..].first().is_some_and(|byte| byte & 0xf0 == 0x40));
+            size + rex + usize::from(bytes[size + rex..].starts_with(&[0x0f]))
+        }
+    };
+    match bytes.get_mut(prefixes) {
+        Some(opcode @ 0x2e) => *opcode = 0x2f,
+        _ => return Err(CompileError::Cranelift(format!("no comparison in {:02x?}", &bytes[..bytes.len().min(6)]))),
+    }
+    Ok(())
 }
 
 /// Makes VCVTPS2PH's operands of VROUNDPS's, which are registers: R and B extend ModRM's fields. The immediate says that MXCSR

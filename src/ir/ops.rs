@@ -461,6 +461,14 @@ impl Op {
     pub fn parse(name: &str) -> Option<Op> {
         OPS.iter().find(|info| info.name == name).map(|info| info.op)
     }
+
+    /// Whether the operation may raise status flags of the floating-point unit, and looks at its modes: it has to be
+    /// executed though nobody wants its result.
+    pub fn raises(self) -> bool {
+        matches!(self.info().aux, AuxKind::Nan | AuxKind::FloatCond | AuxKind::Rounding)
+            || matches!(self, Op::FlagsFcmp | Op::Fpromote | Op::Fdemote | Op::SintToF | Op::UintToF)
+            || matches!(self, Op::FpromoteHalf | Op::FwidenHalf | Op::FdemoteHalf)
+    }
 }
 
 impl OpInfo {

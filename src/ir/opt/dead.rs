@@ -1,10 +1,11 @@
 //! Drops what nobody uses, and makes straight runs of blocks one block.
 //!
-//! Instructions whose result is unused go if they do nothing else; guest memory accesses always stay. A marker
+//! Instructions whose result is unused go if they do nothing else; guest memory accesses always stay, and so does what
+//! may raise floating-point status flags. A marker
 //! goes if the next one comes before anything that asks which guest instruction it belongs to. Blocks that are
 //! empty are jumped over, those that the entry does not reach go, and the others are renumbered.
 
-use super::{Exactness, is_pure, map_successors, may_fault};
+use super::{Exactness, is_pure, map_successors, may_fault, raising};
 use crate::flow::Flow;
 use crate::ops::{Effect, Op};
 use crate::region::{BlockId, Region, Terminator, Value};
@@ -82,13 +83,23 @@ fn drop_unused(region: &mut Region) {
         work.extend(block.end.operands());
         work.extend(block.insts.iter().filter(|&&value| acts(region, value)));
     }
+    spread(region, work, &mut used);
+    // From the last block on: what one keeps for its flags may use what those before it make.
+    for block in region.block_ids().rev() {
+        let kept = raising::kept_for_flags(region, block, |value| used[value.index()]);
+        spread(region, kept, &mut used);
+    }
+    for block in &mut region.blocks {
+        block.insts.retain(|value| used[value.index()]);
+    }
+}
+
+/// Marks values, and what they are computed from, as used.
+fn spread(region: &Region, mut work: Vec<Value>, used: &mut [bool]) {
     while let Some(value) = work.pop() {
         if !std::mem::replace(&mut used[value.index()], true) {
             work.extend(region.inst(value).operands());
         }
-    }
-    for block in &mut region.blocks {
-        block.insts.retain(|value| used[value.index()]);
     }
 }
 

@@ -11,7 +11,7 @@ mod lanes;
 use super::{Exactness, is_pure, map_operands};
 use crate::eval::eval;
 use crate::flow::Flow;
-use crate::ops::{AuxKind, IntCond, Op};
+use crate::ops::{IntCond, Op};
 use crate::region::{BlockId, Inst, Region, Terminator, Value};
 use crate::ty::Ty;
 use std::collections::HashMap;
@@ -167,7 +167,7 @@ impl Fold<'_> {
     fn evaluated(&mut self, inst: &Inst) -> Option<Rewrite> {
         let ty = inst.result()?;
         let makes_constants = is_pure(self.region, inst) && !matches!(inst.op, Op::Const | Op::WideConst | Op::Call);
-        if !makes_constants || ty == Ty::Flags || is_floating(inst.op) {
+        if !makes_constants || ty == Ty::Flags || inst.op.raises() {
             return None;
         }
         let mut args = [0; 3];
@@ -244,14 +244,6 @@ fn binary(op: Op, ty: Ty, a: Value, b: Value) -> Inst {
 
 fn icmp(cond: IntCond, ty: Ty, a: Value, b: Value) -> Inst {
     Inst { aux: cond as u8, ..binary(Op::Icmp, ty, a, b) }
-}
-
-/// Operations whose meaning includes floating-point status and modes.
-fn is_floating(op: Op) -> bool {
-    let row = op.info();
-    matches!(row.aux, AuxKind::Nan | AuxKind::FloatCond | AuxKind::Rounding)
-        || matches!(op, Op::FlagsFcmp | Op::Fpromote | Op::Fdemote | Op::SintToF | Op::UintToF)
-        || matches!(op, Op::FpromoteHalf | Op::FwidenHalf | Op::FdemoteHalf)
 }
 
 /// The relation that holds where `cond` does not.

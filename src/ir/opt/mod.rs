@@ -6,6 +6,7 @@
 mod dead;
 mod fold;
 mod liveness;
+mod raising;
 mod sink;
 mod slots;
 

@@ -3,10 +3,11 @@
 //! A write of such a slot is taken out and becomes *pending*: it happens where the slot is read, where the region is
 //! left, before an access that can fault if state has to be exact, and on an edge to a block where other ways
 //! bring something else and the slot is live. Another write before that makes it nothing. No way through the region
-//! executes more writes than before; loops mostly execute none.
+//! executes more writes than before; loops mostly execute none. What may raise floating-point status flags is computed
+//! where it was.
 
 use super::liveness::{Liveness, SlotSet};
-use super::{Exactness, calls_state_helper, is_pure, may_fault};
+use super::{Exactness, calls_state_helper, is_pure, may_fault, raising};
 use crate::flow::Flow;
 use crate::ops::Op;
 use crate::region::{Block, BlockId, Inst, Region, Terminator, Value};
@@ -240,7 +241,18 @@ fn only_for_writes(region: &Region, writes: &[Write], taken_out: &[bool]) -> Vec
             work.push(operand);
         }
     }
+    for block in region.block_ids() {
+        let kept = raising::kept_for_flags(region, block, |value| uses[value.index()] > 0);
+        kept.into_iter().for_each(|value| stay(region, value, &mut sole));
+    }
     sole
+}
+
+/// `value` and what it is computed from stay where they are.
+fn stay(region: &Region, value: Value, sole: &mut [bool]) {
+    if std::mem::replace(&mut sole[value.index()], false) {
+        region.inst(value).operands().for_each(|operand| stay(region, operand, sole));
+    }
 }
 
 /// Puts the writes in place, from the last place of each block to its first so that places stay right.
