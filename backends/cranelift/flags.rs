@@ -1,7 +1,7 @@
 //! Flags are computed where they are used: a condition on a comparison's flags is one compare, a branch on it one
 //! compare and branch, and the four bits are made only where they go to memory or to another block.
 
-use super::lower::{Lower, Usual};
+use super::lower::Lower;
 use super::x86_64::StandIn;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{I8, I32};
@@ -463,7 +463,7 @@ impl Lower<'_, '_> {
     /// computed in this block raises it.
     pub(super) fn compare_for_status(&mut self, flags: Value, inst: &Inst) {
         if inst.imm & SIGNALS != 0 {
-            self.signalling = self.branch_that_signals(inst);
+            self.signalling = self.branch_that_signals(inst).filter(|_| !self.repairs_operands(inst));
             if self.signalling.is_none() {
                 self.signal_nans(inst);
             }
@@ -502,21 +502,6 @@ impl Lower<'_, '_> {
             !matches!(self.opcode(value), Some(Opcode::F32const | Opcode::F64const))
         });
         (compares && is_made_here && in_registers && block.insts[self.position..].iter().all(is_quiet)).then_some(cond)
-    }
-
-    /// Compared NaNs are invalid operands, which Cranelift's comparisons do not tell the host's unit.
-    fn signal_nans(&mut self, inst: &Inst) {
-        let (a, b) = (self.value(inst.args[0]), self.value(inst.args[1]));
-        let unordered = self.b.ins().fcmp(FloatCC::Unordered, a, b);
-        self.or_in_cold_block(
-            unordered,
-            Usual::Always,
-            |_| Vec::new(),
-            |this| {
-                this.evaluate(inst);
-                Vec::new()
-            },
-        );
     }
 
     /// Flags as four bits of an `I32`.

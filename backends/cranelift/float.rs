@@ -143,35 +143,53 @@ impl Lower<'_, '_> {
         self.b.ins().band(larger[0], larger[1])
     }
 
-    /// Whether the next use of the result at `position` of the block is arithmetic that makes a NaN of a NaN and is
-    /// repaired itself: one test serves both. Until there, writing the result to slots is not a use.
+    /// Whether a later instruction repairs the result at `position` of the block.
     fn is_left_to_user(&self, position: usize) -> bool {
+        self.repaired_at(position) != position
+    }
+
+    /// Where the result at `position` of the block is repaired: where its next use is, if that is arithmetic that makes a
+    /// NaN of a NaN or a comparison that signals NaNs, as one test serves both; or where that one's result is, if nobody
+    /// else looks until there. Writing the result to slots is not a use.
+    fn repaired_at(&self, position: usize) -> usize {
         let insts = &self.region.block(self.block).insts;
         let (value, inst) = (insts[position], self.region.inst(insts[position]));
-        let mut slots = Vec::new();
+        let (mut slots, mut repair) = (Vec::new(), None);
         for (index, &next) in insts.iter().enumerate().skip(position + 1) {
+            if repair == Some(index) {
+                return index;
+            }
             let user = self.region.inst(next);
             match user.op {
                 Op::Set if user.args[0] == value && user.ty == inst.ty.value() => slots.push(user.slot()),
-                Op::Get | Op::SetLow if slots.contains(&user.slot()) => return false,
-                _ if self.plan.is_exact_access(user) && !slots.is_empty() => return false,
+                Op::Get | Op::SetLow if slots.contains(&user.slot()) => return position,
+                _ if self.plan.is_exact_access(user) && !slots.is_empty() => return position,
                 _ if user.operands().any(|operand| operand == value) => {
-                    let only = self.uses[value.index()] == 1;
-                    return self.repairs_for(user, inst) && (only || !self.is_left_to_user(index));
+                    if repair.is_some() || !self.repairs_for(user, inst) {
+                        return position;
+                    }
+                    match self.repaired_at(index) {
+                        at if at == index => return index,
+                        later => repair = Some(later),
+                    }
                 }
                 _ => (),
             }
         }
-        false
+        position
     }
 
     /// Whether a NaN that `inst` makes is found and repaired where `user` works on it.
     fn repairs_for(&self, user: &Inst, inst: &Inst) -> bool {
-        let keeps_nans = matches!(user.op, Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv | Op::Fsqrt)
-            || matches!(user.op, Op::Fmin | Op::Fmax | Op::FminNum | Op::FmaxNum)
-            || user.op == Op::FmulAdd && self.features.fma;
         let repairs = |inst: &Inst| NanRule::from_aux(inst.aux) != NanRule::X86;
-        keeps_nans && user.ty == inst.ty && repairs(user) && repairs(inst)
+        let keeps_nans = match user.op {
+            Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv | Op::Fsqrt => repairs(user),
+            Op::Fmin | Op::Fmax | Op::FminNum | Op::FmaxNum => repairs(user),
+            Op::FmulAdd => self.features.fma && repairs(user),
+            Op::FlagsFcmp => user.imm & SIGNALS != 0,
+            _ => false,
+        };
+        keeps_nans && user.ty == inst.ty && repairs(inst)
     }
 
     /// The results that were left to `inst`, directly or through its operands, operands last.
@@ -211,32 +229,47 @@ impl Lower<'_, '_> {
         let unordered = self.b.ins().fcmp(FloatCC::Unordered, result, result);
         // The lanes' signs into a register and a test of it are an operation less than PTEST.
         let is_nan = if ty.is_vector() { self.b.ins().vhigh_bits(I32, unordered) } else { unordered };
+        self.repair_where(is_nan, inst, Some(result)).expect("there is a result")
+    }
+
+    /// Has the evaluator execute `inst` where a NaN was found, for its `result` if it makes one, and the operations whose
+    /// results were left to it before.
+    fn repair_where(&mut self, is_nan: Clif, inst: &Inst, result: Option<Clif>) -> Option<Clif> {
         let left = self.left_to(inst);
+        // What nobody else uses is not needed behind this.
         let mut kept: Vec<Value> = left.iter().copied().filter(|value| self.uses[value.index()] > 1).collect();
         kept.dedup();
         let raw: Vec<Clif> = kept.iter().map(|&value| self.value(value)).collect();
 
-        let values = [result].into_iter().chain(raw.iter().copied()).collect();
-        let repaired = self.or_in_cold_block(
-            is_nan,
-            Usual::Always,
-            |_| values,
-            |this| {
-                for &value in left.iter().rev() {
-                    let exact = this.evaluate(this.region.inst(value));
-                    this.set_value(value, exact);
-                }
-                let exact = this.evaluate(inst);
-                [exact].into_iter().chain(kept.iter().map(|&value| this.value(value))).collect()
-            },
-        );
-        let (&repaired, also_repaired) = repaired.split_first().expect("as many as there were");
-        for ((&value, raw), repaired) in kept.iter().zip(raw).zip(also_repaired) {
-            self.set_value(value, *repaired);
-            self.replace_held(raw, *repaired);
+        let values = result.into_iter().chain(raw.iter().copied()).collect();
+        let evaluate = |this: &mut Self| {
+            for &value in left.iter().rev() {
+                let exact = this.evaluate(this.region.inst(value));
+                this.set_value(value, exact);
+            }
+            let exact = this.evaluate(inst);
+            result.map(|_| exact).into_iter().chain(kept.iter().map(|&value| this.value(value))).collect()
+        };
+        let mut repaired = self.or_in_cold_block(is_nan, Usual::Always, |_| values, evaluate).into_iter();
+        let result = result.and_then(|_| repaired.next());
+        for ((&value, raw), repaired) in kept.iter().zip(raw).zip(repaired) {
+            self.set_value(value, repaired);
+            self.replace_held(raw, repaired);
         }
         left.iter().for_each(|value| _ = self.unrepaired.remove(value));
-        repaired
+        result
+    }
+
+    /// Compared NaNs are invalid operands, which Cranelift's comparisons do not tell the host's unit.
+    pub(super) fn signal_nans(&mut self, inst: &Inst) {
+        let (a, b) = (self.value(inst.args[0]), self.value(inst.args[1]));
+        let unordered = self.b.ins().fcmp(FloatCC::Unordered, a, b);
+        self.repair_where(unordered, inst, None);
+    }
+
+    /// Whether an operand of `inst` is to be repaired by it.
+    pub(super) fn repairs_operands(&self, inst: &Inst) -> bool {
+        inst.operands().any(|operand| self.unrepaired.contains(&operand))
     }
 
     /// To an integral value; NaNs are quieted and kept.
