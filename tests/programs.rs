@@ -3,13 +3,13 @@
 //! In: target/real/sysroot-arm64 and sysroot-amd64, which `tests/fetch-programs` fetches, and the shell scripts of
 //! testdata/real/programs. Each script runs in a chroot, its shell under Philae, so that every program it starts is
 //! found, loaded and run by Philae alone; twenty times with PHILAE_SOAK set. Those of large packages are ignored, but
-//! for a soak. What must hold: the same standard output and the same status. Standard error is shown, not compared: it
+//! for a soak, and so are servers under load (testdata/real/load), for PHILAE_LOAD seconds each, ten minutes by default. What must hold: the same standard output and the same status. Standard error is shown, not compared: it
 //! names process ids.
 
 mod support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 use support::{Failures, Outcome, difference, root, run, skip};
@@ -17,6 +17,9 @@ use support::{Failures, Outcome, difference, root, run, skip};
 const LIMIT: Duration = Duration::from_secs(600);
 /// How often a soak runs each script.
 const SOAK_RUNS: u32 = 20;
+/// For how many seconds servers are kept busy, by default, and natively.
+const LOAD: u32 = 600;
+const NATIVE_LOAD: u32 = 3;
 
 /// Mounts what programs expect and runs "$@" in the chroot $1 with a scratch directory of its own. Settings of Philae's
 /// in the environment stay.
@@ -28,9 +31,9 @@ exec env -i $(env | grep '^PHILAE_[A-Z]*=') PATH=/usr/bin:/usr/sbin HOME=/tmp LA
     chroot "$sysroot" "$@""#;
 
 /// Runs a script in a sysroot, behind the words of `prefix`.
-fn enter(sysroot: &Path, prefix: &[&str], script: &str) -> Outcome {
+fn enter(sysroot: &Path, prefix: &[&str], script: &str, limit: Duration) -> Outcome {
     let script = format!("cd /tmp/place\n{script}");
-    let limit = if soaks() { 10 * LIMIT } else { LIMIT };
+    let limit = if soaks() { 10 * limit } else { limit };
     let mut command = Command::new("unshare");
     command.args(["-m", "sh", "-c", ENTER, "sh"]).arg(sysroot).args(prefix).args(["/bin/sh", "-c", &script]);
     run(command.env("PHILAE", support::PHILAE), "", limit)
@@ -40,28 +43,54 @@ fn soaks() -> bool {
     std::env::var_os("PHILAE_SOAK").is_some()
 }
 
-/// The script under Philae, with these options, does what it does natively.
-fn alike(name: &str, options: &[&str]) {
-    let (guest, twin) = (root("target/real/sysroot-arm64"), root("target/real/sysroot-amd64"));
-    if !guest.exists() || !twin.exists() || std::env::consts::ARCH != "x86_64" {
-        return skip(name, "the sysroots were not fetched; tests/fetch-programs does it");
+/// The guest's sysroot and the twin's, if what `name` names can run here.
+fn sysroots(name: &str) -> Option<[PathBuf; 2]> {
+    let both = ["arm64", "amd64"].map(|machine| root(&format!("target/real/sysroot-{machine}")));
+    if !both.iter().all(|sysroot| sysroot.exists()) || std::env::consts::ARCH != "x86_64" {
+        skip(name, "the sysroots were not fetched; tests/fetch-programs does it");
+        return None;
     }
     if !Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|status| status.success()) {
-        return skip(name, "a mount namespace needs root");
+        skip(name, "a mount namespace needs root");
+        return None;
     }
+    Some(both)
+}
+
+fn compare(name: &str, got: &Outcome, wanted: &Outcome, failures: &mut Failures) {
+    if wanted.end == "timeout" || got.end != wanted.end {
+        failures.add(name, &format!("ended with {}, wanted {}; errors:\n{}", got.end, wanted.end, got.stderr));
+    }
+    if got.stdout != wanted.stdout {
+        failures.add(name, &format!("{}; errors:\n{}", difference(&got.stdout, &wanted.stdout), got.stderr));
+    }
+}
+
+/// The script under Philae, with these options, does what it does natively.
+fn alike(name: &str, options: &[&str]) {
+    let Some([guest, twin]) = sysroots(name) else { return };
     let script = fs::read_to_string(root(&format!("testdata/real/programs/{name}.sh"))).expect("a script");
-    let wanted = enter(&twin, &[], &script);
+    let wanted = enter(&twin, &[], &script, LIMIT);
     let mut failures = Failures::default();
     let prefix = [&["/tmp/philae"], options].concat();
     for _ in 0..if soaks() && options.is_empty() { SOAK_RUNS } else { 1 } {
-        let got = enter(&guest, &prefix, &script);
-        if wanted.end == "timeout" || got.end != wanted.end {
-            failures.add(name, &format!("ended with {}, wanted {}; errors:\n{}", got.end, wanted.end, got.stderr));
-        }
-        if got.stdout != wanted.stdout {
-            failures.add(name, &format!("{}; errors:\n{}", difference(&got.stdout, &wanted.stdout), got.stderr));
-        }
+        compare(name, &enter(&guest, &prefix, &script, LIMIT), &wanted, &mut failures);
     }
+    failures.check();
+}
+
+/// A server that is kept busy for minutes says under Philae what it says natively after seconds.
+fn under_load(name: &str) {
+    let Some([guest, twin]) = sysroots(name) else { return };
+    let seconds = std::env::var("PHILAE_LOAD").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(LOAD);
+    let script = fs::read_to_string(root(&format!("testdata/real/load/{name}.sh"))).expect("a script");
+    let script = |seconds| format!("load={seconds}\n{script}");
+    let limit = LIMIT + Duration::from_secs(seconds.into());
+    let wanted = enter(&twin, &[], &script(NATIVE_LOAD), limit);
+    let got = enter(&guest, &["/tmp/philae"], &script(seconds), limit);
+    println!("{name} for {seconds} s: {}", got.stderr.lines().next_back().unwrap_or_default());
+    let mut failures = Failures::default();
+    compare(name, &got, &wanted, &mut failures);
     failures.check();
 }
 
@@ -126,4 +155,22 @@ programs! {
     #[ignore = "large packages: tests/run --soak"]
     stress: "stress";
     text: "text";
+}
+
+#[test]
+#[ignore = "ten minutes: tests/run --soak"]
+fn nginx_under_load() {
+    under_load("nginx");
+}
+
+#[test]
+#[ignore = "ten minutes: tests/run --soak"]
+fn postgres_under_load() {
+    under_load("postgres");
+}
+
+#[test]
+#[ignore = "ten minutes: tests/run --soak"]
+fn redis_under_load() {
+    under_load("redis");
 }
