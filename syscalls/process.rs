@@ -14,7 +14,7 @@ use crate::errno::Errno;
 use crate::futex;
 use crate::host;
 use crate::loan;
-use crate::signal::{self, AltStack};
+use crate::signal::{self, AltStack, SIGNALS};
 use crate::task::{Memory, Task};
 use crate::uaccess::{self, GuestPtr};
 use philae_ir::{Arch, CpuState};
@@ -36,6 +36,10 @@ const CHILD_SETTID: u64 = libc::CLONE_CHILD_SETTID as u64;
 /// CLONE_CLEAR_SIGHAND and CLONE_INTO_CGROUP of `clone3(2)`.
 const CLEAR_SIGHAND: u64 = 1 << 32;
 const INTO_CGROUP: u64 = 1 << 33;
+/// CLONE_NEWTIME, whose bit is a signal's in clone(2).
+const NEWTIME: u64 = 0x80;
+/// Flags that only `clone3(2)` takes.
+const OF_CLONE3: u64 = INTO_CGROUP | NEWTIME;
 /// What is done here, not by the host's clone.
 const OURS: u64 =
     VM | SIGHAND | VFORK | THREAD | SETTLS | PARENT_SETTID | CHILD_CLEARTID | CHILD_SETTID | CLEAR_SIGHAND;
@@ -78,9 +82,7 @@ impl NewProcess {
     /// Does the child run in its parent's memory, the parent waiting? [`fork`] would give it a copy instead.
     pub fn shares_memory(&self) -> bool {
         // Chosen ids and control groups are left to `fork`, which can ask clone3 for them.
-        self.args.flags & (VM | VFORK) == VM | VFORK
-            && self.args.set_tid_size == 0
-            && self.args.flags & INTO_CGROUP == 0
+        self.args.flags & (VM | VFORK) == VM | VFORK && self.args.set_tid_size == 0 && self.args.flags & OF_CLONE3 == 0
     }
 
     /// Does the child run in its parent's memory while the parent goes on?
@@ -179,16 +181,22 @@ pub(crate) fn clone3(call: &mut Call<'_>, address: u64, size: u64) -> Result<Out
         return Err(Errno::E2BIG);
     }
     let word = |index: usize| arch::Fields(&bytes).u64(8 * index);
-    let (stack, stack_size) = (word(5), word(6));
-    if (stack == 0) != (stack_size == 0) || word(4) & !CSIGNAL != 0 || word(0) & CSIGNAL != 0 {
+    let (flags, exit_signal, stack, stack_size) = (word(0), word(4), word(5), word(6));
+    const REFUSED: u64 = CSIGNAL & !NEWTIME | libc::CLONE_DETACHED as u64;
+    const WITHOUT_SIGNAL: u64 = THREAD | libc::CLONE_PARENT as u64;
+    let is_valid = (stack == 0) == (stack_size == 0)
+        && exit_signal <= SIGNALS as u64
+        && flags & REFUSED == 0
+        && (flags & WITHOUT_SIGNAL == 0 || exit_signal == 0);
+    if !is_valid {
         return Err(Errno::EINVAL);
     }
     let args = CloneArgs {
-        flags: word(0),
+        flags,
         pidfd: word(1),
         child_tid: word(2),
         parent_tid: word(3),
-        exit_signal: word(4),
+        exit_signal,
         stack: stack.wrapping_add(stack_size),
         tls: word(7),
         set_tid: word(8),
@@ -212,7 +220,7 @@ fn start(call: &mut Call<'_>, args: CloneArgs) -> Result<Outcome, Errno> {
     if has(THREAD) {
         return thread(call, &args);
     }
-    if has(VM) && !has(VFORK) && (args.set_tid_size != 0 || has(INTO_CGROUP)) {
+    if has(VM) && !has(VFORK) && (args.set_tid_size != 0 || args.flags & OF_CLONE3 != 0) {
         // Only clone3 can do that, and the host's is not asked for a process beside this one.
         return Err(Errno::ENOSYS);
     }
@@ -395,7 +403,7 @@ fn host_clone(args: &CloneArgs) -> Result<u32, Errno> {
 /// that it does not ask the kernel for, but for the id that it writes into locks of its own as their owner's.
 fn kernel_clone(args: &CloneArgs) -> Result<u32, Errno> {
     let flags = host_flags(args);
-    let child = if args.set_tid_size != 0 || flags & INTO_CGROUP != 0 {
+    let child = if args.set_tid_size != 0 || flags & OF_CLONE3 != 0 {
         let (set_tid, cgroup) = (args.set_tid, args.cgroup);
         let words = [flags, args.pidfd, 0, 0, args.exit_signal, 0, 0, 0, set_tid, args.set_tid_size, cgroup];
         // SAFETY: without a stack the child goes on where the parent is, on its own copy.
