@@ -1,7 +1,7 @@
 //! Random A64 instructions from random states, against the reference emulator.
 //!
-//! In: the rows of the frontend's table as classes, seeds. What must hold: after each piece of code (one instruction,
-//! once or in a loop; tests/random/draw.rs) all registers, flags, memory and faults are those of qemu-aarch64 11.1.3
+//! In: the rows of the frontend's table as classes, seeds. What must hold: after each piece of code (one instruction, or a
+//! sequence, once or in a loop; tests/random/draw.rs and sequence.rs) all registers, flags, memory and faults are those of qemu-aarch64 11.1.3
 //! `-cpu max`, in every engine, and FPSR; under `Floats::Flushing` and `Floats::Modes` its QC alone, under `Floats::Plain`, where the host's unit
 //! keeps the flags, but for what tests/random/excused.rs says.
 //!
@@ -21,7 +21,8 @@
 //!   the seed of the state, a bar, and what has changed at the end.
 //! * `soak` asks the emulator: `PHILAE_RANDOM=10000000 cargo test --test random -- --ignored soak --nocapture`, which
 //!   is what tests/run --soak does. `PHILAE_RANDOM_SEED` starts elsewhere, `PHILAE_RANDOM_CLASS` draws from the
-//!   classes whose names start so, `PHILAE_RANDOM_ENGINES` names those to use.
+//!   classes whose names start so, `PHILAE_RANDOM_ENGINES` names those to use, `PHILAE_RANDOM_SEQUENCES` is how many of
+//!   a hundred pieces are sequences.
 //! * tests/random/undefined.rs compares which words are instructions at all.
 //! * `write_sample` makes the sample anew: for new classes, or another emulator.
 
@@ -33,12 +34,14 @@ mod engines;
 mod excused;
 #[path = "support/sandbox.rs"]
 mod sandbox;
+#[path = "random/sequence.rs"]
+mod sequence;
 #[path = "random/undefined.rs"]
 mod undefined;
 #[path = "random/wire.rs"]
 mod wire;
 
-use draw::{Form, PLACE, PLACES, Piece, Random, is_compared, is_memory};
+use draw::{Form, PLACE, PLACES, Piece, Random, is_compared};
 use engines::{Engine, Engines, depends_on_floats, is_defined};
 use philae_frontends::aarch64::{Class, class_of, classes};
 use philae_ir::Floats;
@@ -70,7 +73,7 @@ struct Question {
 
 impl Question {
     fn starts(&self, place: u64) -> impl Iterator<Item = Start> {
-        let memory = is_memory(&self.piece.class);
+        let memory = self.piece.touches_memory();
         self.seeds.iter().map(move |&seed| Start { pc: place, memory, machine: self.piece.state(seed) })
     }
 }
@@ -100,12 +103,10 @@ impl Report {
         let count = self.differences.entry(piece.class.name).or_default();
         *count += 1;
         if *count <= SHOWN as u64 {
-            let (word, form) = (piece.word, form_name(piece.form));
-            println!(
-                "FAIL {}: {word:08x} {form} {seed:x}, {engine:?}, {floats:?}: {}\n{what}",
-                piece.class.name,
-                text_of(word)
-            );
+            let (words, form) = (words_of(piece), form_name(piece.form));
+            let text: Vec<String> = piece.words().map(text_of).collect();
+            let text = text.join("; ");
+            println!("FAIL {}: {words} {form} {seed:x}, {engine:?}, {floats:?}: {text}\n{what}", piece.class.name,);
         }
     }
 
@@ -116,6 +117,12 @@ impl Report {
         }
         assert_eq!(total, 0, "differences, of {} comparisons", self.compared);
     }
+}
+
+/// The words of a piece in hexadecimal.
+fn words_of(piece: &Piece) -> String {
+    let words: Vec<String> = piece.words().map(|word| format!("{word:08x}")).collect();
+    words.join(",")
 }
 
 fn text_of(word: u32) -> String {
@@ -187,6 +194,7 @@ impl Case<'_> {
     fn kept(&self, wanted: &Machine) -> u64 {
         let (engine, floats) = self.way;
         match floats {
+            Floats::Plain if self.piece.is_sequence() => QC,
             Floats::Plain => !excused::flags(self.piece, engine, wanted),
             Floats::Flushing | Floats::Modes => QC,
             Floats::Exact => u64::MAX,
@@ -223,6 +231,16 @@ fn draw(class: Class, form: Form, random: &mut Random) -> Option<Piece> {
     drawn.find(is_defined)
 }
 
+/// A piece of any of these classes; so many of a hundred are sequences.
+fn draw_for_soak(classes: &[Class], sequences: u64, random: &mut Random) -> Option<Piece> {
+    let form = if random.below(8) == 0 { Form::Loop } else { Form::Once };
+    if random.below(100) < sequences {
+        let form = if random.below(2) == 0 { Form::Loop } else { form };
+        return Some(sequence::draw(classes, form, random, is_defined));
+    }
+    draw(classes[random.below(classes.len() as u64) as usize], form, random)
+}
+
 /// The number in a variable.
 fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok()?.parse().ok()
@@ -245,9 +263,11 @@ fn parse(line: &str) -> Option<(Piece, u32, &str)> {
     let words: Vec<&str> = head.split(' ').collect();
     let &[word, form, seed] = words.as_slice() else { return None };
     let form = [Form::Once, Form::Loop].into_iter().find(|&known| form_name(known) == form)?;
-    let word = u32::from_str_radix(word, 16).ok()?;
-    let class = class_of(word)?;
-    Some((Piece { class, word, form }, u32::from_str_radix(seed, 16).ok()?, changes))
+    let words: Option<Vec<u32>> = word.split(',').map(|word| u32::from_str_radix(word, 16).ok()).collect();
+    let words = words?;
+    let mut piece = Piece::one(class_of(words[0])?, words[0], form);
+    piece.more[..words.len() - 1].copy_from_slice(&words[1..]);
+    Some((piece, u32::from_str_radix(seed, 16).ok()?, changes))
 }
 
 /// A state with what a line of the sample says has changed.
@@ -303,14 +323,13 @@ fn soak() {
         Err(why) => return println!("SKIP random instructions: {why}"),
     };
     let classes: Vec<Class> = classes().filter(|class| is_compared(class) && class.name.starts_with(&prefix)).collect();
+    let sequences = number("PHILAE_RANDOM_SEQUENCES").unwrap_or(25);
     let (start, mut random) = (Instant::now(), Random::new(seed));
     let (mut engines, mut report, mut done) = (Engines::new(), Report::default(), 0);
     while done < wanted {
         let mut batch = Vec::new();
         while batch.len() < PLACES {
-            let class = classes[random.below(classes.len() as u64) as usize];
-            let form = if random.below(8) == 0 { Form::Loop } else { Form::Once };
-            let Some(piece) = draw(class, form, &mut random) else { continue };
+            let Some(piece) = draw_for_soak(&classes, sequences, &mut random) else { continue };
             batch.push(Question { piece, seeds: (0..STATES).map(|_| random.next() as u32).collect() });
         }
         let starts: Vec<Start> =
@@ -351,8 +370,8 @@ fn write_sample() {
         let starts: Vec<Start> =
             batch.iter().enumerate().flat_map(|(number, question)| question.starts(place(number))).collect();
         for ((question, start), end) in batch.iter().zip(&starts).zip(oracle.ask(&code_of(batch), &starts)) {
-            let (word, form, seed) = (question.piece.word, form_name(question.piece.form), question.seeds[0]);
-            let _ = write!(text, "{word:08x} {form} {seed:x} |");
+            let (words, form, seed) = (words_of(&question.piece), form_name(question.piece.form), question.seeds[0]);
+            let _ = write!(text, "{words} {form} {seed:x} |");
             for ((name, before), (_, after)) in start.machine.items().into_iter().zip(end.items()) {
                 if before != after {
                     let _ = write!(text, " {name}={after:x}");

@@ -1,10 +1,11 @@
 //! Random pieces of A64 code and random states to run them from, each the same for the same seed.
 //!
-//! A class is a row of the frontend's table. A piece is one instruction of a class, executed once or in a loop of its
-//! own; its place has sixteen words. Registers hold edges, special floats of the width that the instruction takes, or
+//! A class is a row of the frontend's table. A piece is one instruction of a class, or several of different classes
+//! ([`crate::sequence`]), executed once or in a loop of its own; its place has sixteen words. Registers hold edges, special floats of the width that the instruction takes, or
 //! anything; the base of a memory access points into the part of memory that is compared.
 
 use crate::sandbox::{CODE, WINDOW};
+use crate::sequence::LONGEST;
 use crate::wire::Machine;
 use philae_frontends::aarch64::{Class, class_of};
 
@@ -183,6 +184,8 @@ pub(crate) struct Piece {
     pub(crate) word: u32,
     /// How it is executed.
     pub(crate) form: Form,
+    /// The words of those after it in a sequence, then zeroes.
+    pub(crate) more: [u32; LONGEST - 1],
 }
 
 fn field(word: u32, low: u32) -> u32 {
@@ -200,7 +203,8 @@ pub(crate) fn is_memory(class: &Class) -> bool {
     class.value >> 25 & 5 == 4 || class.name.starts_with("DC ")
 }
 
-fn is_literal(class: &Class) -> bool {
+/// Whether its address is one near the instruction.
+pub(crate) fn is_literal(class: &Class) -> bool {
     class.name.contains("(literal")
 }
 
@@ -232,8 +236,38 @@ impl Piece {
             _ if is_memory(&class) && class.value >> 27 & 7 == 7 && word >> 24 & 1 == 1 => word &= !(0x3f << 16),
             _ => {}
         }
-        let piece = Piece { class, word, form };
-        (class_of(word) == Some(class) && !piece.is_unpredictable() && piece.fits_form()).then_some(piece)
+        let piece = Piece::one(class, word, form);
+        piece.is_valid().then_some(piece)
+    }
+
+    /// One instruction.
+    pub(crate) fn one(class: Class, word: u32, form: Form) -> Piece {
+        Piece { class, word, form, more: [0; LONGEST - 1] }
+    }
+
+    /// The words of its instructions.
+    pub(crate) fn words(&self) -> impl Iterator<Item = u32> {
+        [self.word].into_iter().chain(self.more.into_iter().take_while(|&word| word != 0))
+    }
+
+    /// Whether it is more than one instruction.
+    pub(crate) fn is_sequence(&self) -> bool {
+        self.more[0] != 0
+    }
+
+    /// Whether it touches memory.
+    pub(crate) fn touches_memory(&self) -> bool {
+        self.words().filter_map(class_of).any(|class| is_memory(&class))
+    }
+
+    /// Whether its one instruction is of its class, and its outcome defined.
+    pub(crate) fn is_valid(&self) -> bool {
+        class_of(self.word) == Some(self.class) && !self.is_unpredictable() && self.fits_form()
+    }
+
+    /// See the function of this name.
+    pub(crate) fn is_aligned(class: &Class) -> bool {
+        is_aligned(class)
     }
 
     /// Where the manual lets a processor choose: a base that is written back and transferred, a register loaded twice,
@@ -276,9 +310,18 @@ impl Piece {
         let post = self.class.name.contains("post");
         let changes_base = [0, 10].iter().any(|&at| field(word, at) == field(word, 5));
         let moves_base = post || word >> 10 & 1 == 1 || word >> 23 & 1 == 1 || changes_base;
-        let branches = self.class.value >> 26 & 7 == 5 || self.class.name.starts_with("MSR");
-        let names_counter = [0, 5, 10, 16].iter().any(|&at| field(self.word, at) | 1 == COUNTER | 1);
-        !(branches || names_counter || memory && moves_base)
+        let branches = self.is_branch() || self.class.name.starts_with("MSR");
+        !(branches || self.names_counter() || memory && moves_base)
+    }
+
+    /// Whether it is in the group of branches and system instructions.
+    pub(crate) fn is_branch(&self) -> bool {
+        self.class.value >> 26 & 7 == 5
+    }
+
+    /// Whether it may have to do with the register that counts the rounds of loops.
+    pub(crate) fn names_counter(&self) -> bool {
+        [0, 5, 10, 16].iter().any(|&at| field(self.word, at) | 1 == COUNTER | 1)
     }
 
     /// The words of its place, which lies at `pc`; the instruction itself is the second.
@@ -286,17 +329,23 @@ impl Piece {
         let branch = |at: u64, exit: usize| 0x1400_0000 | ((EXITS[exit] - (pc + 4 * at)) / 4) as u32 & 0x03ff_ffff;
         let mut words = [0; 16];
         words[0] = 0xd53b_d05e; // mrs x30, tpidr_el0
-        words[1] = self.word;
+        let mut end = 1;
+        for word in self.words() {
+            words[end] = word;
+            end += 1;
+        }
         match self.form {
-            Form::Once => (words[2], words[3]) = (branch(2, 0), branch(3, 1)),
+            Form::Once => (words[end], words[end + 1]) = (branch(end as u64, 0), branch(end as u64 + 1, 1)),
             Form::Loop => {
-                words[2] = 0xd100_0400 | COUNTER << 5 | COUNTER; // sub x28, x28, #1
-                words[3] = 0xb500_0000 | (0x7_fffe << 5) | COUNTER; // cbnz x28, to the instruction
-                words[4] = branch(4, 0);
+                // From the second word after the sequence back to its start.
+                let back = (0u32.wrapping_sub(end as u32) & 0x7_ffff) << 5;
+                words[end] = 0xd100_0400 | COUNTER << 5 | COUNTER; // sub x28, x28, #1
+                words[end + 1] = 0xb500_0000 | back | COUNTER; // cbnz x28, to the first instruction
+                words[end + 2] = branch(end as u64 + 2, 0);
             }
         }
         let mut random = Random::new(u64::from(self.word));
-        words[8..].fill_with(|| random.next() as u32);
+        words[8.max(end + 3)..].fill_with(|| random.next() as u32);
         words
     }
 
@@ -319,7 +368,9 @@ impl Piece {
         };
         let status = random.next() & FPSR;
         machine.fpsr = random.pick(&[0, 0, 0x10, status]);
-        if is_memory(&self.class) {
+        if self.is_sequence() {
+            Piece::point_sequence(&mut machine, &mut random);
+        } else if is_memory(&self.class) {
             self.point_into_memory(&mut machine, &mut random);
         }
         if self.form == Form::Loop {

@@ -2,7 +2,7 @@
 //!
 //! In: a piece, its place, a state. Out: the state at its end, in the oracle's terms.
 
-use crate::draw::{COMPARED, EXITS, Form, PLACE, Piece, is_memory};
+use crate::draw::{COMPARED, EXITS, Form, PLACE, Piece};
 use crate::sandbox::{CODE, Compiled, SIZE, Sandbox};
 use crate::wire::Machine;
 use philae_backends::FloatControl;
@@ -52,8 +52,8 @@ fn lift(piece: &Piece, place: u64, code: &[u8], floats: Floats) -> Region {
     };
     let wanted = |pc: u64| pc.wrapping_sub(place) < PLACE;
     let shape = match piece.form {
-        Form::Once => Shape::Instruction,
-        Form::Loop => Shape::Graph {
+        Form::Once if !piece.is_sequence() => Shape::Instruction,
+        Form::Once | Form::Loop => Shape::Graph {
             limit: 16,
             wanted: &wanted,
             called: &wanted,
@@ -70,7 +70,7 @@ fn lift(piece: &Piece, place: u64, code: &[u8], floats: Floats) -> Region {
 /// Whether the frontend takes the piece's instruction for one.
 pub(crate) fn is_defined(piece: &Piece) -> bool {
     let code: Vec<u8> = piece.code(CODE).iter().flat_map(|word| word.to_le_bytes()).collect();
-    let once = Piece { form: Form::Once, ..*piece };
+    let once = Piece::one(piece.class, piece.word, Form::Once);
     let undefined = |end| matches!(end, Terminator::Exit { reason: ExitReason::Undefined, .. });
     !lift(&once, CODE, &code, Floats::Plain).blocks.iter().any(|block| undefined(block.end))
 }
@@ -126,7 +126,7 @@ impl Engines {
         (place, floats): (u64, Floats),
         start: &Machine,
     ) -> Result<Option<Machine>, String> {
-        let memory = is_memory(&piece.class);
+        let memory = piece.touches_memory();
         if memory {
             self.sandbox.put_window(COMPARED.start, &self.pattern[COMPARED]);
         }

@@ -5,7 +5,7 @@ $|=1; $Data::Dumper::Sortkeys=1;
 print md5_hex("x"x1000),sha256_hex("y"x1000),"\n"; my %h; $h{$_ % 37}+=$_*1.5 for 1..20000; print join(",",map{"$_=$h{$_}"} sort{$a<=>$b} keys %h),"\n";
 for my $i (1..5){ my $p=fork; if(!$p){ exit $i*10 } waitpid $p,0; print $?>>8," "; } print "\n";
 my @k; for (1..20){ pipe(my $r,my $w); my $p=fork; if(!$p){ close $r; print $w $_**2; close $w; POSIX::_exit(0)} close $w; push @k,<$r>; waitpid $p,0 } print "@k\n";
-my $n=0; $SIG{CHLD}=sub{ $n++ while waitpid(-1,WNOHANG)>0 }; for(1..10){ my $p=fork; if(!$p){ exit 0 } } my $t=time; usleep 10000 while $n<10 && time-$t<20; print "reaped $n\n"; $SIG{CHLD}='DEFAULT';
+my $n=0; $SIG{CHLD}=sub{ $n++ while waitpid(-1,WNOHANG)>0 }; for(1..10){ my $p=fork; if(!$p){ exit 0 } } my $t=time; usleep 10000 while $n<10 && time-$t<200; print "reaped $n\n"; $SIG{CHLD}='DEFAULT';
 $SIG{USR1}=sub{ print "usr1\n" }; kill USR1=>$$; eval{ local $SIG{ALRM}=sub{die "alarm\n"}; alarm 1; 1 while 1 }; print $@;
 print `echo back; exit 3`, $?>>8,"\n"; open my $f,'-|','seq','5'; print <$f>; close $f; open $f,'|-','sort -r' or die; print $f "$_\n" for 1..3; close $f; system("kill -TERM \$\$"); print $?&127,"\n"; print system("/nonexistent")," ",$!+0,"\n";
 my $c:shared=0; my @t=map{ threads->create(sub{ for(1..100){ lock $c; $c++ } $_[0]*2 },$_) } 1..4; print join(",",map{$_->join}@t)," $c\n"; my $q=Thread::Queue->new; my $th=threads->create(sub{ my $s=0; while(defined(my $x=$q->dequeue)){$s+=$x} $s}); $q->enqueue(1..50); $q->end; print $th->join,"\n";
