@@ -3,9 +3,10 @@
 
 use super::clif_type;
 use super::lower::{Lower, Usual};
+use super::x86_64::StandIn;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I16, I32, I32X4, I64, I64X2};
-use cranelift_codegen::ir::{InstBuilder, Opcode, Type, Value as Clif};
+use cranelift_codegen::ir::{InstBuilder, Opcode, SourceLoc, Type, Value as Clif};
 use philae_ir::ops::SIGNALS;
 use philae_ir::{Arch, FloatCond, Inst, NanRule, Op, Rounding, Ty, Value};
 
@@ -272,75 +273,70 @@ impl Lower<'_, '_> {
         inst.operands().any(|operand| self.unrepaired.contains(&operand))
     }
 
-    /// To an integral value; NaNs are quieted and kept.
+    /// To an integral value; NaNs are quieted and kept. That the value was none is raised where `rounding` says so.
     fn round(&mut self, a: Clif, rounding: Rounding) -> Option<Clif> {
-        Some(match rounding {
-            Rounding::Current | Rounding::CurrentExact => self.round_current(a),
-            _ if !self.features.rounding => return None,
-            Rounding::Nearest => self.b.ins().nearest(a),
-            Rounding::Floor => self.b.ins().floor(a),
-            Rounding::Ceil => self.b.ins().ceil(a),
-            Rounding::Zero => self.b.ins().trunc(a),
-            Rounding::Away => self.round_away(a),
-        })
-    }
-
-    /// To an integral value as the host rounds now. From this size on every value is integral; below it, a sum of this
-    /// size is rounded to an integral value, and raises that it is inexact.
-    fn round_current(&mut self, a: Clif) -> Clif {
-        let ty = self.type_of(a);
-        let (lane, integral, sign) = match ty.lane_type() {
-            F32 => (Ty::F32, (1.0 / f32::EPSILON).to_bits().into(), 1u128 << 31),
-            _ => (Ty::F64, (1.0 / f64::EPSILON).to_bits().into(), 1u128 << 63),
-        };
-        let [integral, sign] = [integral, sign].map(|bits| self.splat_constant(lane, ty, bits));
-        let sign = self.b.ins().band(a, sign);
-        let large = self.b.ins().bor(integral, sign);
-        let size = self.b.ins().fabs(a);
-        let is_integral = self.b.ins().fcmp(FloatCC::GreaterThanOrEqual, size, integral);
-        let added = self.choose_lanes(is_integral, large, a);
-        let sum = self.b.ins().fadd(added, large);
-        let rounded = self.b.ins().fsub(sum, large);
-        let magnitude = self.b.ins().fabs(rounded);
-        let rounded = self.b.ins().bor(magnitude, sign);
-        self.choose_lanes(is_integral, a, rounded)
-    }
-
-    /// Where a comparison holds `a`, else `b`; vectors by lane.
-    fn choose_lanes(&mut self, holds: Clif, a: Clif, b: Clif) -> Clif {
-        let ty = self.type_of(a);
-        if ty.is_vector() {
-            let mask = self.cast(holds, ty);
-            self.b.ins().bitselect(mask, a, b)
-        } else {
-            self.b.ins().select(holds, a, b)
+        if !self.features.rounding {
+            return None;
         }
+        // The immediate (SDM volume 2, ROUNDPD): the mode, 4 for MXCSR's, and 8 for not raising that it is inexact.
+        let immediate = match rounding {
+            Rounding::Nearest => 8,
+            Rounding::Floor => 9,
+            Rounding::Ceil => 10,
+            Rounding::Zero => 11,
+            Rounding::Current => 12,
+            Rounding::CurrentExact => 4,
+            Rounding::Away => return self.round_away(a),
+        };
+        self.mark(StandIn::ROUND(immediate));
+        let rounded = self.b.ins().nearest(a);
+        self.b.set_srcloc(SourceLoc::default());
+        Some(rounded)
     }
 
     /// To the nearest integral value, halves away from zero: the integral part, and one more if what was cut off is a
-    /// half or more. Each step is exact, so that the host's rounding mode does not matter.
-    fn round_away(&mut self, a: Clif) -> Clif {
+    /// half or more. Each step is exact, so that the host's rounding mode does not matter and nothing is raised; what is
+    /// integral by its size, and NaNs, are kept out of the steps.
+    fn round_away(&mut self, a: Clif) -> Option<Clif> {
         let ty = self.type_of(a);
-        let (lane, half, one, sign) = match ty.lane_type() {
-            F32 => (Ty::F32, 0.5f32.to_bits().into(), 1f32.to_bits().into(), 1u128 << 31),
-            _ => (Ty::F64, 0.5f64.to_bits().into(), 1f64.to_bits().into(), 1u128 << 63),
+        if !ty.is_vector() {
+            let lanes = self.b.ins().scalar_to_vector(if ty == F32 { F32X4 } else { F64X2 }, a);
+            let rounded = self.round_away(lanes)?;
+            return Some(self.b.ins().extractlane(rounded, 0));
+        }
+        let (lane, half, one, integral, sign) = match ty.lane_type() {
+            F32 => (
+                Ty::F32,
+                0.5f32.to_bits().into(),
+                1f32.to_bits().into(),
+                f32::EPSILON.recip().to_bits().into(),
+                1 << 31,
+            ),
+            _ => (
+                Ty::F64,
+                0.5f64.to_bits().into(),
+                1f64.to_bits().into(),
+                f64::EPSILON.recip().to_bits().into(),
+                1 << 63,
+            ),
         };
         let [half, one, sign] = [half, one, sign].map(|bits| self.splat_constant(lane, ty, bits));
-        let sign = self.b.ins().band(a, sign);
-        let integral = self.b.ins().trunc(a);
-        let cut_off = self.b.ins().fsub(a, integral);
+        let ints = ty.as_int();
+        let integral = self.splat_constant(lane, ints, integral);
+        let size = self.b.ins().fabs(a);
+        let size = self.cast(size, ints);
+        let is_small = self.b.ins().icmp(IntCC::SignedLessThan, size, integral);
+        let is_small = self.cast(is_small, ty);
+        let truncated = self.round(a, Rounding::Zero)?;
+        let [small, whole] = [a, truncated].map(|value| self.b.ins().band(value, is_small));
+        let cut_off = self.b.ins().fsub(small, whole);
         let cut_off = self.b.ins().fabs(cut_off);
         let more = self.b.ins().fcmp(FloatCC::GreaterThanOrEqual, cut_off, half);
+        let more = self.cast(more, ty);
+        let sign = self.b.ins().band(a, sign);
         let one = self.b.ins().bor(one, sign);
-        let next = self.b.ins().fadd(integral, one);
-        let rounded = if ty.is_vector() {
-            let more = self.cast(more, ty);
-            let (kept, next) = (self.b.ins().band_not(integral, more), self.b.ins().band(next, more));
-            self.b.ins().bor(kept, next)
-        } else {
-            self.b.ins().select(more, next, integral)
-        };
-        self.b.ins().bor(rounded, sign)
+        let next = self.b.ins().fadd(whole, one);
+        Some(self.b.ins().bitselect(more, next, truncated))
     }
 
     /// A constant in all lanes of `ty`, which may be a scalar.
@@ -378,11 +374,17 @@ impl Lower<'_, '_> {
         self.or_in_cold_block(invalid, Usual::Always, |_| vec![result], |this| vec![this.evaluate(inst)])[0]
     }
 
+    /// To an integral value, before it becomes an integer: that it was none is raised.
     fn rounded(&mut self, a: Clif, inst: &Inst) -> Option<Clif> {
-        match Rounding::from_aux(inst.aux) {
-            Rounding::Zero => Some(a),
-            rounding => self.round(a, rounding),
-        }
+        Some(match Rounding::from_aux(inst.aux) {
+            Rounding::Zero => a,
+            Rounding::Current | Rounding::CurrentExact => self.round(a, Rounding::CurrentExact)?,
+            Rounding::Away => self.round_away(a)?,
+            _ if !self.features.rounding => return None,
+            Rounding::Nearest => self.b.ins().nearest(a),
+            Rounding::Floor => self.b.ins().floor(a),
+            Rounding::Ceil => self.b.ins().ceil(a),
+        })
     }
 
     fn saturating_convert(&mut self, op: Op, a: Clif, ty: Type) -> Clif {

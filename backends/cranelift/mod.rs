@@ -196,7 +196,7 @@ impl Compiler {
             locations.map(|location| (location.start as usize..location.end as usize, location.loc)).collect();
         for (range, location) in &locations {
             if let Some(stand_in) = stand_ins::stand_in(&lowered.stand_ins, *location) {
-                x86_64::replace_stand_in(&mut bytes[range.start..], stand_in)?;
+                x86_64::replace_stand_in(&mut bytes[range.clone()], stand_in)?;
             }
         }
         let failed = recovery::mark(&mut bytes, recovering.into_iter(), &locations);

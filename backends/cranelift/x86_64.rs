@@ -163,6 +163,8 @@ pub(super) enum StandIn {
     VPSRLVQ,
     /// COMISS or COMISD, for which every NaN is invalid: UCOMIS stands for it.
     COMIS,
+    /// ROUNDSS and its like with this immediate: the same with another stands for it.
+    ROUND(u8),
 }
 
 impl StandIn {
@@ -185,7 +187,7 @@ impl StandIn {
             StandIn::VPSRLVD | StandIn::VPSRLVQ => (0x38, 0x00, 0x45, false),
             StandIn::VPSRAVD => (0x38, 0x00, 0x46, false),
             StandIn::VPSLLVD | StandIn::VPSLLVQ => (0x38, 0x00, 0x47, false),
-            StandIn::COMIS => (0x0f, 0x2e, 0x2f, false),
+            StandIn::COMIS | StandIn::ROUND(_) => unreachable!("their prefixes differ"),
         }
     }
 }
@@ -193,10 +195,12 @@ impl StandIn {
 /// A prefix that means nothing here: the DS segment.
 const NO_PREFIX: u8 = 0x3e;
 
-/// Makes the instruction that `stand_in` stands for of the one that `bytes` start with.
+/// Makes the instruction that `stand_in` stands for of the one that `bytes`, its source location's, start with.
 pub(super) fn replace_stand_in(bytes: &mut [u8], stand_in: StandIn) -> Result<(), CompileError> {
-    if stand_in == StandIn::COMIS {
-        return signal_nans(bytes);
+    match stand_in {
+        StandIn::COMIS => return signal_nans(bytes),
+        StandIn::ROUND(immediate) => return round_by(bytes, immediate),
+        _ => (),
     }
     let (map, old, new, unprefixed) = stand_in.opcodes();
     let vex_map = if map == 0x38 { 2 } else { 3 };
@@ -240,6 +244,27 @@ pub(super) fn replace_stand_in(bytes: &mut [u8], stand_in: StandIn) -> Result<()
         }
         _ => Err(nothing()),
     }
+}
+
+/// Gives the rounding that `bytes` are its immediate, the last of them. Before it, its register may be cleared.
+fn round_by(bytes: &mut [u8], immediate: u8) -> Result<(), CompileError> {
+    let cleared = match *bytes {
+        [0xc5, _, 0x57, _, ..] | [0x40..=0x4f, 0x0f, 0x57, _, ..] => 4,
+        [0xc4, _, _, 0x57, _, ..] => 5,
+        [0x0f, 0x57, _, ..] => 3,
+        _ => 0,
+    };
+    let opcode = match bytes[cleared..] {
+        [0xc4, second, _, opcode, ..] if second & 0x1f == 3 => opcode,
+        [0x66, 0x0f, 0x3a, opcode, ..] | [0x66, _, 0x0f, 0x3a, opcode, ..] => opcode,
+        _ => 0,
+    };
+    match bytes.last_mut() {
+        // ROUNDPS, ROUNDPD, ROUNDSS, ROUNDSD.
+        Some(last) if (8..=11).contains(&opcode) => *last = immediate,
+        _ => return Err(CompileError::Cranelift(format!("no rounding in {bytes:02x?}"))),
+    }
+    Ok(())
 }
 
 /// Makes a comparison that signals of the quiet one that `bytes` start with.

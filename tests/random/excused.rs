@@ -33,21 +33,13 @@ pub(crate) fn flags(piece: &Piece, engine: Engine, wanted: &Machine) -> u64 {
     if name.starts_with("FCVTZ") && name.contains("fixed-point") {
         flags |= OFC | IXC;
     }
-    if name.starts_with("FRINT") && !name.starts_with("FRINTX") {
-        let by_sums = name.starts_with("FRINTI") && engine != Engine::Baseline;
-        flags |= if compiled || by_sums { IXC } else { 0 };
+    // By sums.
+    if name.starts_with("FRINTI") && matches!(engine, Engine::Interpreter | Engine::Optimised) {
+        flags |= IXC;
     }
     // Rounded first, also what does not fit.
     if name.starts_with("FRINT32X") && piece.word >> 22 & 1 == 1 {
         flags |= IXC;
-    }
-    // What is cut off infinity is no number, and one more than the largest number is beyond it.
-    if compiled && name.starts_with("FRINTA") {
-        flags |= IOC | OFC;
-    }
-    // Compared with the size from which on all numbers are integral.
-    if compiled && (name.starts_with("FRINTI (v") || name.starts_with("FRINTX (v")) {
-        flags |= IOC;
     }
     // Rounded first, also what does not fit; by the host's conversion to more bits, with a sign.
     if engine == Engine::Baseline && name.starts_with("FCVT") && is_to_integer(name) {
