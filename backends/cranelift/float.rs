@@ -286,7 +286,7 @@ impl Lower<'_, '_> {
             Rounding::Zero => 11,
             Rounding::Current => 12,
             Rounding::CurrentExact => 4,
-            Rounding::Away => return self.round_away(a),
+            Rounding::Away => return self.round_away(a, Inexact::Quiet),
         };
         self.mark(StandIn::ROUND(immediate));
         let rounded = self.b.ins().nearest(a);
@@ -297,11 +297,11 @@ impl Lower<'_, '_> {
     /// To the nearest integral value, halves away from zero: the integral part, and one more if what was cut off is a
     /// half or more. Each step is exact, so that the host's rounding mode does not matter and nothing is raised; what is
     /// integral by its size, and NaNs, are kept out of the steps.
-    fn round_away(&mut self, a: Clif) -> Option<Clif> {
+    fn round_away(&mut self, a: Clif, inexact: Inexact) -> Option<Clif> {
         let ty = self.type_of(a);
         if !ty.is_vector() {
             let lanes = self.b.ins().scalar_to_vector(if ty == F32 { F32X4 } else { F64X2 }, a);
-            let rounded = self.round_away(lanes)?;
+            let rounded = self.round_away(lanes, inexact)?;
             return Some(self.b.ins().extractlane(rounded, 0));
         }
         let (lane, half, one, integral, sign) = match ty.lane_type() {
@@ -327,7 +327,10 @@ impl Lower<'_, '_> {
         let size = self.cast(size, ints);
         let is_small = self.b.ins().icmp(IntCC::SignedLessThan, size, integral);
         let is_small = self.cast(is_small, ty);
-        let truncated = self.round(a, Rounding::Zero)?;
+        let truncated = match inexact {
+            Inexact::Quiet => self.round(a, Rounding::Zero)?,
+            Inexact::Raised => self.b.ins().trunc(a),
+        };
         let [small, whole] = [a, truncated].map(|value| self.b.ins().band(value, is_small));
         let cut_off = self.b.ins().fsub(small, whole);
         let cut_off = self.b.ins().fabs(cut_off);
@@ -353,37 +356,54 @@ impl Lower<'_, '_> {
     pub(super) fn float_to_int(&mut self, inst: &Inst) -> Option<Clif> {
         let a = self.value(inst.args[0]);
         let ty = clif_type(inst.ty);
-        if ty.bits() > 64 || !self.type_of(a).is_float() {
+        if ty.bits() > 64 || !self.type_of(a).is_float() || !self.rounds(inst) {
             return None;
         }
+        let truncates = Rounding::from_aux(inst.aux) == Rounding::Zero;
+        match (inst.op, self.type_of(a), ty) {
+            // Behind the largest integer are fractions, which may be rounded up.
+            (Op::FtoUint, F64, I32) => return Some(self.convert_up_to(inst, a, f64::from(u32::MAX).to_bits())),
+            (Op::FtoUint, F64, I64) => return Some(self.convert_up_to(inst, a, 2f64.powi(63).to_bits() - 1)),
+            (Op::FtoUint, _, I32) => return Some(self.convert_up_to(inst, a, (2f32.powi(32).to_bits() - 1).into())),
+            (Op::FtoUint, _, I64) => return Some(self.convert_up_to(inst, a, (2f32.powi(63).to_bits() - 1).into())),
+            (Op::FtoSint, F64, I32) if !truncates => {
+                return Some(self.convert_up_to(inst, a, f64::from(i32::MAX).to_bits()));
+            }
+            _ => (),
+        }
         let rounded = self.rounded(a, inst)?;
-        let result = self.saturating_convert(inst.op, rounded, ty);
-        Some(if inst.op == Op::FtoUint { self.repair_negative(inst, rounded, result) } else { result })
+        Some(self.saturating_convert(inst.op, rounded, ty))
     }
 
-    /// `result`, of a conversion to an unsigned integer. For NaNs and negative numbers the evaluator makes it: they are
-    /// invalid, and Cranelift does not show them to the host's unit.
-    fn repair_negative(&mut self, inst: &Inst, rounded: Clif, result: Clif) -> Clif {
-        let (lane, minus_one) = if self.type_of(rounded) == F32 {
-            (Ty::F32, (-1f32).to_bits().into())
-        } else {
-            (Ty::F64, (-1f64).to_bits().into())
+    /// Converts what is, in the order of floats of one sign, which is that of their bits, at most `largest` as a signed
+    /// number. The evaluator sees to all else, of which the host's unit would raise other things than the guest's.
+    fn convert_up_to(&mut self, inst: &Inst, a: Clif, largest: u64) -> Clif {
+        let size = if inst.op == Op::FtoSint { self.b.ins().fabs(a) } else { a };
+        let bits = self.as_int(size);
+        let unusual = self.compare_with(IntCC::UnsignedGreaterThan, bits, largest);
+        let convert = |this: &mut Self| {
+            let rounded = this.rounded(a, inst).expect("the host rounds");
+            let wide = this.b.ins().fcvt_to_sint_sat(I64, rounded);
+            vec![this.low_part(wide, clif_type(inst.ty))]
         };
-        let minus_one = self.constant(lane, minus_one);
-        let invalid = self.b.ins().fcmp(FloatCC::UnorderedOrLessThanOrEqual, rounded, minus_one);
-        self.or_in_cold_block(invalid, Usual::Always, |_| vec![result], |this| vec![this.evaluate(inst)])[0]
+        self.or_in_cold_block(unusual, Usual::Otherwise, convert, |this| vec![this.evaluate(inst)])[0]
+    }
+
+    /// Whether [`Lower::rounded`] has a rule.
+    fn rounds(&self, inst: &Inst) -> bool {
+        self.features.rounding || Rounding::from_aux(inst.aux) == Rounding::Zero
     }
 
     /// To an integral value, before it becomes an integer: that it was none is raised.
     fn rounded(&mut self, a: Clif, inst: &Inst) -> Option<Clif> {
         Some(match Rounding::from_aux(inst.aux) {
             Rounding::Zero => a,
-            Rounding::Current | Rounding::CurrentExact => self.round(a, Rounding::CurrentExact)?,
-            Rounding::Away => self.round_away(a)?,
             _ if !self.features.rounding => return None,
+            Rounding::Current | Rounding::CurrentExact => self.round(a, Rounding::CurrentExact)?,
             Rounding::Nearest => self.b.ins().nearest(a),
             Rounding::Floor => self.b.ins().floor(a),
             Rounding::Ceil => self.b.ins().ceil(a),
+            Rounding::Away => self.round_away(a, Inexact::Raised)?,
         })
     }
 
@@ -429,7 +449,6 @@ impl Lower<'_, '_> {
 
     /// Conversions between vectors of integers and floats of the same width.
     pub(super) fn vector_conversion(&mut self, inst: &Inst) -> Option<Clif> {
-        let to_int = matches!(inst.op, Op::FtoSint | Op::FtoUint);
         let (from, ty) = match inst.ty {
             Ty::I32X4 => (Ty::F32X4, inst.ty),
             Ty::I64X2 => (Ty::F64X2, inst.ty),
@@ -438,42 +457,75 @@ impl Lower<'_, '_> {
             _ => return None,
         };
         let a = self.vector_arg(inst, 0, from);
-        let a = if to_int { self.rounded(a, inst)? } else { a };
         let clif = clif_type(ty);
-        if ty.lane().bits() == 32 {
-            return Some(match inst.op {
-                Op::FtoSint => self.b.ins().fcvt_to_sint_sat(clif, a),
-                Op::FtoUint => self.singles_to_unsigned(a),
-                Op::SintToF => self.b.ins().fcvt_from_sint(clif, a),
-                _ => self.b.ins().fcvt_from_uint(clif, a),
-            });
-        }
-        let lanes = [0, 1].map(|lane| {
-            let one = self.b.ins().extractlane(a, lane);
-            match inst.op {
-                Op::FtoSint | Op::FtoUint => self.saturating_convert(inst.op, one, I64),
-                Op::SintToF => self.b.ins().fcvt_from_sint(F64, one),
-                _ => self.b.ins().fcvt_from_uint(F64, one),
+        match inst.op {
+            Op::FtoSint | Op::FtoUint if !self.rounds(inst) => None,
+            Op::FtoSint if ty == Ty::I32X4 => Some(self.singles_to_signed(inst, a)),
+            Op::FtoSint => {
+                let a = self.rounded(a, inst)?;
+                Some(self.each_lane(a, |this, lane| this.b.ins().fcvt_to_sint_sat(I64, lane)))
             }
-        });
-        let shape = if to_int { I64X2 } else { F64X2 };
-        let low = self.b.ins().scalar_to_vector(shape, lanes[0]);
-        Some(self.b.ins().insertlane(low, lanes[1], 1))
+            Op::FtoUint => Some(self.lanes_to_unsigned(inst, a)),
+            Op::SintToF if ty == Ty::F32X4 => Some(self.b.ins().fcvt_from_sint(clif, a)),
+            Op::SintToF => Some(self.each_lane(a, |this, lane| this.b.ins().fcvt_from_sint(F64, lane))),
+            _ if ty == Ty::F32X4 => Some(self.b.ins().fcvt_from_uint(clif, a)),
+            _ => Some(self.each_lane(a, |this, lane| this.b.ins().fcvt_from_uint(F64, lane))),
+        }
     }
 
-    /// Four binary32 lanes to unsigned integers, saturating. Cranelift's own relies on rounding to nearest.
-    fn singles_to_unsigned(&mut self, a: Clif) -> Clif {
-        let middle = self.splat_constant(Ty::F32, F32X4, 2f32.powi(31).to_bits().into());
-        let top = self.splat_constant(Ty::I32, I32X4, 1 << 31);
-        let zero = self.splat_constant(Ty::I32, I32X4, 0);
-        let lower = self.b.ins().fcvt_to_sint_sat(I32X4, a);
-        let lower = self.b.ins().smax(lower, zero);
-        let rest = self.b.ins().fsub(a, middle);
-        let upper = self.b.ins().fcvt_to_sint_sat(I32X4, rest);
-        let upper = self.b.ins().bxor(upper, top);
-        let is_upper = self.b.ins().fcmp(FloatCC::GreaterThanOrEqual, a, middle);
-        self.b.ins().bitselect(is_upper, upper, lower)
+    /// What `convert` makes of both lanes.
+    fn each_lane(&mut self, a: Clif, convert: impl Fn(&mut Self, Clif) -> Clif) -> Clif {
+        let [low, high] = [0, 1].map(|lane| {
+            let one = self.b.ins().extractlane(a, lane);
+            convert(self, one)
+        });
+        let shape = if self.type_of(low) == I64 { I64X2 } else { F64X2 };
+        let vector = self.b.ins().scalar_to_vector(shape, low);
+        self.b.ins().insertlane(vector, high, 1)
     }
+
+    /// Four binary32 lanes to signed integers. The host makes the most negative one of what does not fit: where there is
+    /// one, the evaluator makes all of them.
+    fn singles_to_signed(&mut self, inst: &Inst, a: Clif) -> Clif {
+        let rounded = self.rounded(a, inst).expect("the host rounds");
+        let result = self.b.ins().x86_cvtt2dq(I32X4, rounded);
+        let least = self.splat_constant(Ty::I32, I32X4, 1 << 31);
+        let is_least = self.b.ins().icmp(IntCC::Equal, result, least);
+        let any = self.b.ins().vhigh_bits(I32, is_least);
+        self.or_in_cold_block(any, Usual::Always, |_| vec![result], |this| vec![this.evaluate(inst)])[0]
+    }
+
+    /// Lanes to unsigned integers, saturating. Those that are positive and below the top half of the integers are
+    /// converted as signed numbers, as by [`Lower::convert_up_to`].
+    fn lanes_to_unsigned(&mut self, inst: &Inst, a: Clif) -> Clif {
+        let (lane, ints, too_large) = match self.type_of(a) {
+            F32X4 => (Ty::I32, I32X4, u128::from(2f32.powi(31).to_bits())),
+            _ => (Ty::I64, I64X2, u128::from(2f64.powi(63).to_bits())),
+        };
+        // What is too large gets a sign by this sum, and what is negative has one.
+        let up_to_sign = (1 << (lane.bits() - 1)) - too_large;
+        let up_to_sign = self.splat_constant(lane, ints, up_to_sign);
+        let bits = self.cast(a, ints);
+        let raised = self.b.ins().iadd(bits, up_to_sign);
+        let either = self.b.ins().bor(raised, bits);
+        let any = self.b.ins().vhigh_bits(I32, either);
+        let convert = |this: &mut Self| {
+            let rounded = this.rounded(a, inst).expect("the host rounds");
+            vec![if lane == Ty::I32 {
+                this.b.ins().x86_cvtt2dq(I32X4, rounded)
+            } else {
+                this.each_lane(rounded, |this, lane| this.b.ins().fcvt_to_sint_sat(I64, lane))
+            }]
+        };
+        self.or_in_cold_block(any, Usual::Otherwise, convert, |this| vec![this.evaluate(inst)])[0]
+    }
+}
+
+/// Whether it is raised that a value was no integral one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Inexact {
+    Quiet,
+    Raised,
 }
 
 /// Whether an operation makes the larger or smaller of two floats.

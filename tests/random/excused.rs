@@ -16,7 +16,6 @@ const ALL: u64 = 0x9f;
 /// The bits that are not compared.
 pub(crate) fn flags(piece: &Piece, engine: Engine, wanted: &Machine) -> u64 {
     let name = piece.class.name;
-    let compiled = matches!(engine, Engine::Exact | Engine::Relaxed);
     let mut flags = 0;
     if works_on_halves(piece) || name.starts_with("BF") {
         flags |= ALL;
@@ -52,9 +51,6 @@ pub(crate) fn flags(piece: &Piece, engine: Engine, wanted: &Machine) -> u64 {
     // By conversions and scaled products of other widths or sizes than the instruction's.
     if name == "FJCVTZS" || name.starts_with("FRSQRTS") {
         flags |= IOC | OFC | UFC | IXC;
-    }
-    if compiled && name.starts_with("FCVT") && is_to_integer(name) {
-        flags |= OFC | IXC | if name.contains("vector") { IOC } else { 0 };
     }
     flags
 }
