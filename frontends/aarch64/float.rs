@@ -11,7 +11,6 @@ use super::simd_float;
 use super::softfloat;
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::state::aarch64::DISCARDED;
 use philae_ir::{Builder, IntCond, NanRule, Op, Rounding, Ty, Value};
 
 /// NZCV of a comparison: less, equal, greater, unordered (Arm ARM, FPCompare).
@@ -394,17 +393,8 @@ pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Roundi
     }
     let n = read(l, format, Nans::Quieted, w.rn());
     let result = round_to(l, to, sign, rounding, n);
-    set_integer(l, to, w.rd(), result);
+    set_reg(l, to, w.rd(), result);
     Ok(())
-}
-
-/// Writes what a conversion to an integer makes. Where it goes to no register, what it raises still counts.
-fn set_integer(l: &mut Lift<'_>, to: Ty, d: usize, value: Value) {
-    if d == 31 {
-        l.b.set(to, DISCARDED, value);
-    } else {
-        set_reg(l, to, d, value);
-    }
 }
 
 /// A scalar as an integer with `fraction` bits behind the point in a general register.
@@ -520,7 +510,7 @@ pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
     let scale = l.b.iconst(from, power_of_two(from, fraction as i32));
     let scaled = l.b.float2(Op::Fmul, from, NanRule::Arm, n, scale);
     let result = round_to(l, to, sign, Rounding::Zero, scaled);
-    set_integer(l, to, w.rd(), result);
+    set_reg(l, to, w.rd(), result);
     Ok(())
 }
 

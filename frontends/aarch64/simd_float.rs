@@ -13,7 +13,6 @@ use super::simd_wide::{element, scalar_element};
 use super::softfloat::{DOUBLE, HALF, SINGLE};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::state::aarch64::DISCARDED;
 use philae_ir::{Builder, FloatCond, IntCond, NanRule, Op, Rounding, Ty, Value};
 
 /// Whether the host's unit does not follow FPCR for `op` of lanes.
@@ -187,8 +186,7 @@ pub(super) fn frecpx(w: Word, l: &mut Lift<'_>) -> Lifted {
     let [_, infinity, _] = lane_bits(ty);
     // A signalling NaN raises that the operation is invalid.
     let one = splat(&mut l.b, ty, power_of_two(ty, 0));
-    let raising = l.b.float2(Op::Fmul, ty, NanRule::X86, n, one);
-    l.b.set(Ty::V128, DISCARDED, raising);
+    l.b.float2(Op::Fmul, ty, NanRule::X86, n, one);
     let result = recip_exponent(&mut l.b, ty.as_int(), infinity, n);
     write(w, l, form, ty, result);
     Ok(())
@@ -394,8 +392,7 @@ pub(super) fn rounded_within(l: &mut Lift<'_>, ty: Ty, rounding: Rounding, bits:
         let number = b.and(Ty::V128, number, inexact);
         b.or(Ty::V128, infinite, number)
     });
-    let raising = b.float2(Op::Fsub, ty, NanRule::X86, large, small);
-    b.set(Ty::V128, DISCARDED, raising);
+    b.float2(Op::Fsub, ty, NanRule::X86, large, small);
     b.bit_select(fits, integral, smallest)
 }
 

@@ -181,8 +181,6 @@ pub mod aarch64 {
     pub const SATURATED: Slot = Slot(44);
     /// QC of FPSR: something has saturated.
     pub const QC: u64 = 1 << 27;
-    /// Takes results of which only the flags count that they raise; nobody reads it.
-    pub const DISCARDED: Slot = Slot(46);
     /// Bits of the processor's state that user code can write and that have no slot of their own, in the places of
     /// SPSR_EL1 (Arm ARM C5.2.18): [`DIT`], [`SSBS`].
     pub const PSTATE: Slot = Slot(42);
@@ -269,7 +267,7 @@ macro_rules! slot_table {
     };
 }
 
-static AARCH64_SLOTS: [SlotInfo; 107] = slot_table! {
+static AARCH64_SLOTS: [SlotInfo; 106] = slot_table! {
     "x0" I64 0 Guest; "x1" I64 1 Guest; "x2" I64 2 Guest; "x3" I64 3 Guest; "x4" I64 4 Guest; "x5" I64 5 Guest;
     "x6" I64 6 Guest; "x7" I64 7 Guest; "x8" I64 8 Guest; "x9" I64 9 Guest; "x10" I64 10 Guest; "x11" I64 11 Guest;
     "x12" I64 12 Guest; "x13" I64 13 Guest; "x14" I64 14 Guest; "x15" I64 15 Guest; "x16" I64 16 Guest;
@@ -279,7 +277,6 @@ static AARCH64_SLOTS: [SlotInfo; 107] = slot_table! {
     "pc" I64 32 Guest; "nzcv" Flags 33 Guest; "tpidr_el0" I64 34 Guest; "fpcr" I32 35 Guest; "fpsr" I32 36 Guest;
     "exclusive_address" I64 37 Guest; "exclusive_size" I64 38 Guest; "exclusive_value" I128 40 Guest;
     "pstate" I64 42 Guest; "btype" I64 43 Guest; "saturated" V128 44 Guest;
-    "discarded" V128 46 Guest;
     "v0" V128 48 Guest; "v1" V128 50 Guest; "v2" V128 52 Guest; "v3" V128 54 Guest; "v4" V128 56 Guest;
     "v5" V128 58 Guest; "v6" V128 60 Guest; "v7" V128 62 Guest; "v8" V128 64 Guest; "v9" V128 66 Guest;
     "v10" V128 68 Guest; "v11" V128 70 Guest; "v12" V128 72 Guest; "v13" V128 74 Guest; "v14" V128 76 Guest;
@@ -335,13 +332,16 @@ pub struct Control {
     pub exit_link: u64,
     /// The host's stack pointer while translated code runs.
     pub host_stack: u64,
+    /// Where translated code passes operands to [`crate::eval`] and to helpers, and finds their results: vectors, which
+    /// instructions of the host may take for aligned operands.
+    pub scratch: [[u64; 2]; 4],
     /// Host addresses of stubs that the baseline compiler's code jumps to.
     pub stubs: [u64; STUBS],
-    /// Where translated code passes operands to [`crate::eval`] and to helpers, and finds their results.
-    pub scratch: [[u64; 2]; 4],
     /// The host registers in which baseline code keeps guest registers, as a fault found them.
     pub pinned: [u64; 8],
 }
+
+const _: () = assert!(offset_of!(Control, scratch).is_multiple_of(16));
 
 /// A guest thread's registers and the control words of the code that runs it.
 #[derive(Debug)]

@@ -69,6 +69,8 @@ fn instruction(class: Class, form: Form, random: &mut Random) -> Option<Piece> {
         match class.name {
             // The fields of ones are reserved.
             "STLR" | "LDAR" | "STLLR" | "LDLAR" => piece.word |= 0x1f << 16 | 0x1f << 10,
+            // Unsigned offsets stay small.
+            _ if class.value >> 27 & 7 == 7 && piece.word >> 24 & 1 == 1 => piece.word &= !(0x3f << 16),
             // Unscaled offsets that keep accesses aligned.
             _ if class.value >> 24 & 0x3f == 0b011001 => piece.word &= !(0xf << 12),
             _ => {}
