@@ -14,7 +14,7 @@ use crate::trace::Log;
 use crate::{STATUS_USAGE, fault, host, spawn};
 use philae_ir::Arch;
 use philae_syscalls::exec::{self, parse_script};
-use philae_syscalls::path::Sysroot;
+use philae_syscalls::path::{self, Sysroot};
 use philae_syscalls::signal::Sighand;
 use philae_syscalls::task::{Files, Fs, Inheritance, OwnThread, Process, ProcessInfo, Processor};
 use philae_syscalls::{Mm, Task, proc, process};
@@ -83,7 +83,7 @@ fn command_line_launch(options: &Options, path: &Path, depth: usize) -> Result<L
         }
         return script_launch(options, path, script, depth);
     }
-    let absolute = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let absolute = path::path_of(&file).or_else(|| path.canonicalize().ok()).unwrap_or_else(|| path.to_owned());
     Ok(Launch {
         file,
         guest_path: c_string(absolute.as_os_str()),

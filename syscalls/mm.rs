@@ -32,8 +32,13 @@ const LOWEST: u64 = 0x1_0000;
 pub(crate) const HIGHEST: u64 = 0x7fff_ffff_f000;
 /// Room on both sides of where the host kernel puts new mappings of ours.
 const OWN_ROOM: u64 = 32 << 30;
-/// Room for the heap of Philae's C library to grow.
+/// More than the heap of Philae's C library has when the guest's address space is made, and room for it to grow.
+const HEAP_START: u64 = 16 << 20;
 const HEAP_ROOM: u64 = 1 << 30;
+/// More than there is of the pages of code and data that the kernel gives every program.
+const VDSO_ROOM: u64 = 64 << 10;
+/// `getauxval(3)`, AT_SYSINFO_EHDR: where that code is. The libc crate does not have it.
+const AT_SYSINFO_EHDR: u64 = 33;
 
 const READ: u32 = libc::PROT_READ as u32;
 const WRITE: u32 = libc::PROT_WRITE as u32;
@@ -898,16 +903,18 @@ fn backing_of(fd: i32) -> Option<Arc<Backing>> {
     Some(Arc::new(Backing { path, device: stat.st_dev, inode: stat.st_ino }))
 }
 
-/// Philae's own memory with room to grow, ascending, and where the search for guest addresses starts.
+/// Philae's own memory with room to grow, ascending, and where the search for guest addresses starts. What the kernel and
+/// the C library have mapped so far lies at places that tell themselves: no file of the host's is needed.
 fn own_memory() -> (Vec<Range<u64>>, u64) {
     let probe = probe_address();
-    let room = probe.saturating_sub(OWN_ROOM)..probe.saturating_add(OWN_ROOM).min(HIGHEST + PAGE);
-    let mut own = vec![room.clone()];
+    let around =
+        |address: u64, room: u64| address.saturating_sub(room)..address.saturating_add(room).min(HIGHEST + PAGE);
     let stack = &raw const probe as u64;
-    own.push(stack_room(stack));
-    own.push(code_room(own_memory as *const () as usize as u64));
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    own.extend(maps.lines().filter_map(own_line));
+    // SAFETY: both calls only report.
+    let (heap, vdso) = unsafe { (host::raw(libc::SYS_brk, [0; 6]), libc::getauxval(AT_SYSINFO_EHDR)) };
+    let mut own = vec![around(probe, OWN_ROOM), stack_room(stack), code_room(own_memory as *const () as usize as u64)];
+    own.extend(heap.ok().map(|end| end.saturating_sub(HEAP_START)..end + HEAP_ROOM));
+    own.extend((vdso != 0).then(|| around(vdso, VDSO_ROOM)));
     let own = merged(own);
     // Below the topmost cluster: new mappings of ours then have the room above.
     let top = own.last().map_or(HIGHEST, |last| if last.end > HIGHEST / 2 { last.start } else { HIGHEST });
@@ -930,15 +937,6 @@ pub(crate) fn own_areas(file: u64, code: u64, stack: u64) -> [Range<u64>; 3] {
     // The middle of its room is near the code, but not there.
     let room = OWN_ROOM - (1 << 30);
     [code.saturating_sub(room)..code.saturating_add(room), code_room(file), stack_room(stack)]
-}
-
-fn own_line(line: &str) -> Option<Range<u64>> {
-    let (start, end) = line.split_whitespace().next()?.split_once('-')?;
-    let start = u64::from_str_radix(start, 16).ok()?;
-    let end = u64::from_str_radix(end, 16).ok()?;
-    let room = if line.ends_with("[heap]") { HEAP_ROOM } else { 0 };
-    // The vsyscall page is beyond user addresses.
-    (end <= HIGHEST + PAGE).then_some(start..end + room)
 }
 
 fn merged(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {

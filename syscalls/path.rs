@@ -6,13 +6,18 @@
 
 use crate::call::{Call, Reply};
 use crate::errno::Errno;
+use crate::host;
 use crate::proc::{self, OwnFile, View};
 use crate::task::Task;
 use crate::uaccess;
 use std::ffi::{CStr, CString, OsStr};
+use std::fs::{File, OpenOptions};
 use std::ops::Range;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// PATH_MAX of limits.h, NUL included.
 pub(crate) const PATH_MAX: usize = 4096;
@@ -123,15 +128,21 @@ pub(crate) fn translate(task: &Task, path: &CStr, follow: bool) -> Option<CStrin
 #[derive(Debug)]
 pub struct Sysroot {
     root: PathBuf,
+    /// Whether the kernel can be asked about paths as a whole.
+    asks: AtomicBool,
+    /// The start of the last name in the root that turned out to be a link: paths through it are not asked about.
+    link: AtomicU64,
 }
 
 impl Sysroot {
     /// The sysroot at `root`, a host directory; None if it is the host's own root, which changes nothing.
-    /// A relative directory is taken from the working directory of now.
+    /// A relative directory is taken from the working directory of now, and links on the way to it as they are now.
     pub fn new(root: &Path) -> Option<Sysroot> {
         // Component by component: without a slash at the end.
-        let root: PathBuf = std::path::absolute(root).ok()?.components().collect();
-        (root != Path::new("/")).then_some(Sysroot { root })
+        let absolute = || Some(std::path::absolute(root).ok()?.components().collect());
+        let folder = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(root);
+        let root: PathBuf = folder.ok().and_then(|folder| path_of(&folder)).or_else(absolute)?;
+        (root != Path::new("/")).then_some(Sysroot { root, asks: AtomicBool::new(true), link: AtomicU64::new(0) })
     }
 
     /// The directory.
@@ -146,10 +157,23 @@ impl Sysroot {
         // What is left to walk, and the host path of what has been walked.
         let mut left = path.to_bytes().to_vec();
         let mut at = 0;
+        let first = next_name(&left, &mut 0).map_or(0, |name| start_of(&left[name]));
+        let mut asks = self.asks.load(Ordering::Relaxed) && first != self.link.load(Ordering::Relaxed);
         let root = self.root.as_os_str().as_bytes();
         let mut here = Vec::with_capacity(root.len() + left.len() + 2);
         here.extend_from_slice(root);
-        while let Some(name) = next_name(&left, &mut at) {
+        loop {
+            if std::mem::take(&mut asks) {
+                match self.ask(&here, &left[at..], follow) {
+                    Answer::There(path) => {
+                        here = path.into_bytes();
+                        break;
+                    }
+                    Answer::Absent => return None,
+                    Answer::Walk => {}
+                }
+            }
+            let Some(name) = next_name(&left, &mut at) else { break };
             let parent = here.len();
             match &left[name.clone()] {
                 b"." => continue,
@@ -170,6 +194,10 @@ impl Sysroot {
                 if links > MAX_LINKS {
                     return None;
                 }
+                if links == 1 && parent == root.len() {
+                    self.link.store(first, Ordering::Relaxed);
+                }
+                asks = self.asks.load(Ordering::Relaxed);
                 here.truncate(if target.first() == Some(&b'/') { root.len() } else { parent });
                 left = [target.as_slice(), b"/", &left[at..]].concat();
                 at = 0;
@@ -181,6 +209,65 @@ impl Sysroot {
         }
         CString::new(here).ok()
     }
+
+    /// Has the kernel walk the names in `left` from the host path `here` on: one call instead of one for each. It stops at
+    /// links, and is not asked where a name has a meaning of its own.
+    fn ask(&self, here: &[u8], left: &[u8], follow: bool) -> Answer {
+        let mut path = here.to_vec();
+        let mut at = 0;
+        while let Some(name) = next_name(left, &mut at) {
+            let in_root = path.len() == self.root.as_os_str().len();
+            match &left[name] {
+                b"." | b".." => return Answer::Walk,
+                b"proc" | b"dev" | b"sys" if in_root => return Answer::Walk,
+                name => {
+                    path.push(b'/');
+                    path.extend_from_slice(name);
+                }
+            }
+        }
+        let Ok(path) = CString::new(path) else { return Answer::Walk };
+        let last = if follow { 0 } else { libc::O_NOFOLLOW };
+        let how = [(libc::O_PATH | libc::O_CLOEXEC | last) as u64, 0, libc::RESOLVE_NO_SYMLINKS];
+        let words = [libc::AT_FDCWD as u64, path.as_ptr() as u64, how.as_ptr() as u64, size_of_val(&how) as u64, 0, 0];
+        // SAFETY: the path is a string, and the struct open_how that of openat2(2).
+        match unsafe { host::raw(libc::SYS_openat2, words) } {
+            Ok(fd) => {
+                // SAFETY: nobody else knows the descriptor.
+                let _ = unsafe { host::raw(libc::SYS_close, [fd, 0, 0, 0, 0, 0]) };
+                Answer::There(path)
+            }
+            Err(Errno::ENOENT) => Answer::Absent,
+            Err(Errno::ENOSYS | Errno::EPERM) => {
+                self.asks.store(false, Ordering::Relaxed);
+                Answer::Walk
+            }
+            Err(_) => Answer::Walk,
+        }
+    }
+}
+
+/// What the kernel says of a path that is walked as a whole.
+enum Answer {
+    /// This is its host path.
+    There(CString),
+    /// Nothing is there.
+    Absent,
+    /// It has to be walked name by name.
+    Walk,
+}
+
+/// The first eight bytes of a name.
+fn start_of(name: &[u8]) -> u64 {
+    name.iter().take(8).fold(0, |word, &byte| word << 8 | u64::from(byte))
+}
+
+/// The path of an open file without links, if the kernel tells it and it has one: one call, where a walk makes one for each
+/// folder.
+pub fn path_of(file: &File) -> Option<PathBuf> {
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
+    let is_file = path.is_absolute() && !path.as_os_str().as_bytes().ends_with(b" (deleted)");
+    is_file.then_some(path)
 }
 
 /// Where the next name of a path is, from `at` on, which goes behind it.
@@ -235,6 +322,7 @@ mod tests {
         symlink("loop", root.join("loop")).unwrap();
         let sysroot = Sysroot::new(root).unwrap();
         let find = |path: &CStr, follow| sysroot.find(path, follow).map(|path| path.into_string().unwrap());
+        let root = &root.canonicalize().unwrap();
         let at = |path: &str| Some(root.join(path).to_str().unwrap().to_owned());
         assert_eq!(find(c"/lib/libc.so", true), at("usr/lib/libc.so"));
         assert_eq!(find(c"/usr/lib/up", true), at("usr/lib/libc.so"));
@@ -246,5 +334,19 @@ mod tests {
         assert_eq!(find(c"/nothing", true), None);
         fs::create_dir(root.join("proc")).unwrap();
         assert_eq!(find(c"/usr/../proc", true), None);
+        // Name by name and as a whole, in any order of paths with and without links.
+        for asks in [true, false, true] {
+            sysroot.asks.store(asks, Ordering::Relaxed);
+            assert_eq!(find(c"/usr/lib/libc.so", true), at("usr/lib/libc.so"));
+            assert_eq!(find(c"//usr///lib/libc.so/", true), at("usr/lib/libc.so/"));
+            assert_eq!(find(c"/usr/lib/nothing", true), None);
+            assert_eq!(find(c"/lib/nothing", false), None);
+            assert_eq!(find(c"/lib/libc.so", false), at("usr/lib/libc.so"));
+            assert_eq!(find(c"/usr/lib/libc.so/below", true), None);
+            assert_eq!(find(c"/usr/lib/up", true), at("usr/lib/libc.so"));
+            assert_eq!(find(c"/usr/lib/up", false), at("usr/lib/up"));
+            assert_eq!(find(c"/proc", true), None);
+            assert_eq!(find(c"/", true), at(""));
+        }
     }
 }

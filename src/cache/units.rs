@@ -72,18 +72,24 @@ struct Access {
 pub(super) struct Units {
     units: Vec<Unit>,
     accesses: Vec<Access>,
+    /// How many units there is to be room for at once.
+    room: usize,
 }
 
 impl Units {
-    /// No translations yet, with room for those of so many bytes of code: memory that is there when it is touched.
+    /// No translations yet; the first brings room for those of so many bytes of code, memory that is there when it is
+    /// touched.
     pub(super) fn of(bytes: usize) -> Units {
-        let count = (bytes / 128).min(1 << 15);
-        Units { units: Vec::with_capacity(count), accesses: Vec::with_capacity(2 * count) }
+        Units { room: (bytes / 128).min(1 << 15), ..Units::default() }
     }
 
     /// Notes a translation behind all others. Its accesses lie within 2 GiB of `pc`.
     pub(super) fn add(&mut self, start: u64, length: usize, maker: Maker, pc: u64, faults: &[FaultSite]) {
         debug_assert!(self.units.last().is_none_or(|last| last.end() <= start));
+        if self.units.is_empty() {
+            self.units.reserve(self.room);
+            self.accesses.reserve(2 * self.room);
+        }
         let first = self.accesses.len() as u32;
         self.accesses.extend(faults.iter().map(|site| {
             let distance = i32::try_from(site.pc.wrapping_sub(pc) as i64);
