@@ -16,7 +16,7 @@
 //!   flags come from; [`enter`] leaves the four bits in the slot, [`enter_unsettled`] what it finds.
 
 use philae_ir::{CpuState, ExitReason};
-use std::sync::atomic::{AtomicI32, AtomicU64};
+use std::sync::atomic::AtomicU64;
 
 #[cfg(target_arch = "x86_64")]
 #[path = "link_x86_64.rs"]
@@ -36,20 +36,15 @@ pub struct LinkSlot {
     /// Host address of the register entry of its translation, or of a stub that stores the pinned guest registers and
     /// goes on through `target`.
     pub register_target: AtomicU64,
-    /// Executions left before the address is worth more than it got. Code that counts does so without an atomic
-    /// operation: of two threads' counts one may be lost.
-    pub heat: AtomicI32,
+    /// Where its count is, an `AtomicI32`, as a distance from its own address; 0 if it has none. Counts lie apart from
+    /// slots and code, as they are written all the time: what is not is memory that a fork leaves in large pages.
+    pub count: i32,
 }
 
 impl LinkSlot {
     /// A slot that is not linked; `spill` is the stub of its `register_target`.
     pub fn new(pc: u64, spill: u64) -> LinkSlot {
-        LinkSlot {
-            pc,
-            target: AtomicU64::new(resolver_address()),
-            register_target: AtomicU64::new(spill),
-            heat: AtomicI32::new(0),
-        }
+        LinkSlot { pc, target: AtomicU64::new(resolver_address()), register_target: AtomicU64::new(spill), count: 0 }
     }
 }
 

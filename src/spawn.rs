@@ -88,6 +88,7 @@ pub fn process(thread: &mut Thread, new: &NewProcess) {
         return companion(thread, new);
     }
     thread.translate_for_children();
+    thread.expect_forks();
     fork(thread, new);
 }
 

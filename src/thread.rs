@@ -1,6 +1,6 @@
 //! A guest thread: its registers, its kernel side, and what it needs to find translated code quickly.
 
-use crate::cache::{Entry, Forgotten, JumpCache, Presence, SlotPointer};
+use crate::cache::{Entry, Forgotten, JumpCache, Presence, SlotPointer, end_of_code};
 use crate::chaos::Chaos;
 use crate::check::Check;
 use crate::fault;
@@ -51,6 +51,8 @@ pub struct Thread {
     pub keeps_float_flags: bool,
     /// Whether the last exit was through a link slot: such an address need not be remembered for indirect branches.
     pub through_link: bool,
+    /// Where code ended at the last fork, and how many forks before had found it there.
+    forks: (u64, u32),
     /// Another thread's again when this one is gone.
     jump_cache: ManuallyDrop<JumpCache>,
     presence: Presence,
@@ -94,12 +96,25 @@ impl Thread {
             table: Table::default(),
             keeps_float_flags: false,
             through_link: false,
+            forks: (0, 0),
             jump_cache: ManuallyDrop::new(jump_cache),
             presence: Presence::outside(),
             followed,
             runtime,
             handler_stack: HandlerStack::new(),
         })
+    }
+
+    /// Before a fork: if there were some already between which no code was made, there will be more like them, and it pays
+    /// to have code in whole large pages again.
+    pub fn expect_forks(&mut self) {
+        const MANY: u32 = 4;
+        let end = end_of_code();
+        let (known, calm) = self.forks;
+        self.forks = (end, if end == known { calm.saturating_add(1) } else { 0 });
+        if self.forks.1 == MANY {
+            self.runtime.cache.join_pages();
+        }
     }
 
     /// Makes the calling host thread the one that runs this thread.

@@ -139,7 +139,7 @@ pub fn unit(runtime: &Runtime, workshop: &mut Workshop, lifted: &Lifted) -> Resu
     let (mut listing, mut length) = (None, 0);
     let bytes = (&lifted.range, lifted.generation);
     let added = runtime.cache.add_unit(region.pc, bytes, reference, |own, links| {
-        let code = baseline.compile(region, Exactness::Exact, links, own.as_ptr())?;
+        let code = baseline.compile(region, Exactness::Exact, links, own.as_ptr(), own.count_address())?;
         let dumped = runtime.options.dump.wants(DumpItem::Code, region.pc);
         length = code.bytes.len();
         listing = dumped.then(|| disassemble::listing(crate::host::ARCH, 0, &code.bytes));
@@ -234,7 +234,7 @@ pub fn compile(runtime: &Runtime, compiler: &mut Compiler, job: &mut Job) -> Res
     let optimised = Instant::now();
     let counts = tier::counts_entries(runtime.options.tier, job.round);
     let counter = if counts { runtime.cache.counting_slot(job.pc) } else { None };
-    let options = Options { exactness, counter: counter.map(|slot| slot.as_ptr() as u64) };
+    let options = Options { exactness, counter: counter.map(SlotPointer::count_address) };
     let result = generate(runtime, compiler, &job.region, options);
     let stats = &runtime.stats;
     stats.lift_nanos.add((optimised - start).as_nanos() as u64);

@@ -22,13 +22,12 @@ const POLL: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.poll) as i32);
 
 impl Lower<'_> {
     /// The memory entry, the register entry, and the count.
-    pub(super) fn entries(&mut self, own: *const LinkSlot) {
+    pub(super) fn entries(&mut self, own: *const LinkSlot, count: u64) {
         self.asm.call_mem(Stub::Load.mem());
         debug_assert_eq!(self.asm.position(), super::REGISTER_ENTRY);
         self.asm.alu_imm(Width::D, Alu::Sub, Rm::Mem(Mem::Rip), 1);
         // The displacement is followed by the immediate, one byte, from whose end it counts.
-        let heat = own as u64 + offset_of!(LinkSlot, heat) as u64 - 1;
-        self.relocate(self.asm.position() - 5, heat);
+        self.relocate(self.asm.position() - 5, count - 1);
         let from = self.asm.jcc(Cc::S);
         self.tables.cold.push(Cold::Hot { from, own: own as u64 });
     }

@@ -78,9 +78,9 @@ pub(super) use regs;
 
 impl Lower<'_> {
     /// Emits the unit.
-    pub(super) fn run(mut self, own: *const LinkSlot) -> Result<(), CompileError> {
+    pub(super) fn run(mut self, own: *const LinkSlot, count: u64) -> Result<(), CompileError> {
         self.registers.start(self.region.insts.len());
-        self.entries(own);
+        self.entries(own, count);
         for number in 0..self.region.blocks.len() {
             self.block(number)?;
         }

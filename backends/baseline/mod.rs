@@ -7,7 +7,7 @@
 //! their place, as [`crate::stored_flags`] says.
 //!
 //! A *unit* starts with its memory entry, a call of the stub that loads the pinned registers; the register entry
-//! follows [`REGISTER_ENTRY`] bytes later. It counts the executions down in its link slot's `heat`; when that is
+//! follows [`REGISTER_ENTRY`] bytes later. It counts the executions down in its link slot's count; when that is
 //! negative, the unit leaves with reason `Jump` to its own pc. It refers to link slots relative to its own address:
 //! [`Code::relocations`] are to be applied where the bytes are placed.
 
@@ -111,13 +111,15 @@ impl Compiler {
     }
 
     /// Compiles `region`. `links` gives the link slot of each exit to a constant pc, `own` is the slot of the unit
-    /// itself. The code is to be copied before the next unit is compiled. An error says that the region needs something that this compiler does not do.
+    /// itself, `count` the address of its count. The code is to be copied before the next unit is compiled. An error says
+    /// that the region needs something that this compiler does not do.
     pub fn compile(
         &mut self,
         region: &Region,
         exactness: Exactness,
         links: &mut dyn FnMut(LinkSite) -> *const LinkSlot,
         own: *const LinkSlot,
+        count: u64,
     ) -> Result<&mut Code, CompileError> {
         self.analysis.analyse(region, exactness, Pins::of(region.arch));
         self.assembler.bytes.clear();
@@ -133,7 +135,7 @@ impl Compiler {
             pc: region.pc,
             block: 0,
         };
-        lower.run(own)?;
+        lower.run(own, count)?;
         // The buffers change places: what is returned stays until the next unit.
         std::mem::swap(&mut self.code.bytes, &mut self.assembler.bytes);
         std::mem::swap(&mut self.code.faults, &mut self.tables.faults);

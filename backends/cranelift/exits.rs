@@ -14,7 +14,6 @@ const EXIT_ARGUMENT: i32 = offset_of!(CpuState, ctl.exit_argument) as i32;
 const JUMP_CACHE: i32 = offset_of!(CpuState, ctl.jump_cache) as i32;
 const JUMP_CACHE_MASK: i32 = offset_of!(CpuState, ctl.jump_cache_mask) as i32;
 const POLL: i32 = offset_of!(CpuState, ctl.poll) as i32;
-const HEAT: i32 = offset_of!(LinkSlot, heat) as i32;
 const TARGET: i32 = offset_of!(LinkSlot, target) as i32;
 
 impl Lower<'_, '_> {
@@ -26,14 +25,14 @@ impl Lower<'_, '_> {
         self.compare_with(IntCC::UnsignedGreaterThanOrEqual, poll, 1)
     }
 
-    /// Counts down in the link slot at an address, and leaves below 0. Here, where the function starts, all places are in
+    /// Counts down at an address, and leaves below 0. Here, where the function starts, all places are in
     /// the state.
-    pub(super) fn count_entry(&mut self, slot: u64) {
-        let slot = self.address(slot);
-        let heat = self.b.ins().load(I32, MemFlagsData::trusted(), slot, HEAT);
+    pub(super) fn count_entry(&mut self, count: u64) {
+        let count = self.address(count);
+        let heat = self.b.ins().load(I32, MemFlagsData::trusted(), count, 0);
         let one = self.iconst(I32, 1);
         let left = self.b.ins().isub(heat, one);
-        self.b.ins().store(MemFlagsData::trusted(), left, slot, HEAT);
+        self.b.ins().store(MemFlagsData::trusted(), left, count, 0);
         let is_over = self.compare_with(IntCC::SignedLessThan, left, 0);
         let (leave, on) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(leave);

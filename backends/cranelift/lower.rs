@@ -165,11 +165,11 @@ impl<'a, 'b> Lower<'a, 'b> {
         }
     }
 
-    /// Lowers the whole region. `counter` is the address of the link slot that counts entries.
+    /// Lowers the whole region. `counter` is the address where entries are counted.
     pub(super) fn run(mut self, isa: &dyn TargetIsa, counter: Option<u64>) -> Result<Lowered, CompileError> {
         let plan = self.plan;
-        if let Some(slot) = counter {
-            self.count_entry(slot);
+        if let Some(count) = counter {
+            self.count_entry(count);
         }
         for &block in &plan.order {
             self.blocks[block.index()] = Some(self.b.create_block());

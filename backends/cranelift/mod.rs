@@ -48,7 +48,7 @@ use x86_64::Forms;
 pub struct Options {
     /// What must hold at a fault.
     pub exactness: Exactness,
-    /// The address of the link slot whose `heat` counts entries down; below 0 the code leaves at once, for whoever makes
+    /// The address of the count that goes down with each entry; below 0 the code leaves at once, for whoever makes
     /// better code of what runs so often.
     pub counter: Option<u64>,
 }

@@ -1,4 +1,5 @@
-//! Executable memory: one private mapping, so that a child of fork has its own copy, of two halves.
+//! Executable memory: one private mapping, so that a child of fork has its own copy, of two halves, and the counts of their
+//! link slots.
 //!
 //! One half is filled from its low end, with code and with blocks of link slots, each on pages of its own. When it is
 //! full, the other one takes its place ([`Arena::turn`]); what must hold then is that nobody is in the code of that other
@@ -13,7 +14,7 @@ use philae_ir::CpuState;
 use std::io;
 use std::ops::Range;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 /// Where code starts: a short loop does not straddle a cache line, cold code takes no more room than it must.
 fn alignment(maker: Maker) -> usize {
@@ -29,6 +30,14 @@ static BOUNDS: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
 /// Whether a host address lies in translated code.
 pub fn contains(address: u64) -> bool {
     (BOUNDS[0].load(Ordering::Relaxed)..BOUNDS[1].load(Ordering::Relaxed)).contains(&address)
+}
+
+/// What was handed out of the arena last ends at this host address.
+static END: AtomicU64 = AtomicU64::new(0);
+
+/// Where what was handed out of the arena last ends: whoever finds it unchanged knows that no code was made meanwhile.
+pub fn end_of_code() -> u64 {
+    END.load(Ordering::Relaxed)
 }
 
 /// A link slot in the arena, alive until its half is filled anew.
@@ -57,14 +66,25 @@ impl SlotPointer {
         Some(self.slot().target.load(Ordering::Acquire)).filter(|&target| target != resolver_address())
     }
 
-    /// Executions left before the address is worth more than it got.
+    /// Where executions are counted.
+    pub fn count_address(self) -> u64 {
+        (self.0.as_ptr() as u64).wrapping_add_signed(i64::from(self.slot().count))
+    }
+
+    fn count(&self) -> &AtomicI32 {
+        // SAFETY: a slot of an arena has a count there, alive as long as the slot.
+        unsafe { &*(self.count_address() as *const AtomicI32) }
+    }
+
+    /// Executions left before the address is worth more than it got. Code counts without an atomic operation: of two
+    /// threads' counts one may be lost.
     pub fn heat(self) -> i32 {
-        self.slot().heat.load(Ordering::Relaxed)
+        self.count().load(Ordering::Relaxed)
     }
 
     /// Says how many executions are left.
     pub fn set_heat(self, heat: i32) {
-        self.slot().heat.store(heat, Ordering::Relaxed);
+        self.count().store(heat, Ordering::Relaxed);
     }
 
     /// The slot at this address.
@@ -106,6 +126,9 @@ struct Half {
     ready: usize,
     /// Room for the slots to come.
     slots: Range<usize>,
+    /// All room for counts, and what is left of it: outside of `range`.
+    all_counts: Range<usize>,
+    counts: Range<usize>,
     code_bytes: usize,
     units: Units,
 }
@@ -113,20 +136,26 @@ struct Half {
 /// Less code than this is kept whether it is in use or not.
 const MANY: usize = 16 << 20;
 
+/// Makes a large page of small ones (madvise(2), Linux 6.1); the libc crate does not have it.
+const MADV_COLLAPSE: i32 = 25;
+
 /// How much memory the kernel is asked for at a time: page by page, as it is touched, costs more.
 const STEP: usize = 64 << 10;
 /// A large page of the host. It costs the kernel what 70 small ones cost, and one entry of the processor's tables.
 const LARGE: usize = 2 << 20;
 /// So much is filled before the first large page: small programs need no more.
 const HEAD: usize = 64 << 10;
-/// Bytes of a block of slots: whole pages, as what is written often must not lie beside code.
+/// Bytes of a block of slots: whole pages, as what is written must not lie beside code.
 const SLOTS: usize = 16 << 10;
+/// A half has a count for so many of its bytes, a slot and the least code that comes with it.
+const BYTES_PER_COUNT: usize = 64;
 
 impl Half {
-    fn new(range: Range<usize>) -> Half {
+    fn new(range: Range<usize>, counts: Range<usize>) -> Half {
         let (start, end) = (range.start, range.end);
         let units = Units::of(end - start);
-        Half { range, end: start, ready: start, slots: 0..0, code_bytes: 0, units }
+        let all_counts = counts.clone();
+        Half { range, end: start, ready: start, slots: 0..0, all_counts, counts, code_bytes: 0, units }
     }
 }
 
@@ -135,6 +164,8 @@ impl Half {
 pub struct Arena {
     base: NonNull<u8>,
     size: usize,
+    /// Large pages begin here.
+    large: usize,
     /// What is being filled.
     current: Half,
     /// What is not: its code is on its way out of use, or out of use.
@@ -151,7 +182,8 @@ unsafe impl Send for Arena {}
 impl Arena {
     /// Maps the arena of the process's code cache, of `size` bytes. Relative jumps reach across it.
     pub fn new(size: usize) -> io::Result<Arena> {
-        let half = (size / 2).next_multiple_of(4096);
+        let counts = size_of::<AtomicI32>();
+        let half = (size / 2 / (BYTES_PER_COUNT + counts) * BYTES_PER_COUNT).next_multiple_of(4096);
         let mut arena = Arena::map(half, half)?;
         if half >= 4 * LARGE {
             arena.use_large_pages();
@@ -162,9 +194,11 @@ impl Arena {
         Ok(arena)
     }
 
-    /// Maps two halves of so many bytes.
+    /// Maps two halves of so many bytes, and their counts.
     pub(super) fn map(first: usize, second: usize) -> io::Result<Arena> {
-        let size = first + second;
+        let [counts, more] =
+            [first, second].map(|half| (half / BYTES_PER_COUNT * size_of::<AtomicI32>()).next_multiple_of(4096));
+        let size = counts + more + first + second;
         let protection = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: a fresh mapping at an address of the kernel's choice disturbs nothing.
@@ -174,14 +208,33 @@ impl Arena {
         }
         let base = NonNull::new(base.cast()).expect("mmap does not map address 0 by itself");
         EMPTY_JUMP_CACHE.prepare();
-        Ok(Arena { base, size, current: Half::new(0..first), other: Half::new(first..size), retired: 0, turns: 0 })
+        // Counts in front, in small pages with the first code.
+        let both = counts + more;
+        let middle = both + first;
+        let (current, other) = (Half::new(both..middle, 0..counts), Half::new(middle..size, counts..both));
+        Ok(Arena { base, size, large: size, current, other, retired: 0, turns: 0 })
     }
 
     /// Has the kernel provide large pages, if it can, behind the first [`HEAD`] bytes.
     fn use_large_pages(&mut self) {
-        let skipped = (LARGE - HEAD).wrapping_sub(self.base.as_ptr() as usize) % LARGE;
-        self.current = Half::new(skipped..self.current.range.end);
-        self.advise(skipped + HEAD..self.size, libc::MADV_HUGEPAGE);
+        let start = self.current.range.start;
+        let start = start + (LARGE - HEAD).wrapping_sub(self.base.as_ptr() as usize + start) % LARGE;
+        self.current = Half::new(start..self.current.range.end, self.current.counts.clone());
+        self.large = start + HEAD;
+        self.advise(0..self.large, libc::MADV_NOHUGEPAGE);
+        self.advise(self.large..self.size, libc::MADV_HUGEPAGE);
+    }
+
+    /// Makes large pages whole that were cut where a fork's parent or child wrote to them, if the kernel can do that: the
+    /// next fork copies one entry for each instead of 512.
+    pub fn join_pages(&self) {
+        let start = self.large.max(self.current.range.start).next_multiple_of(4096);
+        let ahead = (self.base.as_ptr() as usize + start).wrapping_neg() % LARGE;
+        let first = start + ahead;
+        let length = self.current.end.saturating_sub(first).next_multiple_of(LARGE);
+        if length > 0 && first + length <= self.current.range.end {
+            self.advise(first..first + length, MADV_COLLAPSE);
+        }
     }
 
     /// Bytes that are free in the half that is being filled.
@@ -199,6 +252,7 @@ impl Arena {
             self.current.ready = ready;
         }
         self.current.end = end;
+        END.store(self.base.as_ptr() as u64 + end as u64, Ordering::Relaxed);
         Some(start)
     }
 
@@ -209,7 +263,7 @@ impl Arena {
 
     /// Starts to fill the other half, whose old code nobody is in; the present one goes out of use with `change`.
     pub fn turn(&mut self, change: u64) {
-        let fresh = Half::new(self.other.range.clone());
+        let fresh = Half::new(self.other.range.clone(), self.other.all_counts.clone());
         self.other = std::mem::replace(&mut self.current, fresh);
         self.retired = change;
         self.turns += 1;
@@ -270,13 +324,18 @@ impl Arena {
             let start = self.take(SLOTS, 4096)?;
             self.current.slots = start..start + SLOTS;
         }
+        let count = self.current.counts.start;
+        if count == self.current.counts.end {
+            return None;
+        }
+        self.current.counts.start += size_of::<AtomicI32>();
         let start = self.current.slots.start;
         self.current.slots.start += size_of::<LinkSlot>();
         // SAFETY: start lies in the mapping, is aligned (the block's start and the slot's size are multiples of its
         // alignment), and nobody uses what was there before.
         unsafe {
             let to = self.base.add(start).cast::<LinkSlot>();
-            to.write(slot);
+            to.write(LinkSlot { count: count.wrapping_sub(start) as i32, ..slot });
             Some(SlotPointer(to))
         }
     }

@@ -26,7 +26,7 @@ mod units;
 use crate::check::Reference;
 use crate::translate::{Job, Round};
 use arena::Arena;
-pub use arena::{Scratch, SlotPointer, contains};
+pub use arena::{Scratch, SlotPointer, contains, end_of_code};
 use dependants::{Dependant, Dependants};
 use followers::{Changes, Followers};
 pub use followers::{Forgotten, Presence};
@@ -208,6 +208,11 @@ impl Cache {
             let inner = self.lock();
             (inner.changes.since(count), inner.changes.count())
         })
+    }
+
+    /// Has a process that forks pay for fewer pages of code ([`Arena::join_pages`]).
+    pub fn join_pages(&self) {
+        by_lender(|| self.lock().arena.join_pages());
     }
 
     /// The lock, for fork: whoever holds it knows that no other thread is changing the cache.

@@ -16,7 +16,7 @@ use philae_backends::link::{
 use philae_backends::{Exit, FloatControl};
 use philae_ir::{Arch, CpuState, ExitReason, Region};
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 /// Where guest code lies.
@@ -209,19 +209,20 @@ impl Sandbox {
         let slots = unsafe { self.arena.add(ARENA).cast::<LinkSlot>().sub(SLOTS) };
         let mut count = 0;
         let mut link = |site: LinkSite| -> *const LinkSlot {
-            assert!(count < SLOTS);
+            assert!(count + 1 < SLOTS);
             // SAFETY: the slot is one of those, and no code runs now.
             let slot = unsafe { slots.add(count) };
-            let new = LinkSlot::new(site.pc, spill);
-            new.heat.store(i32::MAX, Ordering::Relaxed);
             // SAFETY: as above.
-            unsafe { slot.write(new) };
+            unsafe { slot.write(LinkSlot::new(site.pc, spill)) };
             count += 1;
             slot
         };
         let own = link(LinkSite { pc: region.pc, reason: ExitReason::Jump });
+        // SAFETY: the place of the last slot, which is not handed out.
+        let count = unsafe { &*slots.add(SLOTS - 1).cast::<AtomicI32>() };
+        count.store(i32::MAX, Ordering::Relaxed);
         let compiler = &mut self.baseline[region.arch as usize];
-        let mut code = match compiler.compile(region, exactness, &mut link, own) {
+        let mut code = match compiler.compile(region, exactness, &mut link, own, count.as_ptr() as u64) {
             Ok(code) => code.clone(),
             Err(CompileError::Unsupported(_)) => {
                 self.refused += 1;
