@@ -48,7 +48,9 @@ fn more_values_than_places_are_refused() {
         b.exit(ExitReason::Jump, Pc::Const(0x1004), Value::NONE);
         let slot = LinkSlot::new(0x1000, 0);
         let mut compiler = Compiler::new(Arch::Aarch64);
-        compiler.compile(&region, Exactness::Exact, &mut |_| &raw const slot, &raw const slot, 0).map(|_| ())
+        compiler
+            .compile(&region, Exactness::Exact, &mut |_| &raw const slot, &raw const slot, &raw const slot as u64)
+            .map(|_| ())
     };
     assert_eq!(compile(20), Ok(()));
     assert_eq!(compile(200), Err(CompileError::TooManyValues));
