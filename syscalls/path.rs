@@ -121,7 +121,17 @@ pub(crate) fn translate(task: &Task, path: &CStr, follow: bool) -> Option<CStrin
         Some(_) => return None,
         None => {}
     }
-    task.fs.sysroot.as_ref()?.find(path, follow)
+    let walk = if task.files.is_alone() { Walk::AtOnce } else { Walk::NameByName };
+    task.fs.sysroot.as_ref()?.find_by(walk, path, follow)
+}
+
+/// How a path is walked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Walk {
+    /// By the kernel, as far as it can. It takes a descriptor for a moment, which a thread beside this one may replace.
+    AtOnce,
+    /// By looking at each name.
+    NameByName,
 }
 
 /// A directory in which absolute paths are tried first (`-L`).
@@ -150,15 +160,20 @@ impl Sysroot {
         &self.root
     }
 
-    /// The host path of the guest's absolute `path`, if it exists in the sysroot; `follow` resolves a symlink
-    /// that is its last component.
+    /// The host path of the absolute `path` of a guest that has not begun, if it exists in the sysroot; `follow` resolves
+    /// a symlink that is its last component.
     pub fn find(&self, path: &CStr, follow: bool) -> Option<CString> {
+        self.find_by(Walk::AtOnce, path, follow)
+    }
+
+    fn find_by(&self, walk: Walk, path: &CStr, follow: bool) -> Option<CString> {
         let mut links = 0;
         // What is left to walk, and the host path of what has been walked.
         let mut left = path.to_bytes().to_vec();
         let mut at = 0;
         let first = next_name(&left, &mut 0).map_or(0, |name| start_of(&left[name]));
-        let mut asks = self.asks.load(Ordering::Relaxed) && first != self.link.load(Ordering::Relaxed);
+        let may_ask = || walk == Walk::AtOnce && self.asks.load(Ordering::Relaxed);
+        let mut asks = may_ask() && first != self.link.load(Ordering::Relaxed);
         let root = self.root.as_os_str().as_bytes();
         let mut here = Vec::with_capacity(root.len() + left.len() + 2);
         here.extend_from_slice(root);
@@ -197,7 +212,7 @@ impl Sysroot {
                 if links == 1 && parent == root.len() {
                     self.link.store(first, Ordering::Relaxed);
                 }
-                asks = self.asks.load(Ordering::Relaxed);
+                asks = may_ask();
                 here.truncate(if target.first() == Some(&b'/') { root.len() } else { parent });
                 left = [target.as_slice(), b"/", &left[at..]].concat();
                 at = 0;
@@ -334,9 +349,10 @@ mod tests {
         assert_eq!(find(c"/nothing", true), None);
         fs::create_dir(root.join("proc")).unwrap();
         assert_eq!(find(c"/usr/../proc", true), None);
-        // Name by name and as a whole, in any order of paths with and without links.
-        for asks in [true, false, true] {
-            sysroot.asks.store(asks, Ordering::Relaxed);
+        // In any order of paths with and without links.
+        for walk in [Walk::AtOnce, Walk::NameByName, Walk::AtOnce] {
+            let find =
+                |path: &CStr, follow| sysroot.find_by(walk, path, follow).map(|path| path.into_string().unwrap());
             assert_eq!(find(c"/usr/lib/libc.so", true), at("usr/lib/libc.so"));
             assert_eq!(find(c"//usr///lib/libc.so/", true), at("usr/lib/libc.so/"));
             assert_eq!(find(c"/usr/lib/nothing", true), None);

@@ -339,6 +339,9 @@ fn fork_blocked<H>(
 ) -> Result<Forked, Errno> {
     let done = if args.flags & VFORK != 0 { Some(Pipe::new()?) } else { None };
     let alone = host::is_alone();
+    if args.flags & FILES != 0 {
+        task.files.lend();
+    }
     let cloned = if alone { kernel_clone(args) } else { clone_locked(task, args, hold) };
     let child = match cloned {
         Ok(0) => {

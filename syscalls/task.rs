@@ -126,6 +126,8 @@ pub struct Files {
     rings: Mutex<Rings>,
     /// Whether there has been any.
     has_rings: AtomicBool,
+    /// Whether another process has the same table, or had.
+    is_lent: AtomicBool,
 }
 
 impl Files {
@@ -138,7 +140,22 @@ impl Files {
     pub(crate) fn copy(&self) -> Arc<Files> {
         let has_rings = self.has_rings.load(Ordering::Acquire);
         let rings = if has_rings { self.rings().clone() } else { Rings::default() };
-        Arc::new(Files { own: Mutex::new(self.own()), rings: Mutex::new(rings), has_rings: AtomicBool::new(has_rings) })
+        Arc::new(Files {
+            own: Mutex::new(self.own()),
+            rings: Mutex::new(rings),
+            has_rings: AtomicBool::new(has_rings),
+            is_lent: AtomicBool::new(false),
+        })
+    }
+
+    /// The calling process is about to have a child that shares the table (CLONE_FILES of clone(2)).
+    pub(crate) fn lend(&self) {
+        self.is_lent.store(true, Ordering::Release);
+    }
+
+    /// Whether nobody but the caller opens and closes anything in it.
+    pub(crate) fn is_alone(self: &Arc<Files>) -> bool {
+        Arc::strong_count(self) == 1 && !self.is_lent.load(Ordering::Acquire)
     }
 
     /// Makes `fd` Philae's own: the guest cannot close or replace it.
