@@ -246,22 +246,19 @@ pub(super) fn replace_stand_in(bytes: &mut [u8], stand_in: StandIn) -> Result<()
     }
 }
 
-/// Gives the rounding that `bytes` are its immediate, the last of them. Before it, its register may be cleared.
+/// Gives the rounding that `bytes` end in its immediate, their last one. What makes a constant of its operand, or clears its
+/// register, may come first.
 fn round_by(bytes: &mut [u8], immediate: u8) -> Result<(), CompileError> {
-    let cleared = match *bytes {
-        [0xc5, _, 0x57, _, ..] | [0x40..=0x4f, 0x0f, 0x57, _, ..] => 4,
-        [0xc4, _, _, 0x57, _, ..] => 5,
-        [0x0f, 0x57, _, ..] => 3,
-        _ => 0,
+    // ROUNDPS, ROUNDPD, ROUNDSS, ROUNDSD.
+    let operand = |start: usize| match bytes[start..] {
+        [0xc4, second, _, 8..=11, ..] if second & 0x1f == 3 => Some(start + 4),
+        [0x0f, 0x3a, 8..=11, ..] => Some(start + 3),
+        _ => None,
     };
-    let opcode = match bytes[cleared..] {
-        [0xc4, second, _, opcode, ..] if second & 0x1f == 3 => opcode,
-        [0x66, 0x0f, 0x3a, opcode, ..] | [0x66, _, 0x0f, 0x3a, opcode, ..] => opcode,
-        _ => 0,
-    };
+    let end = |operand: usize| operand_length(&bytes[operand..]).map(|length| operand + length);
+    let is_rounding = (0..bytes.len()).any(|start| operand(start).and_then(end) == Some(bytes.len() - 1));
     match bytes.last_mut() {
-        // ROUNDPS, ROUNDPD, ROUNDSS, ROUNDSD.
-        Some(last) if (8..=11).contains(&opcode) => *last = immediate,
+        Some(last) if is_rounding => *last = immediate,
         _ => return Err(CompileError::Cranelift(format!("no rounding in {bytes:02x?}"))),
     }
     Ok(())
@@ -550,12 +547,20 @@ fn parse_move(bytes: &[u8]) -> Option<(Operand, usize)> {
     let indexed = base == 4;
     let index = if indexed { *bytes.get(at + 2)? } else { 0 };
     let operand = if index == ON_STACK && !upper { Operand::Frame } else { Operand::Memory };
-    let base = if indexed { index & 7 } else { base };
+    Some((operand, at + 1 + operand_length(&bytes[at + 1..])? + immediate))
+}
+
+/// The length of the operand whose ModRM byte comes first: that, SIB and displacement.
+fn operand_length(bytes: &[u8]) -> Option<usize> {
+    let (mode, base) = (bytes.first()? >> 6, bytes.first()? & 7);
+    let indexed = mode != 3 && base == 4;
+    let base = if indexed { *bytes.get(1)? & 7 } else { base };
     let displacement = match mode {
+        3 => 0,
         0 if base == 5 => 4,
         0 => 0,
         1 => 1,
         _ => 4,
     };
-    Some((operand, at + 2 + usize::from(indexed) + displacement + immediate))
+    Some(1 + usize::from(indexed) + displacement)
 }
