@@ -195,8 +195,11 @@ impl StandIn {
 /// A prefix that means nothing here: the DS segment.
 const NO_PREFIX: u8 = 0x3e;
 
-/// Makes the instruction that `stand_in` stands for of the one that `bytes`, its source location's, start with.
+/// Makes the instruction that `stand_in` stands for of the first one in `bytes`, its source location's, that is not there
+/// for its operands.
 pub(super) fn replace_stand_in(bytes: &mut [u8], stand_in: StandIn) -> Result<(), CompileError> {
+    let prepared = preparation(bytes);
+    let bytes = &mut bytes[prepared..];
     match stand_in {
         StandIn::COMIS => return signal_nans(bytes),
         StandIn::ROUND(immediate) => return round_by(bytes, immediate),
@@ -246,19 +249,46 @@ pub(super) fn replace_stand_in(bytes: &mut [u8], stand_in: StandIn) -> Result<()
     }
 }
 
-/// Gives the rounding that `bytes` end in its immediate, their last one. What makes a constant of its operand, or clears its
-/// register, may come first.
+/// The length of what brings operands where the instruction behind it takes them: moves, constants, a register cleared.
+fn preparation(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(length) = private_move_length(&bytes[at..]).or_else(|| constant_length(&bytes[at..])) {
+        at += length;
+    }
+    at
+}
+
+/// The length of an instruction that makes a constant in a register.
+fn constant_length(bytes: &[u8]) -> Option<usize> {
+    match *bytes {
+        // mov
+        [0x48..=0x4f, 0xb8..=0xbf, ..] => Some(10),
+        [0x41, 0xb8..=0xbf, ..] => Some(6),
+        [0xb8..=0xbf, ..] => Some(5),
+        [0x48..=0x4f, 0xc7, 0xc0..=0xc7, ..] => Some(7),
+        // xor
+        [0x40..=0x4f, 0x33, 0xc0..=0xff, ..] => Some(3),
+        [0x33, 0xc0..=0xff, ..] => Some(2),
+        // xorps, xorpd, pxor
+        [0xc5, _, 0x57 | 0xef, 0xc0..=0xff, ..] | [0x40..=0x4f, 0x0f, 0x57, 0xc0..=0xff, ..] => Some(4),
+        [0xc4, _, _, 0x57 | 0xef, 0xc0..=0xff, ..] => Some(5),
+        [0x0f, 0x57, 0xc0..=0xff, ..] => Some(3),
+        _ => None,
+    }
+}
+
+/// Gives the rounding that `bytes` start with its immediate.
 fn round_by(bytes: &mut [u8], immediate: u8) -> Result<(), CompileError> {
     // ROUNDPS, ROUNDPD, ROUNDSS, ROUNDSD.
-    let operand = |start: usize| match bytes[start..] {
-        [0xc4, second, _, 8..=11, ..] if second & 0x1f == 3 => Some(start + 4),
-        [0x0f, 0x3a, 8..=11, ..] => Some(start + 3),
-        _ => None,
+    let operand = match bytes {
+        [0xc4, second, _, 8..=11, ..] if *second & 0x1f == 3 => 4,
+        [0x66, 0x0f, 0x3a, 8..=11, ..] => 4,
+        [0x66, 0x40..=0x4f, 0x0f, 0x3a, 8..=11, ..] => 5,
+        _ => 0,
     };
-    let end = |operand: usize| operand_length(&bytes[operand..]).map(|length| operand + length);
-    let is_rounding = (0..bytes.len()).any(|start| operand(start).and_then(end) == Some(bytes.len() - 1));
-    match bytes.last_mut() {
-        Some(last) if is_rounding => *last = immediate,
+    let place = bytes.get(operand..).and_then(operand_length).map(|length| operand + length);
+    match place.and_then(|place| bytes.get_mut(place)) {
+        Some(place) if operand > 0 => *place = immediate,
         _ => return Err(CompileError::Cranelift(format!("no rounding in {bytes:02x?}"))),
     }
     Ok(())
