@@ -98,7 +98,7 @@ impl Piece {
         let fields = [0, 10].map(|at| piece_field(self.word, at));
         let is_address = |register: &u32| (ALIGNED..=INDEX).contains(register);
         let status = is_memory(&self.class) && !has_index(self.word) && is_address(&piece_field(self.word, 16));
-        !fields.iter().any(is_address) && !status && !(is_memory(&self.class) && self.writes_back())
+        !(fields.iter().any(is_address) || status || is_memory(&self.class) && self.writes_back())
     }
 
     /// Whether an access moves its base.
