@@ -17,7 +17,7 @@
 //! * Fields of ones that are none, bases that are also loaded, registers loaded twice (K1.2, constrained
 //!   unpredictable): it picks what is easiest, which is no better than other choices; they are not drawn.
 //!
-//! * `sample` compares with testdata/random/aarch64, a line for each piece: its word in hexadecimal, `once` or `loop`,
+//! * `sample` compares with testdata/random/aarch64, a line for each piece: its words in hexadecimal, `once` or `loop`,
 //!   the seed of the state, a bar, and what has changed at the end.
 //! * `soak` asks the emulator: `PHILAE_RANDOM=10000000 cargo test --test random -- --ignored soak --nocapture`, which
 //!   is what tests/run --soak does. `PHILAE_RANDOM_SEED` starts elsewhere, `PHILAE_RANDOM_CLASS` draws from the
@@ -58,6 +58,8 @@ use wire::{Machine, Oracle, Start};
 const ENGINES: [Engine; 5] = [Engine::Interpreter, Engine::Optimised, Engine::Baseline, Engine::Exact, Engine::Relaxed];
 /// States for each piece of the soak.
 const STATES: usize = 32;
+/// Sequences in the sample.
+const SAMPLE_SEQUENCES: usize = 400;
 /// Instances after which the soak says how far it is.
 const PROGRESS: u64 = 1_000_000;
 /// Differences of one class that are shown.
@@ -364,6 +366,13 @@ fn write_sample() {
             let one = |seed| Question { piece, seeds: vec![seed] };
             questions.extend((0..seeds).map(|_| one(random.next() as u32)));
         }
+    }
+    let classes: Vec<Class> = classes().filter(is_compared).collect();
+    let mut random = Random::new(SAMPLE_SEQUENCES as u64);
+    for number in 0..SAMPLE_SEQUENCES {
+        let form = if number % 2 == 0 { Form::Once } else { Form::Loop };
+        let piece = sequence::draw(&classes, form, &mut random, is_defined);
+        questions.push(Question { piece, seeds: vec![random.next() as u32] });
     }
     let mut text = String::new();
     for batch in questions.chunks(PLACES) {
