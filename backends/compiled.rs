@@ -22,6 +22,24 @@ pub struct Code {
     pub faults: Vec<FaultSite>,
     /// What depends on where the bytes are.
     pub relocations: Vec<Relocation>,
+    /// The jumps that may go straight to other code.
+    pub exits: Vec<ExitSite>,
+    /// So many bytes at the end are hardly ever run, and may be placed elsewhere.
+    pub far: usize,
+    /// Where the distances in front of those bytes are that lead into them, from the start of the code.
+    pub far_fields: Vec<u32>,
+}
+
+/// A jump that leads through a link slot, by way of some instructions of the same code, and may lead straight to where the
+/// slot's `register_target` is instead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExitSite {
+    /// Where the distance is, in bytes from the start of the code: 32 bits, from the end of the field, none of them in
+    /// another eight bytes than the rest if the code starts at a multiple of eight. So it can be changed while the code
+    /// runs.
+    pub offset: u32,
+    /// The address of the link slot.
+    pub slot: u64,
 }
 
 /// A field of code that refers to an address by its distance.
@@ -36,12 +54,30 @@ pub struct Relocation {
 impl Code {
     /// The bytes as they are to be at `address`.
     pub fn relocate(&mut self, address: u64) {
+        self.relocate_parts(address, address + self.near() as u64);
+    }
+
+    /// How many bytes there are in front of what is hardly ever run.
+    pub fn near(&self) -> usize {
+        self.bytes.len() - self.far
+    }
+
+    /// The bytes as they are to be at `address`, and what is hardly ever run at `far`.
+    pub fn relocate_parts(&mut self, address: u64, far: u64) {
+        let near = self.near();
+        let moved = far.wrapping_sub(address + near as u64);
         for relocation in &self.relocations {
             let field = relocation.offset as usize;
             let end = address + u64::from(relocation.offset) + 4;
+            let end = if field < near { end } else { end.wrapping_add(moved) };
             let distance = relocation.target.wrapping_sub(end) as i64;
             let distance = i32::try_from(distance).expect("code and what it refers to are in one mapping");
             self.bytes[field..field + 4].copy_from_slice(&distance.to_le_bytes());
+        }
+        for &field in &self.far_fields {
+            let bytes = &mut self.bytes[field as usize..field as usize + 4];
+            let distance = i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+            bytes.copy_from_slice(&distance.wrapping_add(moved as i32).to_le_bytes());
         }
     }
 

@@ -10,13 +10,18 @@
 //!   exit to a computed pc finds the slot in the thread's jump cache: entries of [`JumpCacheEntry`] at
 //!   `ctl.jump_cache`, as many as `ctl.jump_cache_mask` says, in pairs indexed by [`jump_cache_index`]. Linking and
 //!   unlinking are stores to the slot; a slot that is not linked leads to [`resolver_address`].
+//! * Baseline code may be made to jump straight to the register entry that a slot leads to ([`Code::exits`]), which costs
+//!   a large program's many blocks much less. What goes out of use sends those who come to it on through the slot
+//!   ([`crate::baseline::closed`]).
 //! * When [`enter`] returns, the PC slot says where the guest goes on, `ctl.exit_reason` why it left,
 //!   `ctl.exit_argument` is the exit's argument, and `ctl.exit_link` the link slot it left through, or 0.
 //! * From one region to the next the flags' slot and the last entry of `ctl.scratch` may hold the comparison that the
 //!   flags come from; [`enter`] leaves the four bits in the slot, [`enter_unsettled`] what it finds.
 
+#[cfg(doc)]
+use crate::compiled::Code;
 use philae_ir::{CpuState, ExitReason};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 #[cfg(target_arch = "x86_64")]
 #[path = "link_x86_64.rs"]
@@ -39,12 +44,20 @@ pub struct LinkSlot {
     /// Where its count is, an `AtomicI32`, as a distance from its own address; 0 if it has none. Counts lie apart from
     /// slots and code, as they are written all the time: what is not is memory that a fork leaves in large pages.
     pub count: i32,
+    /// What the owner keeps about jumps that are to go straight to the register entry once there is one.
+    pub waiting: AtomicU32,
 }
 
 impl LinkSlot {
     /// A slot that is not linked; `spill` is the stub of its `register_target`.
     pub fn new(pc: u64, spill: u64) -> LinkSlot {
-        LinkSlot { pc, target: AtomicU64::new(resolver_address()), register_target: AtomicU64::new(spill), count: 0 }
+        LinkSlot {
+            pc,
+            target: AtomicU64::new(resolver_address()),
+            register_target: AtomicU64::new(spill),
+            count: 0,
+            waiting: AtomicU32::new(0),
+        }
     }
 }
 

@@ -141,7 +141,7 @@ pub fn unit(runtime: &Runtime, workshop: &mut Workshop, lifted: &Lifted) -> Resu
     let added = runtime.cache.add_unit(region.pc, bytes, reference, |own, links| {
         let code = baseline.compile(region, Exactness::Exact, links, own.as_ptr(), own.count_address())?;
         let dumped = runtime.options.dump.wants(DumpItem::Code, region.pc);
-        length = code.bytes.len();
+        length = code.near();
         listing = dumped.then(|| disassemble::listing(crate::host::ARCH, 0, &code.bytes));
         Ok(code)
     });

@@ -228,6 +228,17 @@ impl Assembler {
         self.bytes[field..field + 4].copy_from_slice(&distance.to_le_bytes());
     }
 
+    /// Appends what does nothing, so that a field of four bytes which follows so many bytes later is in one of the rows of
+    /// eight bytes.
+    pub(super) fn align_field(&mut self, ahead: usize) {
+        match (self.position() + ahead) % 8 {
+            5 => self.bytes.extend_from_slice(&[0x0f, 0x1f, 0x00]),
+            6 => self.bytes.extend_from_slice(&[0x66, 0x90]),
+            7 => self.bytes.push(0x90),
+            _ => {}
+        }
+    }
+
     /// Room for one instruction at the end.
     #[inline(always)]
     fn begin(&mut self) -> Bytes {
@@ -520,11 +531,6 @@ impl Assembler {
     pub(super) fn jcc(&mut self, cc: Cc) -> usize {
         self.bytes.extend_from_slice(&[0x0f, 0x80 | cc as u8, 0, 0, 0, 0]);
         self.position() - 4
-    }
-
-    /// The instruction that jumps on a condition over so many bytes.
-    pub(super) fn jcc_over(&mut self, cc: Cc, bytes: u8) {
-        self.bytes.extend_from_slice(&[0x70 | cc as u8, bytes]);
     }
 
     /// `jmp`; returns the field of its displacement.

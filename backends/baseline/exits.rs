@@ -1,13 +1,13 @@
 //! The ways into a unit and out of it: its entries, link slots, the jump cache, and back to the host.
 
 use super::assembler::{Alu, Cc, Gpr, Mem, Rm, Shift, Width};
-use super::lower::{Cold, Lower, regs};
+use super::lower::{Cold, Far, Lower, regs};
 use super::pins::Stub;
 use super::registers::{Context, STATE, slot_mem};
-use crate::compiled::Relocation;
+use crate::compiled::{ExitSite, Relocation};
 use crate::link::{JUMP_CACHE_DOWN, JUMP_CACHE_UP, JUMP_CACHE_WAYS, JumpCacheEntry, LinkSite, LinkSlot};
 use philae_ir::state::PC;
-use philae_ir::{CpuState, ExitReason, Pc, Value};
+use philae_ir::{BlockId, CpuState, ExitReason, Pc, Value};
 use std::mem::offset_of;
 
 const EXIT_REASON: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.exit_reason) as i32);
@@ -16,8 +16,6 @@ const JUMP_CACHE: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.jump_cache) as i
 const JUMP_CACHE_MASK: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.jump_cache_mask) as i32);
 /// Where [`Lower::looked_up_exit`] has the first entry that may be the one.
 const ENTRY: Gpr = Gpr::RCX;
-/// Bytes of an exit to a constant pc.
-pub(super) const LINKED_EXIT: usize = 10;
 const POLL: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.poll) as i32);
 
 impl Lower<'_> {
@@ -29,7 +27,8 @@ impl Lower<'_> {
         // The displacement is followed by the immediate, one byte, from whose end it counts.
         self.relocate(self.asm.position() - 5, count - 1);
         let from = self.asm.jcc(Cc::S);
-        self.tables.cold.push(Cold::Hot { from, own: own as u64 });
+        debug_assert_eq!(self.asm.position(), super::HEAD);
+        self.tables.far.push(Far::Hot { from, own: own as u64 });
     }
 
     fn relocate(&mut self, offset: usize, target: u64) {
@@ -79,11 +78,33 @@ impl Lower<'_> {
     }
 
     fn linked_exit(&mut self, site: LinkSite) {
+        let slot = (self.links)(site) as u64;
+        self.asm.align_field(1);
+        let from = self.asm.jmp();
+        self.tables.exits.push(ExitSite { offset: from as u32, slot });
+        self.tables.far.push(Far::Through { from, slot });
+    }
+
+    /// The exit that `block` is, on a condition.
+    pub(super) fn exit_if(&mut self, cc: Cc, exit: LinkSite, block: BlockId) {
+        if exit.reason == ExitReason::Interrupted {
+            let slot = (self.links)(LinkSite { reason: ExitReason::Jump, ..exit }) as u64;
+            let from = self.asm.jcc(cc);
+            return self.tables.far.push(Far::InterruptedAs { from, slot, block });
+        }
+        let slot = (self.links)(exit) as u64;
+        self.asm.align_field(2);
+        let from = self.asm.jcc(cc);
+        self.tables.exits.push(ExitSite { offset: from as u32, slot });
+        self.tables.far.push(Far::ThroughAs { from, slot, block });
+    }
+
+    /// To where a slot leads.
+    fn go_through(&mut self, slot: u64) {
         let start = self.asm.position();
-        let slot = (self.links)(site);
-        self.load_slot(slot as u64);
+        self.load_slot(slot);
         self.jump_through_slot();
-        debug_assert_eq!(self.asm.position() - start, LINKED_EXIT);
+        debug_assert_eq!(self.asm.position() - start, super::BYPASS);
     }
 
     /// Leaves for the host, to go on at the pc of a slot.
@@ -120,7 +141,7 @@ impl Lower<'_> {
         self.asm.alu_mem(Width::D, Alu::And, ENTRY, JUMP_CACHE_MASK);
         self.asm.alu_mem(Width::Q, Alu::Add, ENTRY, JUMP_CACHE);
         let from = self.entry_exit(0);
-        self.tables.cold.push(Cold::Missed { from, reason });
+        self.tables.far.push(Far::Missed { from, reason });
     }
 
     /// Goes where an entry of the pair at [`ENTRY`] says, if it is that of the pc in RAX; where control is otherwise is
@@ -145,18 +166,6 @@ impl Lower<'_> {
     pub(super) fn cold_code(&mut self) {
         for index in 0..self.tables.cold.len() {
             match self.tables.cold[index] {
-                Cold::Hot { from, own } => {
-                    self.asm.patch_here(from);
-                    self.leave_for(own, ExitReason::Jump);
-                }
-                Cold::Missed { mut from, reason } => {
-                    for way in 1..JUMP_CACHE_WAYS {
-                        self.asm.patch_here(from);
-                        from = self.entry_exit(way);
-                    }
-                    self.asm.patch_here(from);
-                    self.reported_exit(reason);
-                }
                 Cold::Settle { from, back, to } => self.settle_flags(from, back, to),
                 Cold::Nan { from, back, value, operands, to } => {
                     self.asm.patch_here(from);
@@ -170,6 +179,49 @@ impl Lower<'_> {
                 }
             }
         }
+    }
+
+    /// What comes behind that, and may be placed elsewhere.
+    pub(super) fn far_code(&mut self) {
+        for index in 0..self.tables.far.len() {
+            match self.tables.far[index] {
+                Far::Hot { from, own } => {
+                    // The bypass: see `super::closed`.
+                    self.go_through(own);
+                    self.enter_far(from);
+                    self.leave_for(own, ExitReason::Jump);
+                }
+                Far::Through { from, slot } => {
+                    self.enter_far(from);
+                    self.go_through(slot);
+                }
+                Far::ThroughAs { from, slot, block } => {
+                    self.tables.blocks[block.index()] = self.asm.position();
+                    self.enter_far(from);
+                    self.go_through(slot);
+                }
+                Far::InterruptedAs { from, slot, block } => {
+                    self.tables.blocks[block.index()] = self.asm.position();
+                    self.enter_far(from);
+                    self.leave_for(slot, ExitReason::Interrupted);
+                }
+                Far::Missed { mut from, reason } => {
+                    self.tables.far_fields.push(from as u32);
+                    for way in 1..JUMP_CACHE_WAYS {
+                        self.asm.patch_here(from);
+                        from = self.entry_exit(way);
+                    }
+                    self.asm.patch_here(from);
+                    self.reported_exit(reason);
+                }
+            }
+        }
+    }
+
+    /// Lets a displacement in front of the far code lead to what follows.
+    fn enter_far(&mut self, from: usize) {
+        self.asm.patch_here(from);
+        self.tables.far_fields.push(from as u32);
     }
 
     pub(super) fn jump_back(&mut self, to: usize) {

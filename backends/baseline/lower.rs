@@ -3,9 +3,8 @@
 use super::Features;
 use super::analysis::{Analysis, is_lazy};
 use super::assembler::{Alu, Assembler, Gpr, Mem, Rm, Shift, Width, Xmm};
-use super::exits::LINKED_EXIT;
 use super::registers::{Cleanness, Context, Register, Registers, SCRATCH, is_word, slot_mem};
-use crate::compiled::{CompileError, FaultSite, Relocation};
+use crate::compiled::{CompileError, ExitSite, FaultSite, Relocation};
 use crate::link::{LinkSite, LinkSlot};
 use philae_ir::{BlockId, ExitReason, Inst, Op, Pc, Region, Slot, Terminator, Ty, Value};
 
@@ -14,34 +13,52 @@ use philae_ir::{BlockId, ExitReason, Inst, Op, Pc, Region, Slot, Terminator, Ty,
 pub(super) struct Tables {
     pub(super) faults: Vec<FaultSite>,
     pub(super) relocations: Vec<Relocation>,
+    pub(super) exits: Vec<ExitSite>,
+    pub(super) far_fields: Vec<u32>,
     /// Where each block starts.
-    blocks: Vec<usize>,
+    pub(super) blocks: Vec<usize>,
     /// Displacements that lead to blocks.
     branches: Vec<(usize, BlockId)>,
     /// 128-bit constants, and the displacements that lead to them.
     pub(super) literals: Vec<(usize, u128)>,
-    /// What comes behind all blocks.
+    /// What comes behind all blocks, and goes back to them.
     pub(super) cold: Vec<Cold>,
+    /// What comes behind that, and does not come back.
+    pub(super) far: Vec<Far>,
 }
 
 impl Tables {
     pub(super) fn clear(&mut self) {
         self.faults.clear();
         self.relocations.clear();
+        self.exits.clear();
+        self.far_fields.clear();
         self.blocks.clear();
         self.branches.clear();
         self.literals.clear();
         self.cold.clear();
+        self.far.clear();
     }
+}
+
+/// Code that is rarely reached, from the displacement `from`, and ends the unit.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Far {
+    /// The unit has run often enough: it leaves for its own pc.
+    Hot { from: usize, own: u64 },
+    /// A jump through a link slot, as long as it does not go straight to what the slot leads to.
+    Through { from: usize, slot: u64 },
+    /// The same, of a block that is nothing else.
+    ThroughAs { from: usize, slot: u64, block: BlockId },
+    /// A block that does nothing but leave because someone asks for it.
+    InterruptedAs { from: usize, slot: u64, block: BlockId },
+    /// The pc in RAX is not where the jump cache has it first.
+    Missed { from: usize, reason: ExitReason },
 }
 
 /// Code that is rarely reached: from the displacement `from`, and back to `back`.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cold {
-    /// The unit has run often enough: it leaves for its own pc.
-    Hot { from: usize, own: u64 },
-    /// The pc in RAX is not where the jump cache has it first.
-    Missed { from: usize, reason: ExitReason },
     /// The flags in memory are a comparison: they are settled, and read into a register.
     Settle { from: usize, back: usize, to: Gpr },
     /// The result of floating-point arithmetic is a NaN: the evaluator chooses it. The operands are still in their
@@ -63,6 +80,8 @@ pub(super) struct Lower<'a> {
     /// The current guest instruction.
     pub(super) pc: u64,
     pub(super) block: usize,
+    /// A block that has become part of the branch before it.
+    pub(super) merged: Option<BlockId>,
 }
 
 /// Calls a method of the registers with what it looks at and emits to.
@@ -77,21 +96,27 @@ macro_rules! regs {
 pub(super) use regs;
 
 impl Lower<'_> {
-    /// Emits the unit.
-    pub(super) fn run(mut self, own: *const LinkSlot, count: u64) -> Result<(), CompileError> {
+    /// Emits the unit, and gives how many bytes at its end are hardly ever run.
+    pub(super) fn run(mut self, own: *const LinkSlot, count: u64) -> Result<usize, CompileError> {
         self.registers.start(self.region.insts.len());
         self.entries(own, count);
         for number in 0..self.region.blocks.len() {
             self.block(number)?;
         }
         self.cold_code();
-        self.resolve();
-        if self.registers.exhausted { Err(CompileError::TooManyValues) } else { Ok(()) }
+        self.literals();
+        let near = self.asm.position();
+        self.far_code();
+        self.resolve(near);
+        if self.registers.exhausted { Err(CompileError::TooManyValues) } else { Ok(self.asm.position() - near) }
     }
 
     fn block(&mut self, number: usize) -> Result<(), CompileError> {
         let block = &self.region.blocks[number];
         self.tables.blocks.push(self.asm.position());
+        if self.merged == Some(BlockId(number as u32)) {
+            return Ok(());
+        }
         self.block = number;
         self.pc = self.analysis.pc(number).unwrap_or(self.region.pc);
         if block.insts.is_empty() && block.end.operands().next().is_none() {
@@ -114,8 +139,10 @@ impl Lower<'_> {
             Terminator::Jump(to) => self.go(number, to),
             Terminator::Branch { cond, then, other } => {
                 let cc = self.condition(cond);
-                if then.index() == number + 1 && other.index() == number + 2 && self.is_linked_exit(then) {
-                    self.asm.jcc_over(cc.inverted(), LINKED_EXIT as u8);
+                if let (Some(exit), true) = (self.sole_exit(then), then.index() == number + 1) {
+                    self.merged = Some(then);
+                    self.exit_if(cc, exit, then);
+                    self.go(number + 1, other);
                 } else if then.index() == number + 1 {
                     let field = self.asm.jcc(cc.inverted());
                     self.tables.branches.push((field, other));
@@ -130,11 +157,16 @@ impl Lower<'_> {
         }
     }
 
-    /// Whether a block is nothing but an exit to a constant pc.
-    fn is_linked_exit(&self, block: BlockId) -> bool {
+    /// The exit to a constant pc that a block is, if it is nothing else and leads through a link slot.
+    fn sole_exit(&self, block: BlockId) -> Option<LinkSite> {
         let block = self.region.block(block);
-        let linked = matches!(block.end, Terminator::Exit { reason, pc: Pc::Const(_), .. } if reason.is_jump());
-        linked && block.insts.is_empty()
+        let linked = |reason: ExitReason| reason.is_jump() || reason == ExitReason::Interrupted;
+        match block.end {
+            Terminator::Exit { reason, pc: Pc::Const(pc), .. } if linked(reason) && block.insts.is_empty() => {
+                Some(LinkSite { pc, reason })
+            }
+            _ => None,
+        }
     }
 
     fn go(&mut self, from: usize, to: BlockId) {
@@ -144,10 +176,17 @@ impl Lower<'_> {
         }
     }
 
-    fn resolve(&mut self) {
+    fn resolve(&mut self, near: usize) {
         for &(field, to) in &self.tables.branches {
-            self.asm.patch(field, self.tables.blocks[to.index()]);
+            let target = self.tables.blocks[to.index()];
+            self.asm.patch(field, target);
+            if target >= near {
+                self.tables.far_fields.push(field as u32);
+            }
         }
+    }
+
+    fn literals(&mut self) {
         for &(field, bits) in &self.tables.literals {
             self.asm.patch_here(field);
             self.asm.bytes.extend_from_slice(&bits.to_le_bytes());

@@ -9,7 +9,10 @@
 //! A *unit* starts with its memory entry, a call of the stub that loads the pinned registers; the register entry
 //! follows [`REGISTER_ENTRY`] bytes later. It counts the executions down in its link slot's count; when that is
 //! negative, the unit leaves with reason `Jump` to its own pc. It refers to link slots relative to its own address:
-//! [`Code::relocations`] are to be applied where the bytes are placed.
+//! [`Code::relocations`] are to be applied where the bytes are placed, at a multiple of [`ALIGNMENT`].
+//!
+//! Exits lead through link slots, or straight to register entries ([`Code::exits`]). Who comes to the register entry of a
+//! unit that is not to be run any more is sent through its link slot: [`closed`], [`open`].
 
 mod analysis;
 mod assembler;
@@ -43,6 +46,12 @@ pub use pins::{spill_address, store_pinned};
 
 /// How many bytes behind the memory entry the register entry is.
 pub const REGISTER_ENTRY: usize = 3;
+/// What the address of a unit is a multiple of.
+pub const ALIGNMENT: usize = 8;
+/// Bytes that all units start with: the call of the memory entry, the count, and the jump to what leaves for the own pc.
+pub const HEAD: usize = 16;
+/// Bytes of the instructions that jump through a link slot; the own link slot's are in front of what leaves for the own pc.
+const BYPASS: usize = 10;
 
 /// Parts of the instruction set that change what is emitted.
 #[derive(Clone, Copy, Debug)]
@@ -134,14 +143,35 @@ impl Compiler {
             links,
             pc: region.pc,
             block: 0,
+            merged: None,
         };
-        lower.run(own, count)?;
+        self.code.far = lower.run(own, count)?;
         // The buffers change places: what is returned stays until the next unit.
         std::mem::swap(&mut self.code.bytes, &mut self.assembler.bytes);
         std::mem::swap(&mut self.code.faults, &mut self.tables.faults);
         std::mem::swap(&mut self.code.relocations, &mut self.tables.relocations);
+        std::mem::swap(&mut self.code.exits, &mut self.tables.exits);
+        std::mem::swap(&mut self.code.far_fields, &mut self.tables.far_fields);
         Ok(&mut self.code)
     }
+}
+
+/// The first eight bytes of a unit, by its head, when its register entry is to go on through its own link slot. They can be
+/// stored while it runs.
+pub fn closed(head: [u8; HEAD]) -> u64 {
+    // From the end of the jump at the register entry; the last field is from the end of the head.
+    let hot = i32::from_le_bytes([head[12], head[13], head[14], head[15]]);
+    let to_bypass = hot + (HEAD - BYPASS) as i32 - 8;
+    let [d0, d1, d2, d3] = to_bypass.to_le_bytes();
+    u64::from_le_bytes([head[0], head[1], head[2], 0xe9, d0, d1, d2, d3])
+}
+
+/// The first eight bytes of the unit at `unit`, by its head and the address of its count, when its register entry is to
+/// run it.
+pub fn open(head: [u8; HEAD], unit: u64, count: u64) -> u64 {
+    // `sub dword [count], 1`, whose displacement is from its end and has a byte behind these eight.
+    let [d0, d1, d2, _] = (count.wrapping_sub(unit + 10) as i32).to_le_bytes();
+    u64::from_le_bytes([head[0], head[1], head[2], 0x83, 0x2d, d0, d1, d2])
 }
 
 /// Fills in where code of a guest finds the stubs that it calls and jumps to.

@@ -1,12 +1,12 @@
 //! Units as a whole are tested by the instruction lines and the guest programs; here is what those cannot see.
 
-use super::Compiler;
 use super::assembler::{Alu, Assembler, Gpr, Mem, Rm, Width};
+use super::{BYPASS, Compiler, HEAD, REGISTER_ENTRY, closed, open};
 use crate::compiled::CompileError;
-use crate::link::LinkSlot;
+use crate::link::{LinkSite, LinkSlot};
 use philae_ir::opt::Exactness;
 use philae_ir::state::aarch64;
-use philae_ir::{Arch, Builder, ExitReason, Pc, Region, Ty, Value};
+use philae_ir::{Arch, Builder, ExitReason, IntCond, Pc, Region, Ty, Value};
 
 /// The bytes that the GNU assembler makes of the same instructions.
 #[test]
@@ -32,6 +32,49 @@ fn encodings() {
         0xc4, 0xc2, 0x7a, 0xf5, 0xc1, // pext eax, eax, r9d
     ];
     assert_eq!(asm.bytes, expected);
+}
+
+/// A unit of two exits, at an address and with its link slots at another.
+fn placed(at: u64, slots: u64) -> Vec<u8> {
+    let mut region = Region::new(Arch::Aarch64, 0x1000);
+    let mut b = Builder::new(&mut region);
+    let (there, on) = (b.new_block(), b.new_block());
+    b.insn(0x1000, 4);
+    let left = b.get(Ty::I64, aarch64::X[4]);
+    let is_zero = b.icmp_imm(Ty::I64, IntCond::Eq, left, 0);
+    b.branch(is_zero, there, on);
+    for (block, pc) in [(there, 0x2000), (on, 0x3000)] {
+        b.switch_to(block);
+        b.exit(ExitReason::Jump, Pc::Const(pc), Value::NONE);
+    }
+    let slot = |number: u64| (slots + number * size_of::<LinkSlot>() as u64) as *const LinkSlot;
+    let mut compiler = Compiler::new(Arch::Aarch64);
+    let mut links = |site: LinkSite| slot(site.pc >> 12);
+    let code = compiler.compile(&region, Exactness::Exact, &mut links, slot(1), slots + 0x1000).expect("a unit");
+    let fields: Vec<(u32, u64)> = code.exits.iter().map(|exit| (exit.offset % 8, exit.slot)).collect();
+    assert!(fields.iter().all(|&(offset, _)| offset <= 4), "fields in two rows: {fields:?}");
+    assert_eq!(fields.iter().map(|field| field.1).collect::<Vec<_>>(), [slot(2) as u64, slot(3) as u64]);
+    code.relocate(at);
+    code.bytes.clone()
+}
+
+#[test]
+fn who_comes_to_a_closed_unit_is_sent_through_its_slot() {
+    let (at, slots) = (0x7000_0000, 0x7000_4000);
+    let bytes = placed(at, slots);
+    let head: [u8; HEAD] = bytes[..HEAD].try_into().expect("a head");
+    let shut = closed(head).to_le_bytes();
+    assert_eq!((&shut[..REGISTER_ENTRY], shut[REGISTER_ENTRY]), (&head[..REGISTER_ENTRY], 0xe9));
+    let distance = i32::from_le_bytes(shut[4..].try_into().expect("four bytes"));
+    let bypass = (8 + distance) as usize;
+    // lea rsi, [rip + distance to the own slot]; jmp [rsi + 16]
+    let own = (slots + size_of::<LinkSlot>() as u64 - (at + bypass as u64 + 7)) as i32;
+    let expected = [&[0x48, 0x8d, 0x35][..], &own.to_le_bytes(), &[0xff, 0x66, 0x10]].concat();
+    assert_eq!(bytes[bypass..bypass + BYPASS], expected);
+    let mut changed = head;
+    changed[..8].copy_from_slice(&shut);
+    assert_eq!(closed(changed).to_le_bytes(), shut);
+    assert_eq!(open(changed, at, slots + 0x1000).to_le_bytes(), head[..8]);
 }
 
 /// A block of OpenJDK's code generator had that many; a shorter one has fewer.

@@ -200,7 +200,7 @@ impl Compiler {
             }
         }
         let failed = recovery::mark(&mut bytes, recovering.into_iter(), &locations);
-        Ok((Code { bytes, entry, faults, relocations: Vec::new() }, failed))
+        Ok((Code { bytes, entry, faults, ..Code::default() }, failed))
     }
 }
 

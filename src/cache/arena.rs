@@ -7,7 +7,7 @@
 
 use super::jump_cache::EMPTY_JUMP_CACHE;
 use super::units::{Maker, Site, Units};
-use philae_backends::baseline::REGISTER_ENTRY;
+use philae_backends::baseline::{self, REGISTER_ENTRY};
 use philae_backends::compiled::Code;
 use philae_backends::link::{LARGEST_JUMP_CACHE, LinkSlot, enter, jump_cache_mask, resolver_address};
 use philae_ir::CpuState;
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 /// Where code starts: a short loop does not straddle a cache line, cold code takes no more room than it must.
 fn alignment(maker: Maker) -> usize {
     match maker {
-        Maker::Baseline => 16,
+        Maker::Baseline => baseline::ALIGNMENT,
         Maker::Cranelift | Maker::Watched => 32,
     }
 }
@@ -110,6 +110,12 @@ impl SlotPointer {
         self.slot().register_target.store(code + REGISTER_ENTRY as u64, Ordering::Release);
     }
 
+    /// The register entry that it leads to, if that is in this arena.
+    fn register_entry(self, arena: &Arena) -> Option<u64> {
+        let target = self.slot().register_target.load(Ordering::Acquire);
+        arena.holds(target).then_some(target)
+    }
+
     /// Makes exits through it leave translated code.
     pub(super) fn unlink(self, spill: u64) {
         self.link(resolver_address(), spill);
@@ -129,8 +135,46 @@ struct Half {
     /// All room for counts, and what is left of it: outside of `range`.
     all_counts: Range<usize>,
     counts: Range<usize>,
+    /// Room for code to come that is hardly ever run.
+    far: Range<usize>,
     code_bytes: usize,
     units: Units,
+    waiting: Waiting,
+}
+
+/// Fields of jumps that are to go straight to a register entry once there is one: for each link slot a list, whose head
+/// is in the slot, as all numbers here by one too large, 0 being none.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// The distance of the field from the start of the arena, and the next one.
+    all: Vec<(u32, u32)>,
+    free: u32,
+}
+
+impl Waiting {
+    fn add(&mut self, slot: SlotPointer, field: u32) {
+        let head = &slot.slot().waiting;
+        let entry = (field, head.load(Ordering::Relaxed));
+        let number = self.free;
+        if let Some(index) = number.checked_sub(1) {
+            self.free = self.all[index as usize].1;
+            self.all[index as usize] = entry;
+            head.store(number, Ordering::Relaxed);
+        } else {
+            self.all.push(entry);
+            head.store(self.all.len() as u32, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes one out, if there is one.
+    fn take(&mut self, slot: SlotPointer) -> Option<u32> {
+        let head = &slot.slot().waiting;
+        let number = head.load(Ordering::Relaxed);
+        let entry = &mut self.all[number.checked_sub(1)? as usize];
+        head.store(entry.1, Ordering::Relaxed);
+        entry.1 = std::mem::replace(&mut self.free, number);
+        Some(entry.0)
+    }
 }
 
 /// Less code than this is kept whether it is in use or not.
@@ -149,13 +193,26 @@ const HEAD: usize = 64 << 10;
 const SLOTS: usize = 16 << 10;
 /// A half has a count for so many of its bytes, a slot and the least code that comes with it.
 const BYTES_PER_COUNT: usize = 64;
+/// Bytes of a block of code that is hardly ever run: beside what runs, it would take room in the processor's caches.
+const FAR: usize = 16 << 10;
 
 impl Half {
     fn new(range: Range<usize>, counts: Range<usize>) -> Half {
         let (start, end) = (range.start, range.end);
         let units = Units::of(end - start);
         let all_counts = counts.clone();
-        Half { range, end: start, ready: start, slots: 0..0, all_counts, counts, code_bytes: 0, units }
+        Half {
+            range,
+            end: start,
+            ready: start,
+            slots: 0..0,
+            far: 0..0,
+            all_counts,
+            counts,
+            code_bytes: 0,
+            units,
+            waiting: Waiting::default(),
+        }
     }
 }
 
@@ -173,6 +230,8 @@ pub struct Arena {
     /// The change of the cache with which `other` went out of use.
     retired: u64,
     turns: u64,
+    /// Code below this is shared with another process: what need not be changed there is not.
+    shared: usize,
 }
 
 // SAFETY: the arena owns its mapping; all access goes through `&mut self`, or to bytes that are not written again
@@ -212,7 +271,7 @@ impl Arena {
         let both = counts + more;
         let middle = both + first;
         let (current, other) = (Half::new(both..middle, 0..counts), Half::new(middle..size, counts..both));
-        Ok(Arena { base, size, large: size, current, other, retired: 0, turns: 0 })
+        Ok(Arena { base, size, large: size, current, other, retired: 0, turns: 0, shared: 0 })
     }
 
     /// Has the kernel provide large pages, if it can, behind the first [`HEAD`] bytes.
@@ -267,19 +326,106 @@ impl Arena {
         self.other = std::mem::replace(&mut self.current, fresh);
         self.retired = change;
         self.turns += 1;
+        self.shared = 0;
+    }
+
+    /// Another process has copies of all pages that are in use now, which it or this one pays for when they change.
+    pub fn share(&mut self) {
+        self.shared = self.current.end;
     }
 
     /// Copies in what was translated from `pc` and gives its address, or `None` when this half is full.
     pub fn add_code(&mut self, pc: u64, code: &mut Code, maker: Maker) -> Option<u64> {
-        let start = self.take(code.bytes.len(), alignment(maker))?;
+        let far = self.take_far(code.far)?;
+        let near = code.near();
+        let start = self.take(near, alignment(maker))?;
         self.current.code_bytes += code.bytes.len();
         let address = self.base.as_ptr() as u64 + start as u64;
-        code.relocate(address);
-        self.current.units.add(address, code.bytes.len(), maker, pc, &code.faults);
-        // SAFETY: that much lies there in the mapping, above everything handed out of this half before, and nobody is in
-        // what was there in the past, so nobody executes it.
-        unsafe { self.base.add(start).copy_from_nonoverlapping(NonNull::from(&*code.bytes).cast(), code.bytes.len()) };
+        code.relocate_parts(address, self.base.as_ptr() as u64 + far as u64);
+        self.aim(code, start);
+        self.current.units.add(address, near, maker, pc, &code.faults);
+        for (at, part) in [(start, &code.bytes[..near]), (far, &code.bytes[near..])] {
+            // SAFETY: that much lies there in the mapping, in nothing handed out of this half before, and nobody is in
+            // what was there in the past, so nobody executes it.
+            unsafe { self.base.add(at).copy_from_nonoverlapping(NonNull::from(part).cast(), part.len()) };
+        }
         Some(address)
+    }
+
+    /// Hands out so many bytes for code that is hardly ever run.
+    fn take_far(&mut self, size: usize) -> Option<usize> {
+        if self.current.far.len() < size {
+            let block = FAR.max(size);
+            let start = self.take(block, 64)?;
+            self.current.far = start..start + block;
+        }
+        let start = self.current.far.start;
+        self.current.far.start += size;
+        Some(start)
+    }
+
+    /// Makes exits of code that is to be placed at a distance from the start go straight to where there is code, and notes
+    /// those to where there may be some later.
+    fn aim(&mut self, code: &mut Code, start: usize) {
+        for exit in &code.exits {
+            // SAFETY: whoever compiled the code was given the slot by this cache, under the lock that is still held.
+            let slot = unsafe { SlotPointer::from_address(exit.slot) };
+            let field = start + exit.offset as usize;
+            match slot.register_entry(self) {
+                Some(entry) => {
+                    let distance = self.distance(field, entry).to_le_bytes();
+                    code.bytes[exit.offset as usize..][..4].copy_from_slice(&distance);
+                }
+                None => self.current.waiting.add(slot, field as u32),
+            }
+        }
+    }
+
+    /// What a field at a distance from the start of the arena holds that leads to an address in it.
+    fn distance(&self, field: usize, to: u64) -> i32 {
+        (to.wrapping_sub(self.base.as_ptr() as u64 + field as u64 + 4) as i64) as i32
+    }
+
+    /// Makes the exits that have waited for code at a slot go there.
+    pub fn aim_waiting(&mut self, slot: SlotPointer) {
+        let Some(entry) = slot.register_entry(self) else { return };
+        while let Some(field) = self.current.waiting.take(slot) {
+            let field = field as usize;
+            if field < self.shared {
+                continue;
+            }
+            let (row, shift) = (self.row(field & !7), 8 * (field & 7));
+            let others = row.load(Ordering::Relaxed) & !(u64::from(u32::MAX) << shift);
+            let distance = self.distance(field, entry) as u32;
+            row.store(others | u64::from(distance) << shift, Ordering::Release);
+        }
+    }
+
+    /// Sends who comes to the register entry of a unit through its link slot.
+    pub fn close(&self, unit: u32) {
+        self.row(unit as usize).store(baseline::closed(self.head(unit)), Ordering::Release);
+    }
+
+    /// Lets those who come to the register entry of a unit in, whose link slot is this.
+    pub fn open(&self, unit: u32, slot: SlotPointer) {
+        let start = baseline::open(self.head(unit), self.address(unit), slot.count_address());
+        self.row(unit as usize).store(start, Ordering::Release);
+    }
+
+    fn head(&self, unit: u32) -> [u8; baseline::HEAD] {
+        let [low, high] = [0, 8].map(|at| u128::from(self.row(unit as usize + at).load(Ordering::Relaxed)));
+        (high << 64 | low).to_le_bytes()
+    }
+
+    /// Eight bytes of code at a multiple of eight from the start, which processors read and write as one.
+    fn row(&self, at: usize) -> &AtomicU64 {
+        assert!(at.is_multiple_of(8) && at + 8 <= self.size);
+        // SAFETY: they lie in the mapping, which is aligned to pages; code is written in no other way while it is in use.
+        unsafe { self.base.add(at).cast::<AtomicU64>().as_ref() }
+    }
+
+    fn holds(&self, address: u64) -> bool {
+        address.wrapping_sub(self.base.as_ptr() as u64) < self.size as u64
     }
 
     /// Tells the kernel how to provide the pages of a range, and when; it does what it can.
@@ -387,5 +533,48 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         // SAFETY: nothing refers to the mapping any more.
         unsafe { libc::munmap(self.arena.base.as_ptr().cast(), self.arena.size) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use philae_backends::compiled::ExitSite;
+
+    /// Code of nothing but a jump, with a head before it that nobody runs.
+    fn jump_to(slot: SlotPointer) -> Code {
+        let exits = vec![ExitSite { offset: 24, slot: slot.as_ptr() as u64 }];
+        Code { bytes: vec![0x90; 32], exits, ..Code::default() }
+    }
+
+    #[test]
+    fn exits_go_straight_to_code_once_there_is_some() {
+        let mut arena = Arena::map(1 << 20, 0).unwrap();
+        let slots = [1, 2].map(|pc| arena.add_slot(LinkSlot::new(pc, 0)).unwrap());
+        let add = |arena: &mut Arena, to: usize| arena.add_code(9, &mut jump_to(slots[to]), Maker::Baseline).unwrap();
+        let aimed_at = |arena: &Arena, code: u64| {
+            let field = arena.row(arena.offset(code) as usize + 24).load(Ordering::Relaxed) as u32;
+            code.wrapping_add(28).wrapping_add_signed(i64::from(field as i32))
+        };
+        let nowhere = 0x9090_9090_u32;
+        let early = [0, 0, 1].map(|to| add(&mut arena, to));
+        for code in early {
+            assert_eq!(arena.row(arena.offset(code) as usize + 24).load(Ordering::Relaxed) as u32, nowhere);
+        }
+        let unit = add(&mut arena, 1);
+        slots[0].link_unit(unit);
+        arena.aim_waiting(slots[0]);
+        let late = add(&mut arena, 0);
+        let entry = unit + REGISTER_ENTRY as u64;
+        assert_eq!([early[0], early[1], late].map(|code| aimed_at(&arena, code)), [entry; 3]);
+        assert_ne!(aimed_at(&arena, early[2]), entry);
+        // What a child shares with its parent stays as it is.
+        arena.share();
+        slots[1].link_unit(late);
+        arena.aim_waiting(slots[1]);
+        assert_ne!(aimed_at(&arena, early[2]), late + REGISTER_ENTRY as u64);
+        let new = add(&mut arena, 1);
+        assert_eq!(aimed_at(&arena, new), late + REGISTER_ENTRY as u64);
+        assert_eq!(arena.current.waiting.all.len(), 4);
     }
 }

@@ -3,7 +3,8 @@
 //! One cache serves an address space. Everything that changes it happens under its one lock; what translated code
 //! itself reads are link slots: one for each guest address that code exits to or starts at, which says where its code
 //! is, or that there is none. Each thread's jump cache leads to slots, so that linking and unlinking are stores to the
-//! slot and nothing else.
+//! slot. Exits of baseline code go straight to baseline code where there is some: of such code the first eight bytes say
+//! whether it runs, or sends who comes that way through its slot.
 //!
 //! A region that is forgotten is unlinked, and every thread is asked to leave translated code at its next poll or
 //! indirect branch and to follow ([`followers`]); its bytes stay as they are. The arena has two halves. When one is
@@ -316,6 +317,7 @@ impl Cache {
         inner.set_block(id, Block::Unit, range);
         inner.places[id].unit = inner.arena.offset(address);
         slot.link_unit(address);
+        inner.arena.aim_waiting(slot);
         Ok(Added::Code(slot))
     }
 
@@ -393,6 +395,7 @@ impl Cache {
         let address = base + code.entry as u64;
         inner.references.extend(reference.map(|reference| (address, reference)));
         slot.link(address, inner.settings.spill);
+        inner.close_unit(id);
         slot.set_heat(heat);
         Some(slot)
     }
@@ -511,7 +514,11 @@ impl Cache {
 
     /// In a child of fork, which has one thread: forgets the others.
     pub fn keep_thread(&self, control: &Control) {
-        by_lender(|| self.lock().followers.keep(control))
+        by_lender(|| {
+            let mut inner = self.lock();
+            inner.followers.keep(control);
+            inner.arena.share();
+        })
     }
 
     /// How full the cache is.
@@ -565,6 +572,7 @@ impl Inner {
     }
 
     fn drop_block(&mut self, id: PlaceId) {
+        self.close_unit(id);
         let place = &mut self.places[id];
         match std::mem::replace(&mut place.block, Block::Unknown) {
             Block::Unknown => return,
@@ -573,6 +581,14 @@ impl Inner {
         }
         self.blocks -= 1;
         self.dependants.remove(Dependant::block(id), &[place.range()]);
+    }
+
+    /// Exits that go straight to the unit of a place, if there is one, go through its link slot from now on.
+    fn close_unit(&mut self, id: PlaceId) {
+        let place = &self.places[id];
+        if place.block == Block::Unit {
+            self.arena.close(place.unit);
+        }
     }
 
     /// Forgets what was translated at a place, as far as it comes from a range.
@@ -599,7 +615,11 @@ impl Inner {
         let pc = place.pc;
         if let Some(slot) = place.slot {
             match place.block {
-                Block::Unit => slot.link_unit(self.arena.address(place.unit)),
+                Block::Unit => {
+                    slot.link_unit(self.arena.address(place.unit));
+                    self.arena.open(place.unit, slot);
+                    self.arena.aim_waiting(slot);
+                }
                 Block::Unknown | Block::Steps => slot.unlink(spill),
             }
             slot.set_heat(heat);
