@@ -7,7 +7,7 @@
 use super::pins::{self, PINNED, Pins};
 use philae_ir::opt::Exactness;
 use philae_ir::state::{NZCV, WORDS};
-use philae_ir::{Arch, BlockId, Effect, HelperEffect, Inst, Op, Region, Slot, Terminator, Ty, Value};
+use philae_ir::{Arch, BlockId, Effect, HelperEffect, Inst, IntCond, Op, Region, Slot, Terminator, Ty, Value};
 
 /// The use of a value.
 #[derive(Clone, Copy, Debug)]
@@ -248,9 +248,9 @@ impl Analysis {
             // It is executed for the status flags that it may raise, and its result dies at once.
             Effect::Pure if unused => {
                 self.take(value, position);
-                self.use_pure(inst, value, position);
+                self.use_pure(region, inst, value, position);
             }
-            Effect::Pure => self.use_pure(inst, value, position),
+            Effect::Pure => self.use_pure(region, inst, value, position),
             Effect::Marker => {
                 self.uses[value.index()].dropped = !ahead.pc_wanted;
                 ahead.pc_wanted = false;
@@ -358,11 +358,12 @@ impl Analysis {
     }
 
     /// Operands live on until what is computed from them when it is looked at has been looked at.
-    fn use_pure(&mut self, inst: &Inst, value: Value, position: u32) {
-        let (lazy, known) = (is_lazy(inst), &self.uses[value.index()]);
+    fn use_pure(&mut self, region: &Region, inst: &Inst, value: Value, position: u32) {
+        let known = &self.uses[value.index()];
+        let lazy = is_lazy(inst) || !known.eager && masks_bits(region, inst);
         // What other blocks use is computed here, whatever its own place among the uses.
         let (until, eager) = (if lazy { known.last.max(position) } else { position }, known.eager);
-        if leans_on_first(inst.op) {
+        if leans_on_first(inst.op) || compares_bits(region, inst) {
             self.lean(inst.args[0], until);
             inst.operands().skip(1).for_each(|operand| self.take(operand, until));
         } else {
@@ -418,6 +419,27 @@ const fn set_of(ops: &[Op]) -> u128 {
 /// Whether the instruction is one of [`LAZY`]; comparisons of vectors are not.
 pub(super) fn is_lazy(inst: &Inst) -> bool {
     LAZY >> inst.op as u32 & 1 != 0 && !(inst.op == Op::Icmp && inst.ty.bits() > 64)
+}
+
+/// Whether the instruction leaves bits of a word that one host instruction can test: whoever looks at whether there are
+/// any tests them.
+pub(super) fn masks_bits(region: &Region, inst: &Inst) -> bool {
+    if inst.op != Op::And || inst.ty.bits() > 64 {
+        return false;
+    }
+    let mask = &region.insts[inst.args[1].index()];
+    let bits = mask.imm & inst.ty.mask() as u64;
+    mask.op == Op::Const && (bits.is_power_of_two() || i32::try_from(bits).is_ok())
+}
+
+/// Whether the instruction says whether there are any of such bits.
+pub(super) fn compares_bits(region: &Region, inst: &Inst) -> bool {
+    if inst.op != Op::Icmp || !masks_bits(region, &region.insts[inst.args[0].index()]) {
+        return false;
+    }
+    let zero = &region.insts[inst.args[1].index()];
+    let equality = matches!(IntCond::from_aux(inst.aux), IntCond::Eq | IntCond::Ne);
+    equality && zero.op == Op::Const && zero.imm & inst.ty.mask() as u64 == 0
 }
 
 fn leans_on_first(op: Op) -> bool {

@@ -510,9 +510,15 @@ impl Assembler {
         self.of_gpr(Width::D, 0xa3, index, bits);
     }
 
-    /// `bt bits, index` with a constant index.
+    /// `bt bits, index` with a constant index, up to 63.
     pub(super) fn bt_imm(&mut self, bits: Gpr, index: u8) {
-        self.with_imm8(Encoding { prefix: 0, map: Map::Two, opcode: 0xba, wide: false }, 4, Rm::Gpr(bits), index);
+        let wide = index >= 32;
+        self.with_imm8(Encoding { prefix: 0, map: Map::Two, opcode: 0xba, wide }, 4, Rm::Gpr(bits), index);
+    }
+
+    /// `test bits, mask`, of 32 bits.
+    pub(super) fn test_imm(&mut self, bits: Gpr, mask: u32) {
+        self.integer(Width::D, Map::One, 0xf6, 0, Rm::Gpr(bits), &mask.to_le_bytes());
     }
 
     /// `setcc to`: the low byte; the other bits stay.

@@ -1,6 +1,6 @@
 //! Conditions and flags: computed where they are looked at, by the host's own flags where these say the same.
 
-use super::analysis::is_lazy;
+use super::analysis::{compares_bits, is_lazy, masks_bits};
 use super::assembler::{Alu, Cc, Gpr, Rm, Shift, Width};
 use super::lower::{Cold, Lower, move_prefix, regs, width};
 use super::outcall::scratch;
@@ -23,6 +23,9 @@ impl Lower<'_> {
                 Op::Icmp if is_lazy(inst) => return self.compare(inst),
                 Op::FlagsTest => return self.flags_condition(inst.args[0], Cond::from_aux(inst.aux)),
                 Op::PollPending => return self.compare_poll(),
+                Op::And if !self.analysis.of(value).eager && masks_bits(self.region, inst) => {
+                    return self.test_bits(inst);
+                }
                 _ => {}
             }
         }
@@ -46,6 +49,11 @@ impl Lower<'_> {
     }
 
     fn compare(&mut self, inst: &Inst) -> Cc {
+        let first = inst.args[0];
+        if compares_bits(self.region, inst) && self.is_here(first) && !self.analysis.of(first).eager {
+            let some = self.test_bits(&self.region.insts[first.index()]);
+            return if IntCond::from_aux(inst.aux) == IntCond::Ne { some } else { some.inverted() };
+        }
         self.compare_operands(inst);
         match IntCond::from_aux(inst.aux) {
             IntCond::Eq => Cc::E,
@@ -59,6 +67,18 @@ impl Lower<'_> {
             IntCond::Sgt => Cc::G,
             IntCond::Sge => Cc::Ge,
         }
+    }
+
+    /// Tests the bits that an instruction leaves; what holds if there are any.
+    fn test_bits(&mut self, inst: &Inst) -> Cc {
+        let a = self.gpr(inst.args[0]);
+        let mask = self.constant(inst.args[1]).unwrap_or(0) & inst.ty.mask() as u64;
+        if mask.is_power_of_two() {
+            self.asm.bt_imm(a, mask.trailing_zeros() as u8);
+            return Cc::B;
+        }
+        self.asm.test_imm(a, mask as u32);
+        Cc::Ne
     }
 
     /// `cmp` of the first two operands.

@@ -20,6 +20,9 @@ fn encodings() {
     asm.lea(Width::Q, Gpr::RAX, Mem::Sum(Gpr(13), Gpr(9)));
     asm.mov_imm(Gpr(15), u64::MAX);
     asm.pext(Gpr::RAX, Gpr::RAX, Gpr(9));
+    asm.bt_imm(Gpr(8), 31);
+    asm.bt_imm(Gpr::RAX, 63);
+    asm.test_imm(Gpr(8), 0x18);
     #[rustfmt::skip]
     let expected = [
         0x49, 0x01, 0xf0, // add r8, rsi
@@ -30,6 +33,9 @@ fn encodings() {
         0x4b, 0x8d, 0x44, 0x0d, 0x00, // lea rax, [r13 + r9]
         0x49, 0xc7, 0xc7, 0xff, 0xff, 0xff, 0xff, // mov r15, -1
         0xc4, 0xc2, 0x7a, 0xf5, 0xc1, // pext eax, eax, r9d
+        0x41, 0x0f, 0xba, 0xe0, 0x1f, // bt r8d, 31
+        0x48, 0x0f, 0xba, 0xe0, 0x3f, // bt rax, 63
+        0x41, 0xf7, 0xc0, 0x18, 0, 0, 0, // test r8d, 24
     ];
     assert_eq!(asm.bytes, expected);
 }
