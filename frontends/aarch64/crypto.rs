@@ -38,14 +38,6 @@ pub(super) fn update(w: Word, l: &mut Lift<'_>, helper: &'static Helper) -> Lift
     Ok(())
 }
 
-/// Vd = helper(Vn, Vm): SM4EKEY.
-pub(super) fn binary(w: Word, l: &mut Lift<'_>, helper: &'static Helper) -> Lifted {
-    let (n, m) = sources(w, l, Ty::V128);
-    let result = l.b.call(helper, &[n, m]);
-    set_v(l, Ty::V128, w.rd(), result);
-    Ok(())
-}
-
 /// Vd = helper(Vd, Vn, Vm).
 pub(super) fn update_with(w: Word, l: &mut Lift<'_>, helper: &'static Helper) -> Lifted {
     let (n, m) = sources(w, l, Ty::V128);

@@ -894,8 +894,8 @@ pub(super) static ROWS: &[Row] = &[
     row("SM3TT2B", "11001110010 mmmmm 10 ii 11 nnnnn ddddd", |w, l| sm::sm3tt2(w, l, sm::choice)),
     row("SM3PARTW1", "11001110011 mmmmm 110000 nnnnn ddddd", sm::sm3partw1),
     row("SM3PARTW2", "11001110011 mmmmm 110001 nnnnn ddddd", sm::sm3partw2),
-    row("SM4E", "11001110110 00000 100001 nnnnn ddddd", |w, l| crypto::update(w, l, &sm::SM4E)),
-    row("SM4EKEY", "11001110011 mmmmm 110010 nnnnn ddddd", |w, l| crypto::binary(w, l, &sm::SM4EKEY)),
+    row("SM4E", "11001110110 00000 100001 nnnnn ddddd", sm::sm4e),
+    row("SM4EKEY", "11001110011 mmmmm 110010 nnnnn ddddd", sm::sm4ekey),
 
     // The one word of SVE that programs have on all machines.
     row("CNTD", "00000100111000001110001111100000", system::cntd),

@@ -1,23 +1,12 @@
-//! FEAT_SM3 and FEAT_SM4: steps of the hash of GB/T 32905 and the cipher of GB/T 32907, as the Arm ARM cuts them. Those of the
-//! cipher are helpers: each is four rounds of look-ups, one after another.
+//! FEAT_SM3 and FEAT_SM4: steps of the hash of GB/T 32905 and the cipher of GB/T 32907, as the Arm ARM cuts them.
 
 use super::crypto::rotate_right;
-use super::helpers::helpers;
 use super::operand::{Lifted, set_v, v};
-use super::sha::{first_as_last, vector, words};
+use super::sha::first_as_last;
 use super::simd::{lane_mask, sources};
 use super::word::Word;
 use crate::lift::Lift;
-use philae_ir::{Builder, Ty, Value};
-
-helpers! {
-    /// SM4E: four rounds on Vd with the keys in Vn.
-    SM4E "a64_sm4e" (2) -> V128, Pure, |_, [d, n, _]| sm4_rounds(d, n, |t| {
-        t ^ t.rotate_left(2) ^ t.rotate_left(10) ^ t.rotate_left(18) ^ t.rotate_left(24)
-    });
-    /// SM4EKEY: four round keys after those in Vn, with the constants in Vm.
-    SM4EKEY "a64_sm4ekey" (2) -> V128, Pure, |_, [n, m, _]| sm4_rounds(n, m, |t| t ^ t.rotate_left(13) ^ t.rotate_left(23));
-}
+use philae_ir::{Builder, Op, Ty, Value};
 
 /// Lanes rotated left.
 fn rotate_left(l: &mut Lift<'_>, value: Value, amount: u32) -> Value {
@@ -158,33 +147,63 @@ fn parity_of_rotated(l: &mut Lift<'_>, word: Value, left: [u64; 2]) -> Value {
     parity(&mut l.b, [word, a, b])
 }
 
-fn sm4_rounds(state: u128, keys: u128, linear: fn(u32) -> u32) -> u128 {
-    let mut state = words(state);
-    for key in words(keys) {
-        let mixed = (state[1] ^ state[2] ^ state[3] ^ key).to_le_bytes();
-        let substituted = u32::from_le_bytes(mixed.map(|byte| SBOX[usize::from(byte)]));
-        state = [state[1], state[2], state[3], state[0] ^ linear(substituted)];
-    }
-    vector(state)
+/// The S-box of GB/T 32907, 6.2, is that of AES between two affine maps, as both invert in the field of 256 elements. Of
+/// each map what the lower and the upper half of a byte add to its value.
+const INTO_AES: [u128; 2] = [0x9814_a824_1d91_2da1_078b_37bb_820e_b23e, 0x3fe3_11cd_fa26_d408_37eb_19c5_f22e_dc00];
+/// See [`INTO_AES`].
+const OUT_OF_AES: [u128; 2] = [0x47ff_8d35_79c1_b30b_2098_ea52_1ea6_d46c, 0xed0d_bd5d_7090_20c0_2dcd_7d9d_b050_e000];
+
+/// Bytes mapped by two tables of their halves.
+fn mapped(b: &mut Builder<'_>, tables: [u128; 2], bytes: Value) -> Value {
+    let [low, high] = tables.map(|table| b.wide_const(Ty::V128, table));
+    let half = b.wide_const(Ty::V128, u128::MAX / 17);
+    let lower = b.and(Ty::V128, bytes, half);
+    let moved = b.vlshr_imm(Ty::I16X8, bytes, 4);
+    let upper = b.and(Ty::V128, moved, half);
+    let (lower, upper) = (b.table_lookup(low, lower), b.table_lookup(high, upper));
+    b.xor(Ty::V128, lower, upper)
 }
 
-/// GB/T 32907, 6.2.
-#[rustfmt::skip]
-static SBOX: [u8; 256] = [
-    0xd6, 0x90, 0xe9, 0xfe, 0xcc, 0xe1, 0x3d, 0xb7, 0x16, 0xb6, 0x14, 0xc2, 0x28, 0xfb, 0x2c, 0x05,
-    0x2b, 0x67, 0x9a, 0x76, 0x2a, 0xbe, 0x04, 0xc3, 0xaa, 0x44, 0x13, 0x26, 0x49, 0x86, 0x06, 0x99,
-    0x9c, 0x42, 0x50, 0xf4, 0x91, 0xef, 0x98, 0x7a, 0x33, 0x54, 0x0b, 0x43, 0xed, 0xcf, 0xac, 0x62,
-    0xe4, 0xb3, 0x1c, 0xa9, 0xc9, 0x08, 0xe8, 0x95, 0x80, 0xdf, 0x94, 0xfa, 0x75, 0x8f, 0x3f, 0xa6,
-    0x47, 0x07, 0xa7, 0xfc, 0xf3, 0x73, 0x17, 0xba, 0x83, 0x59, 0x3c, 0x19, 0xe6, 0x85, 0x4f, 0xa8,
-    0x68, 0x6b, 0x81, 0xb2, 0x71, 0x64, 0xda, 0x8b, 0xf8, 0xeb, 0x0f, 0x4b, 0x70, 0x56, 0x9d, 0x35,
-    0x1e, 0x24, 0x0e, 0x5e, 0x63, 0x58, 0xd1, 0xa2, 0x25, 0x22, 0x7c, 0x3b, 0x01, 0x21, 0x78, 0x87,
-    0xd4, 0x00, 0x46, 0x57, 0x9f, 0xd3, 0x27, 0x52, 0x4c, 0x36, 0x02, 0xe7, 0xa0, 0xc4, 0xc8, 0x9e,
-    0xea, 0xbf, 0x8a, 0xd2, 0x40, 0xc7, 0x38, 0xb5, 0xa3, 0xf7, 0xf2, 0xce, 0xf9, 0x61, 0x15, 0xa1,
-    0xe0, 0xae, 0x5d, 0xa4, 0x9b, 0x34, 0x1a, 0x55, 0xad, 0x93, 0x32, 0x30, 0xf5, 0x8c, 0xb1, 0xe3,
-    0x1d, 0xf6, 0xe2, 0x2e, 0x82, 0x66, 0xca, 0x60, 0xc0, 0x29, 0x23, 0xab, 0x0d, 0x53, 0x4e, 0x6f,
-    0xd5, 0xdb, 0x37, 0x45, 0xde, 0xfd, 0x8e, 0x2f, 0x03, 0xff, 0x6a, 0x72, 0x6d, 0x6c, 0x5b, 0x51,
-    0x8d, 0x1b, 0xaf, 0x92, 0xbb, 0xdd, 0xbc, 0x7f, 0x11, 0xd9, 0x5c, 0x41, 0x1f, 0x10, 0x5a, 0xd8,
-    0x0a, 0xc1, 0x31, 0x88, 0xa5, 0xcd, 0x7b, 0xbd, 0x2d, 0x74, 0xd0, 0x12, 0xb8, 0xe5, 0xb4, 0xb0,
-    0x89, 0x69, 0x97, 0x4a, 0x0c, 0x96, 0x77, 0x7e, 0x65, 0xb9, 0xf1, 0x09, 0xc5, 0x6e, 0xc6, 0x84,
-    0x18, 0xf0, 0x7d, 0xec, 0x3a, 0xdc, 0x4d, 0x20, 0x79, 0xee, 0x5f, 0x3e, 0xd7, 0xcb, 0x39, 0x48,
-];
+/// The bytes of a word through the S-box. In four equal columns AES moves no byte to another value's place.
+fn substituted(b: &mut Builder<'_>, word: Value) -> Value {
+    let words = b.splat(Ty::I32X4, word);
+    let inside = mapped(b, INTO_AES, words);
+    let inside = b.aes(Op::AesLastRound, inside);
+    let result = mapped(b, OUT_OF_AES, inside);
+    b.extract_lane(Ty::I32X4, result, 0)
+}
+
+/// Four rounds of the cipher on `state`, with the words of `keys` and a linear map: the sum of a word and its rotations.
+fn sm4_rounds<const N: usize>(l: &mut Lift<'_>, state: Value, keys: Value, rotations: [u64; N]) -> Value {
+    let mut words = [0, 1, 2, 3].map(|lane| l.b.extract_lane(Ty::I32X4, state, lane));
+    for lane in 0..4 {
+        let key = l.b.extract_lane(Ty::I32X4, keys, lane);
+        let three = parity(&mut l.b, [words[1], words[2], words[3]]);
+        let mixed = l.b.xor(Ty::I32, three, key);
+        let word = substituted(&mut l.b, mixed);
+        let sum = rotations.into_iter().fold(word, |sum, left| {
+            let turned = rotated(l, word, left);
+            l.b.xor(Ty::I32, sum, turned)
+        });
+        let new = l.b.xor(Ty::I32, words[0], sum);
+        words = [words[1], words[2], words[3], new];
+    }
+    let first = l.b.splat(Ty::I32X4, words[0]);
+    (1..4).fold(first, |vector, lane| l.b.insert_lane(Ty::I32X4, vector, lane, words[lane as usize]))
+}
+
+/// SM4E: four rounds on Vd with the keys in Vn.
+pub(super) fn sm4e(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (d, n) = (v(l, Ty::V128, w.rd()), v(l, Ty::V128, w.rn()));
+    let result = sm4_rounds(l, d, n, [2, 10, 18, 24]);
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
+}
+
+/// SM4EKEY: four round keys after those in Vn, with the constants in Vm.
+pub(super) fn sm4ekey(w: Word, l: &mut Lift<'_>) -> Lifted {
+    let (n, m) = sources(w, l, Ty::V128);
+    let result = sm4_rounds(l, n, m, [13, 23]);
+    set_v(l, Ty::V128, w.rd(), result);
+    Ok(())
+}

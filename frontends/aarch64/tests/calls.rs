@@ -25,7 +25,6 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
          them in, or call stubs that keep all other registers, where the processor has them",
         &["SHA1C", "SHA1M", "SHA1P", "SHA256H", "SHA256H2", "SHA256SU0", "SHA256SU1"],
     ),
-    ("four rounds of look-ups, each of what the one before made", &["SM4E", "SM4EKEY"]),
     (
         "sums of products that may overflow or be flushed (Arm ARM, BFDotAdd), as no host does it; others are computed",
         &["BFDOT (by element)", "BFDOT (vector)", "BFMMLA"],
