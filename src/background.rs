@@ -153,11 +153,9 @@ impl Background {
                 std::thread::yield_now();
             }
             state.thread = Existence::Starting;
-            // It inherits the mask: no signal for the guest goes to it.
-            let mask = kernel::set_mask(!0);
             let runtime = runtime.clone();
-            let started = std::thread::Builder::new().stack_size(STACK).spawn(move || work(&runtime));
-            kernel::set_mask(mask);
+            let builder = std::thread::Builder::new().stack_size(STACK);
+            let started = kernel::starting_thread(|| builder.spawn(move || work(&runtime)));
             started.inspect_err(|_| state.thread = Existence::Left(None))?;
         }
         state.queue.push_back(job);
@@ -246,6 +244,8 @@ impl Background {
 /// What the thread does.
 fn work(runtime: &Arc<Runtime>) {
     let background = &runtime.background;
+    // No signal for the guest goes to it; the C library may have opened one of them.
+    kernel::set_mask(!0);
     set_own_thread();
     {
         let mut state = background.lock();

@@ -36,6 +36,7 @@ use philae_syscalls::loan::{by_lender, is_borrower};
 use philae_syscalls::process::{self, Forked, NewProcess, NewThread, Remaining};
 use philae_syscalls::{arch as abi, signal, vfork};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 /// Philae's own descriptors are at this number or above.
@@ -50,7 +51,7 @@ pub fn thread(parent: &mut Thread, mut new: NewThread) {
     let (sender, receiver) = mpsc::sync_channel(1);
     // The new host thread inherits the mask: no signal reaches it before it can note one.
     let mask = kernel::set_mask(!0);
-    let started = std::thread::Builder::new().stack_size(HOST_STACK).spawn(move || {
+    let started = start_host_thread(move || {
         let _end = EndOnPanic;
         let tid = process::start_thread(&mut new);
         let _ = sender.send(tid);
@@ -65,6 +66,17 @@ pub fn thread(parent: &mut Thread, mut new: NewThread) {
     };
     kernel::set_mask(mask);
     abi::set_result(parent.task.arch, &mut parent.cpu, result);
+}
+
+fn start_host_thread(run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    let builder = std::thread::Builder::new().stack_size(HOST_STACK);
+    kernel::starting_thread(|| {
+        builder.spawn(move || {
+            // The C library opens a signal when it makes its first thread.
+            kernel::set_mask(!0);
+            run();
+        })
+    })
 }
 
 /// A bug that ends a guest thread ends the process: the other threads would wait for it forever.
@@ -179,7 +191,7 @@ fn companion(parent: &mut Thread, new: &NewProcess) {
     let (runtime, request) = (parent.runtime.clone(), new.clone());
     let (sender, receiver) = mpsc::sync_channel(1);
     let mask = kernel::set_mask(!0);
-    let started = std::thread::Builder::new().stack_size(HOST_STACK).spawn(move || {
+    let started = start_host_thread(move || {
         let mut child = Thread::new(runtime.clone(), task, cpu);
         child.check = None;
         let borrowed = &mut *child;

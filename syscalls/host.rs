@@ -185,6 +185,23 @@ pub fn is_alone() -> bool {
     unsafe { raw(libc::SYS_unshare, [libc::CLONE_VM as u64, 0, 0, 0, 0, 0]) }.is_ok()
 }
 
+/// Starts a host thread, by `start`, with all signals blocked, and takes back what the C library takes when it makes its
+/// first one: it installs a handler of its own for SIGSETXID, which the guest's C library uses as well.
+pub fn starting_thread<R>(start: impl FnOnce() -> R) -> R {
+    const SIGSETXID: i32 = 33;
+    static TAKEN_BACK: AtomicBool = AtomicBool::new(false);
+    let mask = set_mask(!0);
+    let action = if TAKEN_BACK.load(Ordering::Acquire) { None } else { sigaction(SIGSETXID, None).ok() };
+    let started = start();
+    if let Some(action) = action {
+        // Nobody else can have changed it: this is the first thread beside the calling one.
+        let _ = sigaction(SIGSETXID, Some(action));
+        TAKEN_BACK.store(true, Ordering::Release);
+    }
+    set_mask(mask);
+    started
+}
+
 /// The calling thread's id.
 pub fn gettid() -> u32 {
     // SAFETY: gettid has no arguments and no effect.

@@ -56,6 +56,7 @@ const MAP_FIXED_NOREPLACE: u32 = libc::MAP_FIXED_NOREPLACE as u32;
 const MAP_ANONYMOUS: u32 = libc::MAP_ANONYMOUS as u32;
 const MAP_TYPE: u32 = 0xf;
 const MAP_PRIVATE: u32 = libc::MAP_PRIVATE as u32;
+const MAP_SHARED_VALIDATE: u32 = libc::MAP_SHARED_VALIDATE as u32;
 const MAP_32BIT: u32 = 0x40;
 
 /// Rounds up to a whole page; None if that is beyond 64 bits.
@@ -163,7 +164,7 @@ impl Mm {
             range.start
         } else {
             let below_2g = self.arch == Arch::X86_64 && flags & MAP_32BIT != 0;
-            match space.place(address, length, below_2g, |at| request.perform(at, MAP_FIXED_NOREPLACE)) {
+            match space.place(address, length, below_2g, |at| request.perform_where_free(at)) {
                 Err(Errno::EINVAL) if is_io_uring(fd) => space.borrow_room(&request)?,
                 placed => placed?,
             }
@@ -321,7 +322,7 @@ impl Mm {
             return Err(Errno::ENOMEM);
         }
         // The target is taken with a reservation first: the kernel has no "move, but not over anything".
-        let reserve = Request { length: new_length, prot: 0, flags: MAP_PRIVATE | MAP_ANONYMOUS, fd: -1, offset: 0 };
+        let reserve = Request::reservation(new_length);
         let to = space.place(0, new_length, false, |at| reserve.perform(at, MAP_FIXED_NOREPLACE))?;
         let target = to..to + new_length;
         space.forget_code(&old_range);
@@ -671,6 +672,23 @@ struct Request {
 }
 
 impl Request {
+    /// One of a place alone.
+    fn reservation(length: u64) -> Request {
+        Request { length, prot: 0, flags: MAP_PRIVATE | MAP_ANONYMOUS, fd: -1, offset: 0 }
+    }
+
+    /// Makes it on the host at `address`, where nothing may be.
+    fn perform_where_free(&self, address: u64) -> Result<u64, Errno> {
+        if self.flags & MAP_TYPE != MAP_SHARED_VALIDATE {
+            return self.perform(address, MAP_FIXED_NOREPLACE);
+        }
+        // That flag would be one that the file does not know.
+        let at = Request::reservation(self.length).perform(address, MAP_FIXED_NOREPLACE)?;
+        self.perform(at, MAP_FIXED).inspect_err(|_| {
+            let _ = munmap(&(at..at + self.length));
+        })
+    }
+
     /// Makes it on the host at `address`, with `more` flags.
     fn perform(&self, address: u64, more: u32) -> Result<u64, Errno> {
         let flags = self.flags & !MAP_32BIT | more;

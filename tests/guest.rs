@@ -51,6 +51,8 @@ const PROGRAMS: &[Program] = &[
     Program { name: "latency", variants: STATIC, arguments: &[&["20"]] },
     Program { name: "files", variants: &["static", "dynamic"], arguments: PLAIN },
     Program { name: "memory", variants: &["static", "pie"], arguments: PLAIN },
+    Program { name: "mappings", variants: STATIC, arguments: PLAIN },
+    Program { name: "jobs", variants: STATIC, arguments: PLAIN },
     Program { name: "filecalls", variants: STATIC, arguments: PLAIN },
     Program { name: "taskcalls", variants: STATIC, arguments: PLAIN },
     Program { name: "eventcalls", variants: STATIC, arguments: PLAIN },

@@ -5,8 +5,11 @@ for stressor in affinity alarm brk clone context dup epoll eventfd exec fault fc
     pipe poll prctl pthread rlimit seccomp sem sem-sysv shm sigabrt sigfd sigfpe signal signest sigq sigrt sigsegv \
     sigsuspend sock sockfd spawn stack switch timer timerfd udp userfaultfd vfork vm-rw wait zombie
 do
-    timeout 60 stress-ng --$stressor 1 --${stressor}-ops 100 --timeout 1 --verify --temp-path /tmp/place >log 2>&1
+    run() { timeout 60 stress-ng --$stressor 1 --${stressor}-ops 100 --timeout $1 --verify --temp-path /tmp/place >log 2>&1; }
+    run 1
     status=$?
+    # 3: on a busy machine, the second may be over before it has begun.
+    [ $status != 3 ] || { run 30; status=$?; }
     # 4: this kernel or machine does not have what it takes.
     echo "$stressor $status"
     [ $status = 0 ] || grep -E 'fail|error' log >&2
