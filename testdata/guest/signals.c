@@ -146,9 +146,9 @@ static void interruptions(void) {
     setitimer(ITIMER_REAL, &timer, 0);
     long got = read(ends[0], &byte, 1);
     printf("read %ld %s\n", got, strerror(errno));
-    install(SIGALRM, telling, SA_RESTART);
-    seen = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     setitimer(ITIMER_REAL, &none, 0);
+    seen = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    install(SIGALRM, telling, SA_RESTART);
     pid_t child = fork();
     if (!child) {
         // Signals have come, and some more while the parent surely reads.
