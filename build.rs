@@ -15,6 +15,9 @@ use std::{env, fs};
 /// GiB of position-independent guest programs (`src/loader.rs`), whose tables of pages it shares.
 const ADDRESS: &str = "0x550700000000";
 
+/// The C library whose start files that file stands for: what functions refer to weakly differs from one to the next.
+const LIBRARY: &str = "glibc 2.36";
+
 /// The file that stands for the C library's start files.
 const ENTRY: &str = "src/host/entry_x86_64.rs";
 
@@ -45,6 +48,13 @@ fn is_possible() -> bool {
         && is("CARGO_CFG_TARGET_ENV", "gnu")
         && is("CARGO_CFG_TARGET_FEATURE", "crt-static")
         && env::var("TARGET") == env::var("HOST")
+        && is_library()
+}
+
+/// Whether this machine's C library is the known one.
+fn is_library() -> bool {
+    let version = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
+    version.is_ok_and(|version| version.stdout.trim_ascii() == LIBRARY.as_bytes())
 }
 
 /// Uses what Philae uses of its libraries; its status is 0 if all of it works.

@@ -4,7 +4,7 @@
 //! In: the stack as the kernel leaves it (System V ABI, 3.4.1). Out: `main`, called by the C library's start.
 //!
 //! What must hold: no function of the C library that another refers to weakly is missing, as a call of address 0 does
-//! not reach from here. Those that do nothing are made here, weakly: one that is there takes their place.
+//! not reach from here. All of glibc 2.36 are made here, weakly, and do nothing: one that is there takes their place.
 
 use std::arch::global_asm;
 
@@ -26,14 +26,16 @@ global_asm!(
     "lea rdi, [rip + main]",
     "call __libc_start_main",
     "hlt",
-    ".weak __pthread_initialize_minimal, __call_tls_dtors, __glibc_tls_internal_free",
-    ".weak __mq_notify_fork_subprocess, __timer_fork_subprocess",
     "_dl_relocate_static_pie:",
-    "__pthread_initialize_minimal:",
-    "__call_tls_dtors:",
-    "__glibc_tls_internal_free:",
-    "__mq_notify_fork_subprocess:",
-    "__timer_fork_subprocess:",
+    ".irp name, __call_tls_dtors, __default_pthread_attr_freeres, __glibc_tls_internal_free, \
+     __libc_dlerror_result_free, __libpthread_freeres, __malloc_arena_thread_freeres, __malloc_fork_lock_parent, \
+     __malloc_fork_unlock_child, __malloc_fork_unlock_parent, __mq_notify_fork_subprocess, __nss_action_freeres, \
+     __nss_database_fork_prepare_parent, __nss_database_fork_subprocess, __nss_database_freeres, \
+     __nss_module_freeres, __pthread_initialize_minimal, __pthread_unwind, __res_thread_freeres, \
+     __timer_fork_subprocess, _dl_find_object_init",
+    ".weak \\name",
+    "\\name:",
+    ".endr",
     "ret",
     ".popsection",
 );
