@@ -2,6 +2,7 @@
 // Calls that wait, and what they wait for: System V and POSIX queues, semaphores and memory, asynchronous I/O, timers,
 // clocks, events, futexes.
 #define _GNU_SOURCE
+#include "calls.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
@@ -26,13 +27,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TRY(call)                                                                                           \
-    do {                                                                                                    \
-        errno = 0;                                                                                          \
-        long result = (long)(call);                                                                         \
-        printf("%s = %ld %s\n", #call, result, result == -1 ? strerrorname_np(errno) : "");                 \
-    } while (0)
-#define CALL(name, ...) syscall(SYS_##name, ##__VA_ARGS__)
 // Older headers do not have these.
 #undef SYS_futex_waitv
 #undef SYS_futex_wake

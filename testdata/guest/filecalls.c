@@ -1,6 +1,7 @@
 //@ static: -static
 // Calls on files that the C library seldom makes: attributes, handles, mounts as objects, pipes without copies, watches.
 #define _GNU_SOURCE
+#include "calls.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,21 +21,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-// The result of a call, and its error.
-#define TRY(call)                                                                                           \
-    do {                                                                                                    \
-        errno = 0;                                                                                          \
-        long result = (long)(call);                                                                         \
-        printf("%s = %ld %s\n", #call, result, result == -1 ? strerrorname_np(errno) : "");                 \
-    } while (0)
-// Whether a call that makes a descriptor does, and which error there is.
-#define MAKE(variable, call)                                                                                \
-    do {                                                                                                    \
-        variable = (call);                                                                                  \
-        printf("%s %s\n", #call, variable >= 0 ? "made" : strerrorname_np(errno));                          \
-    } while (0)
-
-#define CALL(name, ...) syscall(SYS_##name, __VA_ARGS__)
 // Older headers do not have these.
 #undef SYS_memfd_secret
 #undef SYS_cachestat

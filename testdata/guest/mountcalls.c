@@ -2,6 +2,7 @@
 // Mounts, old and new calls, in a mount namespace of its own: made, moved, changed, listed, a new root. Without the right
 // to have one there is nothing to see.
 #define _GNU_SOURCE
+#include "calls.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -16,18 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TRY(call)                                                                                           \
-    do {                                                                                                    \
-        errno = 0;                                                                                          \
-        long result = (long)(call);                                                                         \
-        printf("%s = %ld %s\n", #call, result, result == -1 ? strerrorname_np(errno) : "");                 \
-    } while (0)
-#define MAKE(variable, call)                                                                                \
-    do {                                                                                                    \
-        variable = (call);                                                                                  \
-        printf("%s %s\n", #call, variable >= 0 ? "made" : strerrorname_np(errno));                          \
-    } while (0)
-#define CALL(name, ...) syscall(SYS_##name, ##__VA_ARGS__)
 // Older headers do not have these.
 #undef SYS_open_tree
 #undef SYS_move_mount

@@ -1,6 +1,7 @@
 //@ static: -static
 // Calls that only the older machine has, and those that its kernel has no longer.
 #define _GNU_SOURCE
+#include "calls.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -17,14 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 #include <utime.h>
-
-#define TRY(call)                                                                                           \
-    do {                                                                                                    \
-        errno = 0;                                                                                          \
-        long result = (long)(call);                                                                         \
-        printf("%s = %ld %s\n", #call, result, result == -1 ? strerrorname_np(errno) : "");                 \
-    } while (0)
-#define CALL(name, ...) syscall(SYS_##name, ##__VA_ARGS__)
 
 static void files(void) {
     struct stat status;

@@ -2,6 +2,7 @@
 // Calls about processes and threads that the C library seldom makes: identities, scheduling, other processes' memory and
 // descriptors, signals with values, keys, restrictions, memory policies.
 #define _GNU_SOURCE
+#include "calls.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -21,13 +22,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TRY(call)                                                                                           \
-    do {                                                                                                    \
-        errno = 0;                                                                                          \
-        long result = (long)(call);                                                                         \
-        printf("%s = %ld %s\n", #call, result, result == -1 ? strerrorname_np(errno) : "");                 \
-    } while (0)
-#define CALL(name, ...) syscall(SYS_##name, ##__VA_ARGS__)
 // Older headers do not have these.
 #undef SYS_set_mempolicy_home_node
 #undef SYS_lsm_get_self_attr
