@@ -3,8 +3,9 @@
 //! In: target/real/sysroot-arm64 and sysroot-amd64, which `tests/fetch-programs` fetches, and the shell scripts of
 //! testdata/real/programs. Each script runs in a chroot, its shell under Philae, so that every program it starts is
 //! found, loaded and run by Philae alone; twenty times with PHILAE_SOAK set. Those of large packages are ignored, but
-//! for a soak, and so are servers under load (testdata/real/load), for PHILAE_LOAD seconds each, ten minutes by default. What must hold: the same standard output and the same status. Standard error is shown, not compared: it
-//! names process ids.
+//! for a soak, and so are servers under load (testdata/real/load), for PHILAE_LOAD seconds each, ten minutes by default,
+//! and the second stage of a minimal system. What must hold: the same standard output and the same status. Standard
+//! error is shown, not compared: it names process ids.
 
 mod support;
 
@@ -155,6 +156,41 @@ programs! {
     #[ignore = "large packages: tests/run --soak"]
     stress: "stress";
     text: "text";
+}
+
+/// The second stage of a minimal system in a copy of its first stage, the shell behind the words of `prefix`: without
+/// /proc until it mounts it, and without anything that the host's kernel would start Philae by.
+fn second_stage(machine: &str, prefix: &[&str]) -> Option<Outcome> {
+    let first = root(&format!("target/real/foreign-{machine}"));
+    if !first.exists() {
+        skip(&format!("a minimal system of {machine}"), "tests/fetch-programs soak makes its first stage");
+        return None;
+    }
+    let place = root(&format!("target/tmp/second-stage-{machine}"));
+    let script = fs::read_to_string(root("testdata/real/second-stage.sh")).expect("a script");
+    let enter = r#"place=$1 first=$2; shift 2
+rm -rf "$place" && mkdir -p "$place" && cp -a "$first/." "$place" && cp "$PHILAE" "$place/philae" &&
+env -i $(env | grep '^PHILAE_[A-Z]*=') PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 TZ=UTC chroot "$place" "$@"
+status=$?; umount -l "$place/proc" "$place/sys" 2>/dev/null; rm -rf --one-file-system "$place"; exit $status"#;
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", enter, "sh"]).args([&place, &first]).args(prefix);
+    Some(run(command.args(["/bin/sh", "-c", &script]).env("PHILAE", support::PHILAE), "", 6 * LIMIT))
+}
+
+/// debootstrap --foreign's second stage in a chroot, Philae the first process and binfmt_misc not used, comes to what it
+/// comes to natively.
+#[test]
+#[ignore = "a whole system: tests/run --soak"]
+fn debootstrap() {
+    let name = "debootstrap's second stage";
+    if sysroots(name).is_none() {
+        return;
+    }
+    let Some(wanted) = second_stage("amd64", &[]) else { return };
+    let Some(got) = second_stage("arm64", &["/philae"]) else { return };
+    let mut failures = Failures::default();
+    compare(name, &got, &wanted, &mut failures);
+    failures.check();
 }
 
 #[test]
