@@ -178,6 +178,7 @@ fn borrower(parent: &mut Thread, new: &NewProcess) {
         run_to_end(borrowed).finish()
     });
     vfork::leave(&mut child.task);
+    child.forget_what_was_built();
     // The child has used this thread's thread-local data, and may have left without a word.
     fault::attach_thread(parent);
     parent.runtime.cache.remove_thread(&child.cpu.ctl);
@@ -203,6 +204,7 @@ fn companion(parent: &mut Thread, new: &NewProcess) {
         if let Err(error) = refused {
             let _ = sender.send(Err(error));
         }
+        child.forget_what_was_built();
         runtime.cache.remove_thread(&child.cpu.ctl);
     });
     let result = started.ok().and_then(|_| receiver.recv().ok()).unwrap_or(Err(Errno::EAGAIN));

@@ -10,6 +10,7 @@ use crate::translate::Workshop;
 use philae_backends::baseline;
 use philae_backends::interp::Interpreter;
 use philae_ir::CpuState;
+use philae_syscalls::loan::by_lender;
 use philae_syscalls::{Task, signal};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -130,8 +131,17 @@ impl Thread {
     pub fn detach(&mut self) {
         signal::detach_thread();
         fault::detach_thread();
+        self.handler_stack.uninstall();
         self.runtime.cache.remove_thread(&self.cpu.ctl);
         self.report_counts();
+    }
+
+    /// Once a child is gone that has run in this process's memory as this thread: forgets what it has built. That lies
+    /// in its own heap, which is gone with it, or was half done when it was killed.
+    pub fn forget_what_was_built(&mut self) {
+        std::mem::forget(std::mem::take(&mut self.table));
+        std::mem::forget(std::mem::take(&mut self.interpreter));
+        std::mem::forget(std::mem::replace(&mut self.workshop, Workshop::new(self.runtime.arch)));
     }
 
     /// Adds this thread's counts to the process's.
@@ -169,18 +179,21 @@ impl Thread {
 
     fn follow_changes(&mut self) {
         let (forgotten, changes) = self.runtime.cache.forgotten_since(self.followed);
-        self.followed = changes;
         match forgotten {
             Forgotten::Everything => {
                 self.table.clear();
-                self.jump_cache.clear();
+                by_lender(|| self.jump_cache.clear());
             }
             Forgotten::Addresses(all) => all.into_iter().for_each(|pc| self.table.remove(pc)),
         }
+        // Not before: whoever takes over the jump cache of a child that was killed here must still clear it.
+        self.followed = changes;
     }
 
     fn reset_jump_cache(&mut self) {
-        self.jump_cache.make_room();
+        if self.jump_cache.is_crowded() {
+            by_lender(|| self.jump_cache.make_room());
+        }
         self.cpu.ctl.jump_cache_mask = self.jump_cache.mask();
         self.cpu.ctl.jump_cache.store(self.jump_cache.address(), Ordering::Release);
     }
@@ -248,7 +261,7 @@ impl Table {
     }
 }
 
-/// The alternate stack of a host thread, unmapped with it.
+/// The alternate stack of a host thread, unmapped with it; a thread that goes on uninstalls it before.
 struct HandlerStack(NonNull<u8>);
 
 // SAFETY: it owns its mapping, which any thread may install or unmap.
@@ -271,15 +284,18 @@ impl HandlerStack {
         // SAFETY: the mapping lives until the thread that uses it has ended or blocked all signals.
         unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) };
     }
+
+    /// Leaves the calling host thread without one.
+    fn uninstall(&self) {
+        let none = libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+        // SAFETY: the handler then runs on the stack of what it interrupts.
+        unsafe { libc::sigaltstack(&none, std::ptr::null_mut()) };
+    }
 }
 
 impl Drop for HandlerStack {
     fn drop(&mut self) {
-        let none = libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-        // SAFETY: the stack is taken out of use before it is unmapped, on the thread that used it.
-        unsafe {
-            libc::sigaltstack(&none, std::ptr::null_mut());
-            libc::munmap(self.0.as_ptr().cast(), HANDLER_STACK);
-        }
+        // SAFETY: the thread that used it has uninstalled it, or is gone.
+        unsafe { libc::munmap(self.0.as_ptr().cast(), HANDLER_STACK) };
     }
 }

@@ -348,7 +348,7 @@ fn base() -> Result<u64, Errno> {
 }
 
 /// Is this in the heap of some child?
-fn is_lent(address: u64) -> bool {
+pub fn is_lent(address: u64) -> bool {
     let base = BASE.load(Ordering::Relaxed);
     base != 0 && address.wrapping_sub(base) < u64::from(PLACES) * PLACE
 }

@@ -8,6 +8,7 @@ use crate::arch::{self, Bytes};
 use crate::call::{Call, Outcome, Reply, Then};
 use crate::errno::Errno;
 use crate::host::{self, KernelSigaction};
+use crate::loan::by_lender;
 use crate::signal::{self, FaultContext, SigInfo};
 use crate::task::Task;
 use crate::uaccess::GuestPtr;
@@ -342,18 +343,21 @@ impl Seccomp {
         let mut rest = words;
         while let Some((&length, after)) = rest.split_first() {
             let Some((program, after)) = after.split_at_checked(length as usize) else { break };
-            seccomp.add(program.iter().map(|word| Insn::from_word(*word)).collect());
+            seccomp.add(&program.iter().map(|word| Insn::from_word(*word)).collect::<Vec<_>>());
             rest = after;
         }
         seccomp
     }
 
-    fn add(&mut self, program: Vec<Insn>) {
-        let before = match &self.mode {
-            Mode::Filters(before) => Some(before.clone()),
-            Mode::Off | Mode::Strict => None,
-        };
-        self.mode = Mode::Filters(Arc::new(Filter { program, before }));
+    /// Adds a filter; by the lender, as it outlives a child of vfork in the books of its parent.
+    fn add(&mut self, program: &[Insn]) {
+        by_lender(|| {
+            let before = match &self.mode {
+                Mode::Filters(before) => Some(before.clone()),
+                Mode::Off | Mode::Strict => None,
+            };
+            self.mode = Mode::Filters(Arc::new(Filter { program: program.to_vec(), before }));
+        });
     }
 }
 
@@ -419,7 +423,7 @@ fn set_filter(call: &mut Call<'_>, flags: u32, address: u64) -> Reply {
     if matches!(call.task.seccomp.mode, Mode::Strict) {
         return Err(Errno::EINVAL);
     }
-    call.task.seccomp.add(program);
+    call.task.seccomp.add(&program);
     if flags & FLAG_TSYNC != 0
         && let Mode::Filters(filters) = &call.task.seccomp.mode
     {
@@ -470,17 +474,17 @@ mod tests {
     #[test]
     fn the_strictest_filter_wins_and_filters_travel() {
         let mut seccomp = Seccomp::default();
-        seccomp.add(vec![insn(RET, 0, 0, ERRNO | 1)]);
-        seccomp.add(vec![insn(RET, 0, 0, ERRNO | 2)]);
+        seccomp.add(&[insn(RET, 0, 0, ERRNO | 1)]);
+        seccomp.add(&[insn(RET, 0, 0, ERRNO | 2)]);
         let result = |seccomp: &Seccomp| match &seccomp.mode {
             Mode::Filters(filters) => verdict(filters, &[0; 16]),
             Mode::Off | Mode::Strict => 0,
         };
         assert_eq!(result(&seccomp), ERRNO | 2);
         assert_eq!(result(&Seccomp::decode(&seccomp.encode())), ERRNO | 2);
-        seccomp.add(vec![insn(RET, 0, 0, LOG)]);
+        seccomp.add(&[insn(RET, 0, 0, LOG)]);
         assert_eq!((result(&seccomp), seccomp.count()), (ERRNO | 2, 3));
-        seccomp.add(vec![insn(RET, 0, 0, KILL_PROCESS)]);
+        seccomp.add(&[insn(RET, 0, 0, KILL_PROCESS)]);
         assert_eq!(result(&seccomp), KILL_PROCESS);
     }
 

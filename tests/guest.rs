@@ -77,6 +77,7 @@ const PROGRAMS: &[Program] = &[
     Program { name: "pauth", variants: STATIC, arguments: PLAIN },
     Program { name: "processor", variants: STATIC, arguments: PLAIN },
     Program { name: "vfork", variants: STATIC, arguments: PLAIN },
+    Program { name: "vfork_calls", variants: STATIC, arguments: PLAIN },
     Program { name: "killed_vforks", variants: STATIC, arguments: &[&["100"], &["100", "forks"]] },
     Program { name: "forks", variants: STATIC, arguments: PLAIN },
     Program { name: "codegen", variants: STATIC, arguments: PLAIN },

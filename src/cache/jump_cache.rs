@@ -4,7 +4,7 @@ use super::arena::SlotPointer;
 use philae_backends::link::{
     JUMP_CACHE_WAYS, JumpCacheEntry, LARGEST_JUMP_CACHE, LEAST_JUMP_CACHE, jump_cache_index, jump_cache_mask,
 };
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, compiler_fence};
 
 /// A thread's own: a table from guest addresses to their link slots, with two places for each address. It is small as
 /// long as there is little in it: a short life pays for few pages.
@@ -16,6 +16,8 @@ pub struct JumpCache {
     first: usize,
     /// How many entries had to go for others since the table has this size.
     displaced: usize,
+    /// A place is being written: a table whose thread was killed then is no good to another.
+    torn: AtomicBool,
 }
 
 /// What stands first in an empty table, twice: pc 4 is looked for elsewhere. Everywhere else stands pc 0, which is
@@ -35,7 +37,7 @@ impl JumpCache {
         const { assert!(size_of::<JumpCacheEntry>() == size_of::<[u64; 2]>()) };
         let entries = vec![[0; 2]; size + 1].into_boxed_slice();
         let first = entries.as_ptr() as usize / size_of::<JumpCacheEntry>() % JUMP_CACHE_WAYS;
-        let mut table = JumpCache { entries, first, displaced: 0 };
+        let mut table = JumpCache { entries, first, displaced: 0, torn: AtomicBool::new(false) };
         *table.pair_mut(0) = [FIRST; JUMP_CACHE_WAYS];
         table
     }
@@ -67,7 +69,16 @@ impl JumpCache {
 
     /// Makes branches to `pc` go through `slot`.
     pub fn insert(&mut self, pc: u64, slot: SlotPointer) {
+        self.torn.store(true, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
         self.put([pc, slot.as_ptr() as u64]);
+        compiler_fence(Ordering::SeqCst);
+        self.torn.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether its thread was killed while it wrote to it, so that an address may stand beside another one's slot.
+    pub fn is_torn(&self) -> bool {
+        self.torn.load(Ordering::Relaxed)
     }
 
     fn put(&mut self, wanted: [u64; 2]) {

@@ -499,9 +499,10 @@ impl Cache {
 
     /// The jump cache of a thread that has left, having followed so many changes.
     pub fn give_jumps(&self, jumps: JumpCache, followed: u64) {
+        debug_assert!(!loan::is_lent(jumps.address()), "it goes with the child that it was made by");
         by_lender(|| {
             let mut inner = self.lock();
-            if inner.spare_jumps.len() < SPARE_JUMPS {
+            if inner.spare_jumps.len() < SPARE_JUMPS && !jumps.is_torn() {
                 inner.spare_jumps.push((jumps, followed));
             }
         })
