@@ -1,9 +1,10 @@
 //! What translated code calls: operands in `ctl.scratch`, the result in its first entry; every register is kept.
 
+use crate::float_control::invalid_alone;
 use crate::stored_flags::settle;
 use philae_ir::eval::eval_op;
 use philae_ir::ops::{ImmKind, OPS};
-use philae_ir::{CpuState, Helper, Inst, Ty};
+use philae_ir::{CpuState, Helper, Inst, Op, Rounding, Ty};
 
 #[cfg(target_arch = "x86_64")]
 #[path = "callouts_x86_64.rs"]
@@ -30,7 +31,10 @@ unsafe extern "sysv64" fn evaluate_scratch(state: *mut CpuState, packed: u64) {
     for ((arg, words), &takes) in args.iter_mut().zip(*scratch).zip(row.takes) {
         *arg = (u128::from(words[0]) | u128::from(words[1]) << 64) & takes.ty(ty).unwrap_or(from).mask();
     }
-    let result = eval_op(row.op, ty, from, aux, u128::from(packed >> 32), args);
+    let evaluate = || eval_op(row.op, ty, from, aux, u128::from(packed >> 32), args);
+    // The evaluator finds the host's rounding mode by sums that are inexact.
+    let is_quiet = row.op == Op::Fround && aux == Rounding::Current as u8;
+    let result = if is_quiet { invalid_alone(evaluate) } else { evaluate() };
     scratch[0] = [result as u64, (result >> 64) as u64];
 }
 

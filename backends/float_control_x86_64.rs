@@ -59,10 +59,18 @@ impl FloatControl {
     }
 
     fn load(self, raised: u32) {
-        let mxcsr = self.0 | raised;
-        // SAFETY: the value has no reserved bit, and all exceptions are masked.
-        unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr, options(nostack, readonly)) };
+        load_mxcsr(self.0 | raised);
     }
+}
+
+/// `f`, which raises nothing but that an operation is invalid.
+pub(crate) fn invalid_alone<T>(f: impl FnOnce() -> T) -> T {
+    /// MXCSR.IE.
+    const INVALID: u32 = 1;
+    let before = mxcsr();
+    let result = f();
+    load_mxcsr(before | mxcsr() & INVALID);
+    result
 }
 
 /// What the calling thread's floating-point unit has raised, to be put back.
@@ -83,8 +91,18 @@ impl Raised {
 
 /// The flags in MXCSR.
 fn raised() -> u32 {
+    mxcsr() & 0x3f
+}
+
+fn mxcsr() -> u32 {
     let mut mxcsr = 0u32;
     // SAFETY: MXCSR is stored to a variable.
     unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut mxcsr, options(nostack)) };
-    mxcsr & 0x3f
+    mxcsr
+}
+
+/// `mxcsr` is one that has been in force, but for flags, or [`FloatControl`]'s.
+fn load_mxcsr(mxcsr: u32) {
+    // SAFETY: the value has no reserved bit, and all exceptions are masked.
+    unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr, options(nostack, readonly)) };
 }

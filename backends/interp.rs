@@ -16,12 +16,13 @@ pub use memory::recovery;
 pub use overlay::Overlay;
 
 use crate::Exit;
+use crate::float_control::invalid_alone;
 use memory::Failed;
 use philae_ir::eval::{eval_inst, eval_rmw, sign_extend};
 use philae_ir::state::aarch64;
 use philae_ir::{
     Arch, Barrier, BlockId, CpuState, Effect, ExitReason, Helper, Inst, IntCond, Op, Ordering, Pc, Region, RmwOp,
-    Terminator, Ty, Value,
+    Rounding, Terminator, Ty, Value,
 };
 use std::sync::atomic::{self, fence};
 
@@ -261,6 +262,11 @@ impl<M: Memory> Frame<'_, M> {
                 Op::AtomicCas => {
                     let [_, expected, new] = self.operands(inst);
                     self.memory.compare_and_swap(inst.ty, self.address(inst), expected, new)?
+                }
+                // The evaluator finds the host's rounding mode by sums that are inexact.
+                Op::Fround if inst.aux == Rounding::Current as u8 => {
+                    let operands = self.operands(inst);
+                    invalid_alone(|| eval_inst(&self.steps.insts, &self.steps.consts, inst, operands))
                 }
                 _ => eval_inst(&self.steps.insts, &self.steps.consts, inst, self.operands(inst)),
             };

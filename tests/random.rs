@@ -194,10 +194,9 @@ struct Case<'a> {
 impl Case<'_> {
     /// The bits of FPSR that are compared.
     fn kept(&self, wanted: &Machine) -> u64 {
-        let (engine, floats) = self.way;
-        match floats {
+        match self.way.1 {
             Floats::Plain if self.piece.is_sequence() => QC,
-            Floats::Plain => !excused::flags(self.piece, engine, wanted),
+            Floats::Plain => !excused::flags(self.piece, wanted),
             Floats::Flushing | Floats::Modes => QC,
             Floats::Exact => u64::MAX,
         }

@@ -83,7 +83,8 @@ impl Lower<'_> {
         true
     }
 
-    /// `cvttss2si` or `cvttsd2si`.
+    /// `cvttss2si` or `cvttsd2si`. They may raise other things than the operation where the operand does not fit their
+    /// result, or its rounded value not the operation's: there the evaluator takes its place.
     fn float_to_integer(&mut self, value: Value, inst: &Inst) -> bool {
         let operand = inst.args[0];
         let from = self.ty(operand);
@@ -92,33 +93,44 @@ impl Lower<'_> {
             return false;
         }
         let a = self.xmm(operand);
+        let to = self.result(value);
+        // The first sizes that are too large, as the upper words of floats.
+        let beyond = match (inst.op, from, inst.ty) {
+            (Op::FtoUint, Ty::F64, Ty::I32) => Some(f64::from(u32::MAX).to_bits() >> 32),
+            (Op::FtoUint, Ty::F64, _) => Some(2f64.powi(63).to_bits() >> 32),
+            (Op::FtoUint, _, Ty::I32) => Some(2f32.powi(32).to_bits().into()),
+            (Op::FtoUint, ..) => Some(2f32.powi(63).to_bits().into()),
+            (_, Ty::F64, Ty::I32) if rounding != Rounding::Zero => Some(f64::from(i32::MAX).to_bits() >> 32),
+            _ => None,
+        };
+        let misfit = beyond.map(|beyond| self.jump_if_beyond(inst.op, (a, from), beyond as i32, to));
         let source = if rounding == Rounding::Zero { a } else { SCRATCH };
         self.round_into(source, a, from, rounding);
-        let to = self.result(value);
         // What fits 32 bits without a sign fits 64 with one.
         let wide = inst.ty == Ty::I64 || inst.op == Op::FtoUint;
         self.asm.plain(Encoding { prefix: prefix(from), map: Map::Two, opcode: 0x2c, wide }, to.0, Rm::Xmm(source));
-        let misfit = match (inst.op, inst.ty) {
-            (Op::FtoUint, Ty::I32) => {
-                let above = regs!(self.take_any());
-                self.asm.mov(Width::Q, above, to);
-                self.asm.shift_imm(Width::Q, Shift::Shr, above, 32);
-                Cc::Ne
-            }
-            (Op::FtoUint, _) => {
-                self.asm.test(Width::Q, to, to);
-                Cc::S
-            }
-            _ => {
-                // Only the indefinite integer, the smallest, overflows.
-                self.asm.alu_imm(if wide { Width::Q } else { Width::D }, Alu::Cmp, Rm::Gpr(to), 1);
-                Cc::O
-            }
-        };
-        let from = self.asm.jcc(misfit);
-        self.tables.cold.push(Cold::Misfit { from, back: self.asm.position(), value, operand: a, to });
+        let misfit = misfit.unwrap_or_else(|| {
+            // Only the indefinite integer, the smallest, overflows.
+            self.asm.alu_imm(if wide { Width::Q } else { Width::D }, Alu::Cmp, Rm::Gpr(to), 1);
+            self.asm.jcc(Cc::O)
+        });
+        self.tables.cold.push(Cold::Misfit { from: misfit, back: self.asm.position(), value, operand: a, to });
         self.define(value, to, Cleanness::Clean);
         true
+    }
+
+    /// Jumps where the upper word of a float is from `beyond` on, or, if the integer has no sign, the float has one.
+    fn jump_if_beyond(&mut self, op: Op, (a, from): (Xmm, Ty), beyond: i32, word: Gpr) -> usize {
+        let width = if from == Ty::F64 { Width::Q } else { Width::D };
+        self.asm.xmm_to_gpr(width, word, a);
+        if from == Ty::F64 {
+            self.asm.shift_imm(Width::Q, Shift::Shr, word, 32);
+        }
+        if op == Op::FtoSint {
+            self.asm.alu_imm(Width::D, Alu::And, Rm::Gpr(word), i32::MAX);
+        }
+        self.asm.alu_imm(Width::D, Alu::Cmp, Rm::Gpr(word), beyond);
+        self.asm.jcc(Cc::Ae)
     }
 
     /// `cvttps2dq`, whose indefinite integer becomes 0 for NaNs, and the largest for what is too large.

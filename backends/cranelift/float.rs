@@ -68,8 +68,7 @@ impl Lower<'_, '_> {
     pub(super) fn arithmetic(&mut self, value: Value, inst: &Inst) -> Option<Clif> {
         let a = self.arg(inst, 0);
         let b = if inst.op == Op::Fsqrt { a } else { self.arg(inst, 1) };
-        // What was left to this one is repaired where its result is a NaN.
-        if inst.ty.is_vector() && is_extreme(inst.op) && self.left_to(inst).is_empty() {
+        if inst.ty.is_vector() && is_extreme(inst.op) {
             return Some(self.vector_extreme(inst, a, b));
         }
         let exact = self.makes_x86_nans(inst);
@@ -83,12 +82,6 @@ impl Lower<'_, '_> {
             Op::Fdiv => self.b.ins().fdiv(a, b),
             Op::Fsqrt => self.b.ins().sqrt(a),
             Op::Fmin | Op::FminNum => self.b.ins().fmin(a, b),
-            Op::Fmax | Op::FmaxNum if inst.ty.is_vector() => {
-                let larger = self.vector_maximum(a, b);
-                let unordered = self.b.ins().fcmp(FloatCC::Unordered, a, b);
-                let unordered = self.cast(unordered, self.type_of(a));
-                self.b.ins().bor(larger, unordered)
-            }
             Op::Fmax | Op::FmaxNum => self.b.ins().fmax(a, b),
             _ if self.features.fma => {
                 let c = self.arg(inst, 2);
@@ -119,16 +112,18 @@ impl Lower<'_, '_> {
         Some(self.repair_nan(inst, result))
     }
 
-    /// The larger or smaller of each pair of lanes. Where one is a NaN, the evaluator makes all of them: the host's
-    /// comparisons of order take a quiet NaN for an invalid operand.
+    /// The larger or smaller of each pair of lanes. Where one is a NaN, the evaluator makes all of them, and repairs what
+    /// was left to `inst`: the host's comparisons of order take a quiet NaN for an invalid operand.
     fn vector_extreme(&mut self, inst: &Inst, a: Clif, b: Clif) -> Clif {
         let unordered = self.b.ins().fcmp(FloatCC::Unordered, a, b);
         let any = self.b.ins().vhigh_bits(I32, unordered);
-        let extreme = |this: &mut Self| match inst.op {
-            Op::Fmin | Op::FminNum => vec![this.b.ins().fmin(a, b)],
-            _ => vec![this.vector_maximum(a, b)],
+        let extreme = |this: &mut Self| {
+            Some(match inst.op {
+                Op::Fmin | Op::FminNum => this.b.ins().fmin(a, b),
+                _ => this.vector_maximum(a, b),
+            })
         };
-        self.or_in_cold_block(any, Usual::Otherwise, extreme, |this| vec![this.evaluate(inst)])[0]
+        self.repair_where(any, inst, Usual::Otherwise, extreme).expect("there is a result")
     }
 
     /// The larger of each pair of lanes of numbers, +0 of zeroes. Cranelift's own makes +0 by a subtraction, which makes
@@ -230,29 +225,37 @@ impl Lower<'_, '_> {
         let unordered = self.b.ins().fcmp(FloatCC::Unordered, result, result);
         // The lanes' signs into a register and a test of it are an operation less than PTEST.
         let is_nan = if ty.is_vector() { self.b.ins().vhigh_bits(I32, unordered) } else { unordered };
-        self.repair_where(is_nan, inst, Some(result)).expect("there is a result")
+        self.repair_where(is_nan, inst, Usual::Always, |_| Some(result)).expect("there is a result")
     }
 
-    /// Has the evaluator execute `inst` where a NaN was found, for its `result` if it makes one, and the operations whose
+    /// Has the evaluator execute `inst` where a NaN was found, for its result if `usual` makes one, and the operations whose
     /// results were left to it before.
-    fn repair_where(&mut self, is_nan: Clif, inst: &Inst, result: Option<Clif>) -> Option<Clif> {
+    fn repair_where(
+        &mut self,
+        is_nan: Clif,
+        inst: &Inst,
+        when: Usual,
+        usual: impl FnOnce(&mut Self) -> Option<Clif>,
+    ) -> Option<Clif> {
         let left = self.left_to(inst);
         // What nobody else uses is not needed behind this.
         let mut kept: Vec<Value> = left.iter().copied().filter(|value| self.uses[value.index()] > 1).collect();
         kept.dedup();
         let raw: Vec<Clif> = kept.iter().map(|&value| self.value(value)).collect();
 
-        let values = result.into_iter().chain(raw.iter().copied()).collect();
+        // Flags are not made here.
+        let has_result = inst.op != Op::FlagsFcmp;
+        let values = |this: &mut Self| usual(this).into_iter().chain(raw.iter().copied()).collect();
         let evaluate = |this: &mut Self| {
             for &value in left.iter().rev() {
                 let exact = this.evaluate(this.region.inst(value));
                 this.set_value(value, exact);
             }
             let exact = this.evaluate(inst);
-            result.map(|_| exact).into_iter().chain(kept.iter().map(|&value| this.value(value))).collect()
+            has_result.then_some(exact).into_iter().chain(kept.iter().map(|&value| this.value(value))).collect()
         };
-        let mut repaired = self.or_in_cold_block(is_nan, Usual::Always, |_| values, evaluate).into_iter();
-        let result = result.and_then(|_| repaired.next());
+        let mut repaired = self.or_in_cold_block(is_nan, when, values, evaluate).into_iter();
+        let result = if has_result { repaired.next() } else { None };
         for ((&value, raw), repaired) in kept.iter().zip(raw).zip(repaired) {
             self.set_value(value, repaired);
             self.replace_held(raw, repaired);
@@ -265,7 +268,7 @@ impl Lower<'_, '_> {
     pub(super) fn signal_nans(&mut self, inst: &Inst) {
         let (a, b) = (self.value(inst.args[0]), self.value(inst.args[1]));
         let unordered = self.b.ins().fcmp(FloatCC::Unordered, a, b);
-        self.repair_where(unordered, inst, None);
+        self.repair_where(unordered, inst, Usual::Always, |_| None);
     }
 
     /// Whether an operand of `inst` is to be repaired by it.

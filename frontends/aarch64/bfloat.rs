@@ -1,17 +1,22 @@
 //! FEAT_BF16: binary32 without its 16 low bits.
+//!
+//! BFDOT and BFMMLA raise no status flags: whatever of them the host's unit computes is exact.
 
 use super::exact::{self, Narrowed, Shape};
-use super::half_lanes::sum_to_odd;
-use super::helpers::{helpers, odd_single};
+use super::float::power_of_two;
+use super::helpers::helpers;
 use super::operand::{Lifted, set_v, v};
-use super::simd::{Form, lane_mask, sources, splat, write, write_narrow, zero};
+use super::simd::{Form, counted, lane_mask, sources, splat, write, write_narrow, zero};
 use super::simd_wide::element;
 use super::softfloat::{BRAIN, SINGLE};
 use super::word::Word;
 use crate::lift::Lift;
 use philae_ir::state::aarch64::FPCR;
 use philae_ir::{CpuState, FloatCond, IntCond, NanRule, Op, Ty, Value};
+use std::hint::black_box;
 
+/// The bits of a single infinity.
+const INFINITY: u32 = f32::INFINITY.to_bits();
 /// FPCR.RMode.
 const MODE: u64 = 3 << 22;
 
@@ -22,41 +27,67 @@ helpers! {
     MATRIX "a64_bfloat_matrix" (3) -> V128, Pure, matrix_lanes;
 }
 
-/// Arm ARM, BFRound: rounded to odd, so that the last bit tells of inexactness; subnormals are flushed, what is too large
-/// becomes an infinity, NaNs are the default one.
+/// Arm ARM, BFRound, of a number: rounded to odd, so that the last bit tells of inexactness; subnormals are flushed, what is
+/// too large becomes an infinity. Like all that the helpers compute this raises nothing.
 fn round_to_odd(value: f64) -> f32 {
-    if value.is_nan() {
-        return f32::from_bits(0x7fc0_0000);
-    }
-    let sign = if value.is_sign_negative() { -1f32 } else { 1f32 };
-    if value.abs() < f64::from(f32::MIN_POSITIVE) {
-        return 0f32.copysign(sign);
-    }
-    if value.abs() >= 2f64.powi(128) {
-        return f32::INFINITY.copysign(sign);
-    }
-    f32::from_bits(odd_single(value.to_bits()))
+    const BEYOND: u64 = (1 << 29) - 1;
+    /// How much larger exponents of doubles are, in the place of a single's.
+    const BIAS: u64 = (1023 - 127) << 23;
+    let bits = value.to_bits();
+    let sign = (bits >> 32) as u32 & 1 << 31;
+    let magnitude = if value.abs() < f64::from(f32::MIN_POSITIVE) {
+        0
+    } else if value.abs() >= 2f64.powi(128) {
+        INFINITY
+    } else {
+        // The bits that a single has not are gathered in the last that it has.
+        let gathered = (bits | (bits & BEYOND) + BEYOND) & i64::MAX as u64;
+        ((gathered >> 29) - BIAS) as u32
+    };
+    f32::from_bits(sign | magnitude)
 }
 
-fn flushed(bits: u32) -> f64 {
-    let value = f32::from_bits(bits);
-    f64::from(if value.is_subnormal() { 0f32.copysign(value) } else { value })
+/// The bits of a single but its sign.
+fn size(bits: u32) -> u32 {
+    bits & 0x7fff_ffff
+}
+
+/// The bits of a single without being subnormal.
+fn flushed(bits: u32) -> u32 {
+    if size(bits) < f32::MIN_POSITIVE.to_bits() { bits & 1 << 31 } else { bits }
+}
+
+/// `f` of two singles, or the default NaN where one of them is a NaN or they are `invalid` together. Bits are looked at,
+/// and zeroes computed with then, as a host's unit raises something wherever it meets a NaN.
+fn of_numbers([a, b]: [u32; 2], invalid: bool, f: impl Fn(f64, f64) -> f64) -> f32 {
+    let nan = invalid || size(a).max(size(b)) > INFINITY;
+    let [a, b] = if nan { [0, 0] } else { [a, b] };
+    // The optimiser would see that it is the same without the zeroes.
+    let [a, b] = black_box([a, b]).map(|bits| f64::from(f32::from_bits(bits)));
+    let result = round_to_odd(f(a, b));
+    if nan { f32::from_bits(0x7fc0_0000) } else { result }
 }
 
 /// Arm ARM, BFMulH: a double holds the product of two significands of eight bits.
 fn multiply(a: u32, b: u32) -> f32 {
-    round_to_odd(flushed(a) * flushed(b))
+    let (a, b) = (flushed(a), flushed(b));
+    let invalid = [size(a), size(b)] == [0, INFINITY] || [size(a), size(b)] == [INFINITY, 0];
+    of_numbers([a, b], invalid, |a, b| a * b)
 }
 
 /// Arm ARM, BFAdd. Operands are no subnormals.
 fn add(a: f32, b: f32) -> f32 {
-    let (a, b) = if a.abs() < b.abs() { (f64::from(b), f64::from(a)) } else { (f64::from(a), f64::from(b)) };
-    // So small a number beside a only makes the result inexact: a larger one, whose sum a double holds, will do.
-    let least = a.abs() * 2f64.powi(-28);
-    let b = if b != 0.0 && a.is_finite() && b.abs() < least { least.copysign(b) } else { b };
-    let sum = a + b;
-    // A sum of opposite numbers is +0, however the host rounds.
-    round_to_odd(if sum == 0.0 && !(a.is_sign_negative() && b.is_sign_negative()) { 0.0 } else { sum })
+    let (a, b) = (a.to_bits(), b.to_bits());
+    let (a, b) = if size(a) < size(b) { (b, a) } else { (a, b) };
+    let invalid = size(a) == INFINITY && b == a ^ 1 << 31;
+    of_numbers([a, b], invalid, |a, b| {
+        // So small a number beside a only makes the result inexact: a larger one, whose sum a double holds, will do.
+        let least = a.abs() * 2f64.powi(-28);
+        let b = if b != 0.0 && a.is_finite() && b.abs() < least { least.copysign(b) } else { b };
+        let sum = a + black_box(b);
+        // A sum of opposite numbers is +0, however the host rounds.
+        if sum == 0.0 && !(a.is_sign_negative() && b.is_sign_negative()) { 0.0 } else { sum }
+    })
 }
 
 /// The BFloat16 at place `i`, as the bits of a single.
@@ -68,7 +99,7 @@ fn lane(v: u128, i: usize) -> u32 {
 fn dot(addend: f32, n: u128, i: usize, m: u128, j: usize) -> f32 {
     let first = multiply(lane(n, i), lane(m, j));
     let second = multiply(lane(n, i + 1), lane(m, j + 1));
-    add(flushed(addend.to_bits()) as f32, add(first, second))
+    add(f32::from_bits(flushed(addend.to_bits())), add(first, second))
 }
 
 fn singles(f: impl Fn(usize) -> f32) -> u128 {
@@ -120,12 +151,43 @@ fn narrow(l: &mut Lift<'_>, n: Value) -> Value {
     let nearest = l.b.add(Ty::I32X4, last, half);
     let more = l.b.bit_select(is_nearest, nearest, directed);
     let rounded = l.b.add(Ty::I32X4, n, more);
+    raise_narrowing(l, n, rounded);
 
+    // The comparison raises what signalling NaNs do.
     let is_nan = l.b.fcmp(Ty::F32X4, FloatCond::Un, n, n);
     let quiet = splat(&mut l.b, Ty::I32X4, 1 << 22);
     let quieted = l.b.or(Ty::V128, n, quiet);
     let result = l.b.bit_select(is_nan, quieted, rounded);
     l.b.shuffle(result, result, lane_mask(2, |i| if i < 4 { 2 * i + 1 } else { 16 }))
+}
+
+/// Raises what rounding singles to BFloat16 does; NaNs aside. `rounded` has the results' bits in the upper halves of its lanes.
+fn raise_narrowing(l: &mut Lift<'_>, n: Value, rounded: Value) {
+    let [infinity, below, normal, largest] =
+        [0x7f80_0000, 0xffff, 0x80_0000, u64::from(f32::MAX.to_bits())].map(|bits| splat(&mut l.b, Ty::I32X4, bits));
+    let zero = zero(&mut l.b);
+    let [size, rounded_size] = [n, rounded].map(|value| l.b.fabs(Ty::F32X4, value));
+    let finite = l.b.icmp(Ty::I32X4, IntCond::Sgt, infinity, size);
+
+    let lost = l.b.and(Ty::V128, n, below);
+    let exact = l.b.icmp(Ty::I32X4, IntCond::Eq, lost, zero);
+    let inexact = l.b.and_not(Ty::V128, finite, exact);
+    let [one, little] = [0, -60].map(|power| {
+        let number = splat(&mut l.b, Ty::F32X4, power_of_two(Ty::F32X4, power));
+        l.b.and(Ty::V128, number, inexact)
+    });
+    l.b.float2(Op::Fadd, Ty::F32X4, NanRule::X86, one, little);
+
+    // 2^-16 times a subnormal single is one if it has no bits that BFloat16 lacks.
+    let is_small = l.b.icmp(Ty::I32X4, IntCond::Sgt, normal, size);
+    let small = l.b.and(Ty::V128, size, is_small);
+    let scale = splat(&mut l.b, Ty::F32X4, power_of_two(Ty::F32X4, -16));
+    l.b.float2(Op::Fmul, Ty::F32X4, NanRule::X86, small, scale);
+
+    let fits = l.b.icmp(Ty::I32X4, IntCond::Sgt, infinity, rounded_size);
+    let overflows = l.b.and_not(Ty::V128, finite, fits);
+    let large = l.b.and(Ty::V128, largest, overflows);
+    l.b.float2(Op::Fmul, Ty::F32X4, NanRule::X86, large, large);
 }
 
 /// BFCVT.
@@ -135,7 +197,7 @@ pub(super) fn bfcvt(w: Word, l: &mut Lift<'_>) -> Lifted {
         let result = exact::convert(l, (SINGLE, BRAIN), 1, Narrowed::Rounded, n);
         return exact::write(w, l, Shape::scalar(16), result);
     }
-    let n = v(l, Ty::V128, w.rn());
+    let n = counted(l, Form::Scalar, Ty::F32X4, w.rn());
     let result = narrow(l, n);
     let result = l.b.extract_lane(Ty::I16X8, result, 0);
     set_v(l, Ty::I16, w.rd(), result);
@@ -191,11 +253,56 @@ fn dot_of_ordinary(l: &mut Lift<'_>, d: Value, n: Value, m: Value) -> Value {
     sum_to_odd(l, d, products)
 }
 
+/// The sum of two singles, rounded to odd. A double holds it, where the smaller one is not so much smaller that it only
+/// makes the sum inexact; then it is replaced by a larger one that does the same.
+fn sum_to_odd(l: &mut Lift<'_>, a: Value, b: Value) -> Value {
+    const FAR: u64 = 28 << 23;
+    let [a_size, b_size] = [a, b].map(|value| l.b.fabs(Ty::F32X4, value));
+    let exchanged = l.b.icmp(Ty::I32X4, IntCond::Sgt, b_size, a_size);
+    let large = l.b.bit_select(exchanged, b, a);
+    let small = l.b.bit_select(exchanged, a, b);
+    let [large_size, small_size] = [large, small].map(|value| l.b.fabs(Ty::F32X4, value));
+    let far = splat(&mut l.b, Ty::I32X4, FAR);
+    let least = l.b.sub(Ty::I32X4, large_size, far);
+    let is_less = l.b.icmp(Ty::I32X4, IntCond::Sgt, least, small_size);
+    let zero = zero(&mut l.b);
+    let is_zero = l.b.icmp(Ty::I32X4, IntCond::Eq, small_size, zero);
+    let is_far = l.b.and_not(Ty::V128, is_less, is_zero);
+    let magnitudes = splat(&mut l.b, Ty::I32X4, 0x7fff_ffff);
+    let sign = l.b.and_not(Ty::V128, small, magnitudes);
+    let least = l.b.or(Ty::V128, least, sign);
+    let small = l.b.bit_select(is_far, least, small);
+
+    let [low, high] = [0, 8].map(|first| {
+        let two = |l: &mut Lift<'_>, value| {
+            let lanes = l.b.shuffle(value, value, std::array::from_fn(|i| (first + i as u8) % 16));
+            l.b.fpromote(Ty::F64X2, lanes)
+        };
+        let (large, small) = (two(l, large), two(l, small));
+        let sum = l.b.float2(Op::Fadd, Ty::F64X2, NanRule::X86, large, small);
+        doubles_to_odd(l, sum)
+    });
+    l.b.shuffle(low, high, lane_mask(8, |i| 2 * i))
+}
+
+/// Two doubles as singles, rounded to odd: the bits that a single has not are gathered in the last that it has.
+fn doubles_to_odd(l: &mut Lift<'_>, doubles: Value) -> Value {
+    let beyond = splat(&mut l.b, Ty::I64X2, (1 << 29) - 1);
+    let below = l.b.and(Ty::V128, doubles, beyond);
+    let carry = l.b.add(Ty::I64X2, below, beyond);
+    let gathered = l.b.or(Ty::V128, doubles, carry);
+    let odd = l.b.and_not(Ty::V128, gathered, beyond);
+    l.b.fdemote(Ty::F32X4, odd)
+}
+
 fn accumulate(w: Word, l: &mut Lift<'_>, n: Value, m: Value) -> Lifted {
     let d = v(l, Ty::V128, w.rd());
     let form = Form::of(w);
     let ordinary = are_ordinary(l, form, [d, n, m]);
     let fast = |l: &mut Lift<'_>| {
+        // Lanes that do not count are copies of those that do.
+        let counted = |lanes| if form == Form::Full { lanes } else { l.b.shuffle(lanes, lanes, lane_mask(8, |_| 0)) };
+        let [d, n, m] = [d, n, m].map(counted);
         let result = dot_of_ordinary(l, d, n, m);
         write(w, l, form, Ty::F32X4, result);
     };

@@ -94,10 +94,10 @@ pub(super) fn keeps_flags(l: &Lift<'_>) -> bool {
     l.b.region.floats == Floats::Exact
 }
 
-/// Calls a helper of this file and adds to FPSR what it raises.
+/// Calls a helper of this file and adds to FPSR what it raises, unless flags are not kept.
 pub(super) fn call(l: &mut Lift<'_>, helper: &'static Helper, operands: &[Value]) -> Value {
     let result = l.b.call(helper, operands);
-    if keeps_flags(l) {
+    if keeps_flags(l) || !is_on(l) {
         let raised = l.b.call(&TAKE_FLAGS, &[]);
         let status = l.b.get(Ty::I32, FPSR);
         let status = l.b.or(Ty::I32, status, raised);

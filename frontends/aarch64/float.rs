@@ -5,7 +5,7 @@
 
 use super::exact::{self, Operation, Shape};
 use super::flags::{holds, set, set_if};
-use super::half_lanes::{self, Four, Nans};
+use super::half_lanes::{self, Four, Nans, Small};
 use super::operand::{Lifted, Sign, float_immediate, half_immediate, reg, require, set_reg, set_v, v, x};
 use super::simd_float;
 use super::softfloat;
@@ -62,9 +62,9 @@ fn read(l: &mut Lift<'_>, format: Format, nans: Nans, n: usize) -> Value {
 }
 
 /// Writes Vd, rounding a half.
-fn write(l: &mut Lift<'_>, format: Format, d: usize, value: Value) {
+fn write(l: &mut Lift<'_>, (format, small): (Format, Small), d: usize, value: Value) {
     if format == Format::Half {
-        let half = half_lanes::stored(l, value);
+        let half = half_lanes::stored(l, small, value);
         set_v(l, Ty::V128, d, half);
     } else {
         set_v(l, format.ty(), d, value);
@@ -93,7 +93,7 @@ pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     let n = read(l, format, Nans::Kept, w.rn());
     let m = read(l, format, Nans::Kept, w.rm());
     let result = l.b.float2(op, format.ty(), NanRule::Arm, n, m);
-    write(l, format, w.rd(), result);
+    write(l, (format, half_lanes::small_results(op)), w.rd(), result);
     Ok(())
 }
 
@@ -109,7 +109,7 @@ pub(super) fn fnmul(w: Word, l: &mut Lift<'_>) -> Lifted {
     let m = read(l, format, Nans::Kept, w.rm());
     let product = l.b.float2(Op::Fmul, format.ty(), NanRule::Arm, n, m);
     if format == Format::Half {
-        let rounded = half_lanes::stored(l, product);
+        let rounded = half_lanes::stored(l, Small::Rounded, product);
         let sign = l.b.wide_const(Ty::V128, 0x8000);
         let result = l.b.xor(Ty::V128, rounded, sign);
         set_v(l, Ty::V128, w.rd(), result);
@@ -125,7 +125,7 @@ fn unary<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>, Ty, Value)
     let format = Format::of(w)?;
     let n = read(l, format, Nans::Quieted, w.rn());
     let result = op(&mut l.b, format.ty(), n);
-    write(l, format, w.rd(), result);
+    write(l, (format, Small::Exact), w.rd(), result);
     Ok(())
 }
 
@@ -204,7 +204,7 @@ fn multiply_add_halves(w: Word, l: &mut Lift<'_>) -> Lifted {
     }
     let [n, m, a] = [n, m, a].map(|halves| half_lanes::widen(l, Nans::Kept, Four::First, halves));
     let sums = half_lanes::fused_to_odd(l, n, m, a);
-    let result = half_lanes::stored_first(l, sums);
+    let result = half_lanes::stored_first(l, Small::Rounded, sums);
     set_v(l, Ty::V128, w.rd(), result);
     Ok(())
 }
@@ -230,13 +230,14 @@ pub(super) fn compare(w: Word, l: &mut Lift<'_>) -> Lifted {
     }
     let n = read(l, format, Nans::Quieted, w.rn());
     let m = if w.is_set(3) { l.b.iconst(format.ty(), 0) } else { read(l, format, Nans::Quieted, w.rm()) };
-    let flags = if w.is_set(4) {
-        l.b.flags_fcmp_signalling(format.ty(), n, m, RELATIONS)
-    } else {
-        l.b.flags_fcmp(format.ty(), n, m, RELATIONS)
-    };
+    let flags = flags_of(w, l, format.ty(), n, m);
     set(l, flags);
     Ok(())
+}
+
+/// The flags of a comparison: bit 4 tells FCMPE and FCCMPE, for which every NaN is invalid.
+fn flags_of(w: Word, l: &mut Lift<'_>, ty: Ty, n: Value, m: Value) -> Value {
+    if w.is_set(4) { l.b.flags_fcmp_signalling(ty, n, m, RELATIONS) } else { l.b.flags_fcmp(ty, n, m, RELATIONS) }
 }
 
 fn compare_exactly(w: Word, l: &mut Lift<'_>, format: Format) {
@@ -272,9 +273,15 @@ pub(super) fn conditional_compare(w: Word, l: &mut Lift<'_>) -> Lifted {
         set_if(w, l, flags);
         return Ok(());
     }
-    let n = read(l, format, Nans::Quieted, w.rn());
-    let m = read(l, format, Nans::Quieted, w.rm());
-    let flags = l.b.flags_fcmp(format.ty(), n, m, RELATIONS);
+    // Where the condition fails nothing is compared: zeroes raise nothing.
+    let takes_place = holds(l, w.bits(15, 12));
+    let [n, m] = [w.rn(), w.rm()].map(|register| {
+        let operand = v(l, format.stored(), register);
+        let zero = l.b.iconst(format.stored(), 0);
+        let operand = l.b.select(format.stored(), takes_place, operand, zero);
+        if format == Format::Half { half_lanes::of_bits(l, Nans::Quieted, operand) } else { operand }
+    });
+    let flags = flags_of(w, l, format.ty(), n, m);
     set_if(w, l, flags);
     Ok(())
 }
@@ -380,7 +387,8 @@ pub(super) fn fcvt_to_half(w: Word, l: &mut Lift<'_>) -> Lifted {
         return convert_exactly(w, l, (from.bits(), 16));
     }
     let n = v(l, from, w.rn());
-    let result = if from == Ty::F64 { half_lanes::stored_double(l, n) } else { half_lanes::stored(l, n) };
+    let result =
+        if from == Ty::F64 { half_lanes::stored_double(l, n) } else { half_lanes::stored(l, Small::Rounded, n) };
     set_v(l, Ty::V128, w.rd(), result);
     Ok(())
 }
@@ -499,7 +507,7 @@ pub(super) fn power_of_two(ty: Ty, exponent: i32) -> u64 {
     if ty.lane() == Ty::F64 { ((1023 + exponent) as u64) << 52 } else { ((127 + exponent) as u64) << 23 }
 }
 
-/// FCVTZS, FCVTZU (scalar, fixed-point). Scaling is exact, or overflows to an infinity that saturates as well.
+/// FCVTZS, FCVTZU (scalar, fixed-point). Scaling is exact; what is too large without it stays as it is.
 pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
     let (format, to, fraction) = (Format::of(w)?, w.sf(), fraction_bits(w)?);
     if is_soft(l, format) {
@@ -507,8 +515,12 @@ pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
     }
     let from = format.ty();
     let n = read(l, format, Nans::Quieted, w.rn());
-    let scale = l.b.iconst(from, power_of_two(from, fraction as i32));
-    let scaled = l.b.float2(Op::Fmul, from, NanRule::Arm, n, scale);
+    let size = l.b.fabs(from, n);
+    let size = l.b.bitcast(from.as_int(), size);
+    let is_small = l.b.icmp_imm(from.as_int(), IntCond::Ult, size, power_of_two(from, 64));
+    let [scale, one] = [fraction, 0].map(|power| l.b.iconst(from, power_of_two(from, power as i32)));
+    let scale = l.b.select(from, is_small, scale, one);
+    let scaled = l.b.float2(Op::Fmul, from, NanRule::X86, n, scale);
     let result = round_to(l, to, sign, Rounding::Zero, scaled);
     set_reg(l, to, w.rd(), result);
     Ok(())
@@ -568,23 +580,28 @@ pub(super) fn fjcvtzs(w: Word, l: &mut Lift<'_>) -> Lifted {
 /// The low 32 bits of a truncated double, and 1 if they are the number itself.
 fn javascript(b: &mut Builder<'_>, n: Value) -> (Value, Value) {
     let bits = b.bitcast(Ty::I64, n);
-    let whole = b.fto_sint(Ty::I64, Rounding::Zero, n);
-    // From 2^63 on the significand moves left; from 2^84 on, for infinities and for NaNs, none of it is left.
+    // That what does not fit is invalid, and what is no integer inexact, this conversion raises.
+    let whole = b.fto_sint(Ty::I32, Rounding::Zero, n);
+    // From 2^31 on the significand moves right, from 2^53 on left; from 2^84 on, for infinities and for NaNs, none of it is left.
     let exponent = b.lshr_imm(Ty::I64, bits, 52);
     let exponent = b.and_imm(Ty::I64, exponent, 0x7ff);
     let fraction = b.and_imm(Ty::I64, bits, (1 << 52) - 1);
     let significand = b.with_imm(Ty::I64, fraction, 1 << 52, Builder::or);
     let distance = b.add_imm(Ty::I64, exponent, 1075u64.wrapping_neg());
-    let moved = b.shl(Ty::I64, significand, distance);
+    let left = b.shl(Ty::I64, significand, distance);
+    let back = b.neg(Ty::I64, distance);
+    let right = b.lshr(Ty::I64, significand, back);
     let is_left = b.icmp_imm(Ty::I64, IntCond::Ult, distance, 32);
+    let is_right = b.icmp_imm(Ty::I64, IntCond::Slt, distance, 0);
     let none = b.c64(0);
-    let moved = b.select(Ty::I64, is_left, moved, none);
+    let moved = b.select(Ty::I64, is_left, left, none);
+    let moved = b.select(Ty::I64, is_right, right, moved);
     let negated = b.neg(Ty::I64, moved);
     let is_negative = b.icmp_imm(Ty::I64, IntCond::Slt, bits, 0);
     let beyond = b.select(Ty::I64, is_negative, negated, moved);
-    let is_beyond = b.icmp_imm(Ty::I64, IntCond::Uge, exponent, 1023 + 63);
-    let result = b.select(Ty::I64, is_beyond, beyond, whole);
-    let result = b.trunc(Ty::I32, result);
+    let beyond = b.trunc(Ty::I32, beyond);
+    let is_beyond = b.icmp_imm(Ty::I64, IntCond::Uge, exponent, 1023 + 31);
+    let result = b.select(Ty::I32, is_beyond, beyond, whole);
 
     let back = b.sint_to_f(Ty::F64, result);
     let back = b.bitcast(Ty::I64, back);

@@ -2,18 +2,18 @@
 
 use super::exact::{self, Operation, Shape};
 use super::float::{convert_to, power_of_two, round_to};
-use super::half_lanes::{Four, Nans, by_fours, compute, fused_to_odd, narrow, second, widen};
+use super::half_lanes::{Four, Nans, Small, by_fours, compute, four_from, fused_to_odd, narrow, widen};
 use super::half_lanes::{binary as binary_lanes, four, fused as fused_lanes};
 use super::operand::{Lifted, Sign, v};
-use super::simd::{Form, lane_mask, sources, splat, write};
+use super::simd::{Form, counted, lane_mask, sources, splat, write};
 use super::simd_arith::neighbours_of_sources;
 use super::simd_float::{
-    Fused, absolute_difference_exactly, compare_exactly, multiply_extended, recip_exponent, reduce_exactly,
-    round_exactly, zero_times_infinity,
+    Fused, absolute_difference_exactly, compare_exactly, multiply_extended, raise_by_lane, recip_exponent,
+    reduce_exactly, round_exactly, zero_times_infinity,
 };
 use super::word::Word;
 use crate::lift::Lift;
-use philae_ir::{FloatCond, NanRule, Op, Rounding, Ty, Value};
+use philae_ir::{FloatCond, IntCond, NanRule, Op, Rounding, Ty, Value};
 
 const SIGN: u16 = 0x8000;
 const SHAPE: Ty = Ty::I16X8;
@@ -45,7 +45,7 @@ pub(super) fn fmulx(w: Word, l: &mut Lift<'_>) -> Lifted {
 
 fn extended_product(w: Word, l: &mut Lift<'_>, n: Value, m: Value) -> Value {
     let product = |l: &mut Lift<'_>, [n, m]: [Value; 2]| multiply_extended(&mut l.b, Ty::F32X4, n, m);
-    compute(l, Form::of(w), Nans::Kept, [n, m], product)
+    compute(l, (Form::of(w), Small::Rounded), Nans::Kept, [n, m], product)
 }
 
 /// (`from` − n × m) × `scale`, rounded once; 0 × ∞ counts as 0.
@@ -55,11 +55,12 @@ fn step(w: Word, l: &mut Lift<'_>, operation: Operation, from: f32, scale: f32) 
     }
     let (n, m) = sources(w, l, SHAPE);
     let n = negated(l, n);
-    let result = compute(l, Form::of(w), Nans::Kept, [n, m], |l, [n, m]| {
+    // Differences that are small are exact: the product has no bit below 2^-20 then.
+    let result = compute(l, (Form::of(w), Small::Exact), Nans::Kept, [n, m], |l, [n, m]| {
         let constant = four(l, from);
-        let difference = fused_to_odd(l, n, m, constant);
         let special = zero_times_infinity(&mut l.b, Ty::F32X4, n, m);
-        let difference = l.b.bit_select(special, constant, difference);
+        let [n, m] = [n, m].map(|factor| l.b.and_not(Ty::V128, factor, special));
+        let difference = fused_to_odd(l, n, m, constant);
         let scale = four(l, scale);
         l.b.float2(Op::Fmul, Ty::F32X4, NanRule::X86, difference, scale)
     });
@@ -118,7 +119,7 @@ pub(super) fn fsqrt(w: Word, l: &mut Lift<'_>) -> Lifted {
     }
     let n = v(l, SHAPE, w.rn());
     let root = |l: &mut Lift<'_>, [n]: [Value; 1]| l.b.fsqrt(Ty::F32X4, NanRule::Arm, n);
-    let result = compute(l, Form::of(w), Nans::Quieted, [n], root);
+    let result = compute(l, (Form::of(w), Small::Exact), Nans::Quieted, [n], root);
     finish(w, l, result)
 }
 
@@ -128,6 +129,8 @@ pub(super) fn frecpx(w: Word, l: &mut Lift<'_>) -> Lifted {
         return exact::source(w, l, Shape::of_halves(w), Operation::RecipExponent);
     }
     let n = v(l, SHAPE, w.rn());
+    // A signalling NaN raises that the operation is invalid.
+    by_fours(l, Form::of(w), Nans::Quieted, [n], |_, [n]| n);
     let result = recip_exponent(&mut l.b, SHAPE, 0x7c00, n);
     finish(w, l, result)
 }
@@ -236,7 +239,7 @@ pub(super) fn round(w: Word, l: &mut Lift<'_>, rounding: Rounding) -> Lifted {
     }
     let n = v(l, SHAPE, w.rn());
     let round = |l: &mut Lift<'_>, [n]: [Value; 1]| l.b.fround(Ty::F32X4, rounding, n);
-    let result = compute(l, Form::of(w), Nans::Quieted, [n], round);
+    let result = compute(l, (Form::of(w), Small::Exact), Nans::Quieted, [n], round);
     finish(w, l, result)
 }
 
@@ -249,6 +252,26 @@ fn scaled(l: &mut Lift<'_>, value: Value, power: i32) -> Value {
     l.b.float2(Op::Fmul, Ty::F32X4, NanRule::X86, value, scale)
 }
 
+/// Singles that are halves, or such ones scaled up, to integers, which are still to be narrowed. They may be too large for 16
+/// bits and not for 32, so that what they raise is raised apart.
+fn to_halfwords(l: &mut Lift<'_>, sign: Sign, rounding: Rounding, n: Value) -> Value {
+    const WORDS: Ty = Ty::I32X4;
+    let integral = l.b.fround(Ty::F32X4, rounding, n);
+    let result = round_to(l, WORDS, Sign::Signed, Rounding::Zero, integral);
+    let low = l.b.vshl_imm(WORDS, result, 16);
+    let extended = match sign {
+        Sign::Signed => l.b.vashr_imm(WORDS, low, 16),
+        Sign::Unsigned => l.b.vlshr_imm(WORDS, low, 16),
+    };
+    // What the conversion to a word finds invalid it raises itself; of a NaN it makes 0.
+    let valid = l.b.icmp(WORDS, IntCond::Eq, result, extended);
+    // NaNs are quiet already, and stay as they are.
+    let same = l.b.icmp(WORDS, IntCond::Eq, integral, n);
+    let inexact = l.b.and_not(Ty::V128, valid, same);
+    raise_by_lane(&mut l.b, Ty::F32X4, valid, inexact);
+    result
+}
+
 /// FCVTNS to FCVTZU of Vn with `fraction` fraction bits.
 pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding, fraction: u32) -> Lifted {
     if exact::is_on(l) {
@@ -257,7 +280,7 @@ pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding
     let n = v(l, SHAPE, w.rn());
     let (low, high) = by_fours(l, Form::of(w), Nans::Quieted, [n], |l, [n]| {
         let scaled = scaled(l, n, fraction as i32);
-        round_to(l, Ty::I32X4, Sign::Signed, rounding, scaled)
+        to_halfwords(l, sign, rounding, scaled)
     });
     let high = high.unwrap_or(low);
     let result = match sign {
@@ -272,7 +295,7 @@ pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign, fraction: u32) -
     if exact::is_on(l) {
         return exact::lanes_from_fixed(w, l, Shape::of_halves(w), sign, fraction);
     }
-    let n = v(l, SHAPE, w.rn());
+    let n = counted(l, Form::of(w), SHAPE, w.rn());
     let of = |l: &mut Lift<'_>, four| {
         let whole = match (sign, four) {
             (Sign::Signed, Four::High) => l.b.widen_high_s(Ty::I32X4, n),
@@ -285,7 +308,7 @@ pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign, fraction: u32) -
     };
     let low = of(l, Four::Low);
     let high = (Form::of(w) == Form::Full).then(|| of(l, Four::High));
-    let result = narrow(l, (low, high));
+    let result = narrow(l, Small::Exact, (low, high));
     finish(w, l, result)
 }
 
@@ -299,9 +322,9 @@ pub(super) fn pairwise(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     finish(w, l, result)
 }
 
-/// `op` of neighbouring lanes: four results at most.
-fn fold(l: &mut Lift<'_>, op: Op, value: Value) -> Value {
-    let [even, odd] = [0, 1].map(|parity| l.b.shuffle(value, value, lane_mask(2, |i| 2 * i + parity)));
+/// `op` of neighbouring ones of so many lanes: half as many results, and copies of them.
+fn fold(l: &mut Lift<'_>, op: Op, lanes: usize, value: Value) -> Value {
+    let [even, odd] = [0, 1].map(|parity| l.b.shuffle(value, value, lane_mask(2, |i| (2 * i + parity) % lanes)));
     binary_lanes(l, Form::Half, op, even, odd)
 }
 
@@ -316,7 +339,7 @@ pub(super) fn pairwise_scalar(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     if exact::is_on(l) {
         return reduce_exactly(w, l, SHAPE, 2, Operation::of(op), n);
     }
-    let result = fold(l, op, n);
+    let result = fold(l, op, 2, n);
     write_scalar(w, l, result)
 }
 
@@ -326,8 +349,10 @@ pub(super) fn across(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
     if exact::is_on(l) {
         return reduce_exactly(w, l, SHAPE, if w.is_set(30) { 8 } else { 4 }, Operation::of(op), result);
     }
-    for _ in 0..if w.is_set(30) { 3 } else { 2 } {
-        result = fold(l, op, result);
+    let mut lanes = if w.is_set(30) { 8 } else { 4 };
+    while lanes > 1 {
+        result = fold(l, op, lanes, result);
+        lanes /= 2;
     }
     write_scalar(w, l, result)
 }
@@ -341,14 +366,19 @@ pub(super) enum Lanes {
     Second,
 }
 
-/// Lanes of `value` as singles.
+/// Lanes of `value` as singles: two, which come twice, where Q is clear.
 fn widened(w: Word, l: &mut Lift<'_>, lanes: Lanes, value: Value) -> Value {
-    let lanes = if lanes == Lanes::Second { second(w, l, value) } else { value };
+    let first = match lanes {
+        Lanes::First => 0,
+        Lanes::Second if w.is_set(30) => 4,
+        Lanes::Second => 2,
+    };
+    let lanes = four_from(w, l, first, value);
     widen(l, Nans::Kept, Four::Low, lanes)
 }
 
 fn multiply_add_long(w: Word, l: &mut Lift<'_>, n: Value, m: Value) -> Lifted {
-    let d = v(l, Ty::F32X4, w.rd());
+    let d = counted(l, Form::of(w), Ty::F32X4, w.rd());
     let result = l.b.fmul_add(Ty::F32X4, NanRule::Arm, n, m, d);
     write(w, l, Form::of(w), Ty::F32X4, result);
     Ok(())

@@ -39,30 +39,6 @@ fn virtual_count(_state: &mut CpuState, _operands: [u128; 3]) -> u128 {
     (base + start.elapsed().as_nanos()) & u128::from(u64::MAX)
 }
 
-/// For values that binary32 holds, such as those of binary16; NaNs keep the top of their payload.
-fn double_to_single(double: u64) -> u32 {
-    if f64::from_bits(double).is_nan() {
-        return (double >> 32) as u32 & 0x8000_0000 | 0x7fc0_0000 | (double >> 29) as u32 & 0x3f_ffff;
-    }
-    (f64::from_bits(double) as f32).to_bits()
-}
-
-/// binary64 to binary32: truncated, and the last bit set where that was inexact (Arm ARM, FPRounding_ODD).
-pub(super) fn odd_single(double: u64) -> u32 {
-    let value = f64::from_bits(double);
-    if value.is_nan() || value.is_infinite() || value == 0.0 {
-        return double_to_single(double);
-    }
-    let nearest = value as f32;
-    let nearest_back = f64::from(nearest);
-    if nearest_back == value {
-        return nearest.to_bits();
-    }
-    // Away from zero means that the truncated value is one step nearer to zero.
-    let truncated = if nearest_back.abs() > value.abs() { nearest.to_bits() - 1 } else { nearest.to_bits() };
-    truncated | 1
-}
-
 /// Arm ARM, RecipEstimate: 256 to 511 in, 256 to 511 out.
 pub(super) fn recip_table(a: u64) -> u64 {
     let b = (1 << 19) / (a * 2 + 1);

@@ -800,7 +800,7 @@ pub(super) static ROWS: &[Row] = &[
     row("FRINTN (vector, half)", "0q0011100 111100 11000 10 nnnnn ddddd", |w, l| half::round(w, l, Rounding::Nearest)),
     row("FRINTA (vector, half)", "0q1011100 111100 11000 10 nnnnn ddddd", |w, l| half::round(w, l, Rounding::Away)),
     row("FRINTM (vector, half)", "0q0011100 111100 11001 10 nnnnn ddddd", |w, l| half::round(w, l, Rounding::Floor)),
-    row("FRINTX (vector, half)", "0q1011100 111100 11001 10 nnnnn ddddd", |w, l| half::round(w, l, Rounding::Current)),
+    row("FRINTX (vector, half)", "0q1011100 111100 11001 10 nnnnn ddddd", |w, l| half::round(w, l, Rounding::CurrentExact)),
     row("FCVTNS (vector, half)", "0q0011100 111100 11010 10 nnnnn ddddd", |w, l| half::to_fixed(w, l, Signed, Rounding::Nearest, 0)),
     row("FCVTNS (scalar, half)", "010111100 111100 11010 10 nnnnn ddddd", |w, l| half::to_fixed(w, l, Signed, Rounding::Nearest, 0)),
     row("FCVTNU (vector, half)", "0q1011100 111100 11010 10 nnnnn ddddd", |w, l| half::to_fixed(w, l, Unsigned, Rounding::Nearest, 0)),

@@ -1,9 +1,10 @@
 //! Estimates of reciprocals and of reciprocal square roots, bit for bit those of the Arm ARM (FPRecipEstimate,
 //! FPRSqrtEstimate, and their like for fixed point).
 //!
-//! The tables of the manual are quotients and roots of small integers, truncated: singles compute them exactly, in every
-//! rounding mode. Lanes of any format are computed as words that have the sign, the exponent and the top of the fraction.
-//! Where one of them is no normal number, or its estimate is none, a helper makes all.
+//! The tables of the manual are quotients and roots of small integers, truncated. They are computed as integers, as nothing
+//! is to be raised: by a polynomial whose truncated value is one too much or too little at most, and is mended then. Lanes
+//! of any format are computed as words that have the sign, the exponent and the top of the fraction. Where one of them is
+//! no normal number, or its estimate is none, a helper makes all.
 
 use super::exact::{self, Operation, Shape, either};
 use super::operand::{Lifted, v};
@@ -11,7 +12,7 @@ use super::simd::{Form, float_lanes, lane_mask, splat, write, zero};
 use super::softfloat::Estimated;
 use super::word::Word;
 use crate::lift::Lift;
-use philae_ir::{Builder, IntCond, NanRule, Op, Rounding, Ty, Value};
+use philae_ir::{Builder, IntCond, Ty, Value};
 
 const WORDS: Ty = Ty::I32X4;
 
@@ -51,26 +52,70 @@ fn only(b: &mut Builder<'_>, value: Value, bits: u64) -> Value {
     b.and(Ty::V128, value, bits)
 }
 
+/// A polynomial of how far words are from the middle of their range, its coefficients from the lowest power on, 12 bits
+/// behind the point, for a distance of which `unit` bits are.
+struct Polynomial<const N: usize> {
+    middle: u64,
+    unit: u32,
+    coefficients: [i64; N],
+}
+
+/// 2^19 / a between 513 and 1023.
+const QUOTIENT: Polynomial<5> =
+    Polynomial { middle: 768, unit: 8, coefficients: [2_796_203, -927_980, 309_327, -119_589, 39_863] };
+
+/// 2^14 / √a between 257 and 1022.
+const ROOT: Polynomial<6> =
+    Polynomial { middle: 640, unit: 9, coefficients: [2_654_182, -1_062_280, 590_106, -388_661, 496_791, -364_938] };
+
+impl<const N: usize> Polynomial<N> {
+    /// Its integral values for words.
+    fn of(&self, b: &mut Builder<'_>, a: Value) -> Value {
+        let distance = plus(b, a, self.middle.wrapping_neg());
+        let [coefficients @ .., last] = &self.coefficients[..] else { panic!("a polynomial has coefficients") };
+        let highest = constant(b, *last as u64);
+        let value = coefficients.iter().rev().fold(highest, |value, &coefficient| {
+            let product = b.mul(WORDS, value, distance);
+            let product = b.vashr_imm(WORDS, product, self.unit);
+            plus(b, product, coefficient as u64)
+        });
+        b.vlshr_imm(WORDS, value, 12)
+    }
+}
+
 /// Arm ARM, RecipEstimate: words from 513 on, odd (twice 256 to 511, plus one), in; 256 to 511 out.
 fn reciprocals(b: &mut Builder<'_>, a: Value) -> Value {
-    let divisor = b.sint_to_f(Ty::F32X4, a);
-    let dividend = constant(b, u64::from(524_288f32.to_bits()));
-    rounded_half(b, dividend, divisor)
+    let quotient = QUOTIENT.of(b, a);
+    let product = b.mul(WORDS, quotient, a);
+    let dividend = constant(b, 1 << 19);
+    let rest = b.sub(WORDS, dividend, product);
+    let too_large = b.vashr_imm(WORDS, rest, 31);
+    let fits = b.icmp(WORDS, IntCond::Sgt, a, rest);
+    let quotient = b.add(WORDS, quotient, too_large);
+    half_of_next(b, quotient, fits)
 }
 
 /// Arm ARM, RecipSqrtEstimate: words from 257 to 511, odd, or twice such ones, in; 256 to 511 out.
 fn root_reciprocals(b: &mut Builder<'_>, a: Value) -> Value {
-    let a = b.sint_to_f(Ty::F32X4, a);
-    let root = b.fsqrt(Ty::F32X4, NanRule::X86, a);
-    let dividend = constant(b, u64::from(16_384f32.to_bits()));
-    rounded_half(b, dividend, root)
+    const LIMIT: u64 = 1 << 28;
+    let limit = constant(b, LIMIT);
+    let reaches = |b: &mut Builder<'_>, root| {
+        let square = b.mul(WORDS, root, root);
+        let product = b.mul(WORDS, square, a);
+        b.icmp(WORDS, IntCond::Sge, product, limit)
+    };
+    let root = ROOT.of(b, a);
+    let too_large = reaches(b, root);
+    let next = plus(b, root, 1);
+    let is_last = reaches(b, next);
+    let root = b.add(WORDS, root, too_large);
+    half_of_next(b, root, is_last)
 }
 
-/// Half of a quotient's integral part, rounded up.
-fn rounded_half(b: &mut Builder<'_>, dividend: Value, divisor: Value) -> Value {
-    let quotient = b.float2(Op::Fdiv, Ty::F32X4, NanRule::X86, dividend, divisor);
-    let integral = b.fto_sint(WORDS, Rounding::Zero, quotient);
-    let more = plus(b, integral, 1);
+/// Half of a number plus one, or plus two where it is not the right one yet.
+fn half_of_next(b: &mut Builder<'_>, number: Value, is_right: Value) -> Value {
+    let two = plus(b, number, 2);
+    let more = b.add(WORDS, two, is_right);
     b.vlshr_imm(WORDS, more, 1)
 }
 

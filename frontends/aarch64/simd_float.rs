@@ -4,6 +4,7 @@ use super::exact::{self, Narrowed, Operation, Shape};
 use super::float::{convert_to, power_of_two, round_to};
 use super::flushing::has_flushed;
 use super::half;
+use super::half_lanes::{self, Small};
 use super::operand::{Lifted, Sign, require, set_v, v};
 use super::simd::{
     Form, counted, counted_sources, float, float_lanes, lane_mask, sources, splat, write, write_narrow, zero,
@@ -129,20 +130,21 @@ fn rsqrt_step(b: &mut Builder<'_>, ty: Ty, n: Value, m: Value) -> Value {
     let [half, one, one_and_a_half, three] =
         [power_of_two(ty, -1), power_of_two(ty, 0), one_and_a_half, three].map(|bits| splat(b, ty, bits));
     let special = zero_times_infinity(b, ty, n, m);
+    let [n, m] = [n, m].map(|factor| b.and_not(Ty::V128, factor, special));
     let n = b.fneg(ty, n);
+    // Of NaNs, too, though they do not compare.
     let size = b.fabs(ty, n);
-    let large = b.fcmp(ty, FloatCond::Ge, size, one);
-    let first = b.bit_select(large, half, one);
-    let last = b.bit_select(large, one, half);
-    let constant = b.bit_select(large, one_and_a_half, three);
+    let small = b.icmp(ty.as_int(), IntCond::Sgt, one, size);
+    let first = b.bit_select(small, one, half);
+    let last = b.bit_select(small, half, one);
+    let constant = b.bit_select(small, three, one_and_a_half);
     let keeping = NanRule::X86;
     let scaled = b.float2(Op::Fmul, ty, keeping, n, first);
     // A signalling NaN stays one: the sum chooses among NaNs.
     let number = b.fcmp(ty, FloatCond::Eq, n, n);
     let n = b.bit_select(number, scaled, n);
     let step = b.fmul_add(ty, NanRule::Arm, n, m, constant);
-    let step = b.float2(Op::Fmul, ty, keeping, step, last);
-    b.bit_select(special, one_and_a_half, step)
+    b.float2(Op::Fmul, ty, keeping, step, last)
 }
 
 /// FRSQRTS.
@@ -373,10 +375,10 @@ pub(super) fn round_within(w: Word, l: &mut Lift<'_>, rounding: Rounding, bits: 
 /// Integral lanes, of which what does not fit an integer of so many bits, and NaNs, become its smallest.
 pub(super) fn rounded_within(l: &mut Lift<'_>, ty: Ty, rounding: Rounding, bits: u32, n: Value) -> Value {
     let b = &mut l.b;
-    let integral = b.fround(ty, rounding, n);
-    let [magnitude, infinity, _] = lane_bits(ty);
-    let [limit, magnitude, infinity] =
-        [power_of_two(ty, bits as i32 - 1), magnitude, infinity].map(|bits| splat(b, ty, bits));
+    let quietly = if rounding == Rounding::CurrentExact { Rounding::Current } else { rounding };
+    let integral = b.fround(ty, quietly, n);
+    let [magnitude, ..] = lane_bits(ty);
+    let [limit, magnitude] = [power_of_two(ty, bits as i32 - 1), magnitude].map(|bits| splat(b, ty, bits));
     let smallest = b.fneg(ty, limit);
     // The smallest itself may be taken for one that does not fit, but raises nothing.
     let size = b.and(Ty::V128, integral, magnitude);
@@ -385,6 +387,14 @@ pub(super) fn rounded_within(l: &mut Lift<'_>, ty: Ty, rounding: Rounding, bits:
     let valid = b.or(Ty::V128, fits, is_smallest);
     let same = b.icmp(ty.as_int(), IntCond::Eq, integral, n);
     let inexact = b.and_not(Ty::V128, valid, same);
+    raise_by_lane(b, ty, valid, inexact);
+    b.bit_select(fits, integral, smallest)
+}
+
+/// Raises that the lanes that are not `valid` are invalid, and that those which are `inexact` are.
+pub(super) fn raise_by_lane(b: &mut Builder<'_>, ty: Ty, valid: Value, inexact: Value) {
+    let [_, infinity, _] = lane_bits(ty);
+    let infinity = splat(b, ty, infinity);
     // Differences of infinities are invalid, one of numbers so far apart is inexact, zeroes raise nothing.
     let infinite = b.and_not(Ty::V128, infinity, valid);
     let [large, small] = [0, -60].map(|exponent| {
@@ -393,7 +403,6 @@ pub(super) fn rounded_within(l: &mut Lift<'_>, ty: Ty, rounding: Rounding, bits:
         b.or(Ty::V128, infinite, number)
     });
     b.float2(Op::Fsub, ty, NanRule::X86, large, small);
-    b.bit_select(fits, integral, smallest)
 }
 
 /// FCVTNS to FCVTZU, lane by lane.
@@ -433,7 +442,7 @@ fn half_fraction(w: Word) -> Option<u32> {
     (w.bits(22, 20) == 1).then(|| 32 - w.bits(22, 16))
 }
 
-/// FCVTZS, FCVTZU (vector, fixed-point). Scaling is exact, or overflows to an infinity that saturates as well.
+/// FCVTZS, FCVTZU (vector, fixed-point). Scaling is exact; what is too large without it stays as it is.
 pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
     if let Some(fraction) = half_fraction(w) {
         return half::to_fixed(w, l, sign, Rounding::Zero, fraction);
@@ -443,8 +452,11 @@ pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
         return exact::lanes_to_fixed(w, l, Shape::of(form, ty.lane().bits()), sign, Rounding::Zero, fraction);
     }
     let n = counted(l, form, ty, w.rn());
-    let scale = splat(&mut l.b, ty, power_of_two(ty, fraction as i32));
-    let scaled = l.b.float2(Op::Fmul, ty, NanRule::Arm, n, scale);
+    let size = l.b.fabs(ty, n);
+    let [limit, scale, one] = [64, fraction as i32, 0].map(|power| splat(&mut l.b, ty, power_of_two(ty, power)));
+    let is_small = l.b.icmp(ty.as_int(), IntCond::Sgt, limit, size);
+    let scale = l.b.bit_select(is_small, scale, one);
+    let scaled = l.b.float2(Op::Fmul, ty, NanRule::X86, n, scale);
     let result = round_to(l, ty.as_int(), sign, Rounding::Zero, scaled);
     write(w, l, form, ty.as_int(), result);
     Ok(())
@@ -498,7 +510,8 @@ pub(super) fn fcvtn(w: Word, l: &mut Lift<'_>) -> Lifted {
         write_narrow(w, l, result);
         return Ok(());
     }
-    let result = if w.is_set(22) { l.b.fdemote(Ty::F32X4, n) } else { l.b.fdemote_half(Ty::F32X4, n) };
+    let result =
+        if w.is_set(22) { l.b.fdemote(Ty::F32X4, n) } else { half_lanes::narrow(l, Small::Rounded, (n, None)) };
     write_narrow(w, l, result);
     Ok(())
 }

@@ -84,12 +84,12 @@ float!(f32 u32 23);
 float!(f64 u64 52);
 
 /// Raises what an invalid operation raises.
-fn raise_invalid() {
+pub(super) fn raise_invalid() {
     black_box(black_box(f32::INFINITY) * black_box(0.0));
 }
 
 /// Raises what an inexact result raises.
-fn raise_inexact() {
+pub(super) fn raise_inexact() {
     black_box(black_box(1.0) + black_box(f32::MIN_POSITIVE));
 }
 

@@ -1,5 +1,6 @@
-//! binary16, four lanes at a time, to and from binary32.
+//! binary16, four lanes at a time, to and from binary32. What an operation raises, the host's unit raises.
 
+use super::float::raise_invalid;
 use std::hint::black_box;
 
 const SIGN: u16 = 0x8000;
@@ -31,6 +32,9 @@ fn promote_one(half: u16) -> u32 {
 }
 
 fn widen_one(half: u16) -> u32 {
+    if half & !SIGN > INFINITY && half & 0x200 == 0 {
+        raise_invalid();
+    }
     let sign = u32::from(half & SIGN) << 16;
     let fraction = u32::from(half & 0x3ff);
     sign | match half >> 10 & 31 {
@@ -45,6 +49,9 @@ fn demote_one(single: u32) -> u16 {
     let value = f32::from_bits(single);
     let sign = (single >> 16) as u16 & SIGN;
     if value.is_nan() {
+        if single & QUIET == 0 {
+            raise_invalid();
+        }
         return sign | INFINITY | 0x200 | (single >> 13) as u16 & 0x1ff;
     }
     if value.is_infinite() {
@@ -53,13 +60,22 @@ fn demote_one(single: u32) -> u16 {
     if value.abs() >= 65536.0 {
         return sign | if overflows(sign) { INFINITY } else { INFINITY - 1 };
     }
-    sign | round(f64::from(value))
+    // 2^-125 times what is a multiple of the smallest half, and nothing else, is one of the smallest single.
+    if value.abs() < 2f32.powi(-14) {
+        black_box(black_box(value) * black_box(f32::MIN_POSITIVE * 2.0));
+    }
+    let magnitude = round(f64::from(value));
+    if magnitude == INFINITY {
+        overflows(sign);
+    }
+    sign | magnitude
 }
 
 /// Whether what is too large becomes an infinity, rather than the largest number of its sign, as the host rounds now.
+/// Raises what it does.
 fn overflows(sign: u16) -> bool {
     let largest = if sign == 0 { f64::MAX } else { f64::MIN };
-    (black_box(largest) * 2.0).is_infinite()
+    black_box(black_box(largest) * 2.0).is_infinite()
 }
 
 /// The magnitude of a number below 65536. One that rounds beyond the largest becomes an infinity.
