@@ -41,7 +41,7 @@ fn round_to_odd(value: f64) -> f32 {
         INFINITY
     } else {
         // The bits that a single has not are gathered in the last that it has.
-        let gathered = (bits | (bits & BEYOND) + BEYOND) & i64::MAX as u64;
+        let gathered = (bits | ((bits & BEYOND) + BEYOND)) & i64::MAX as u64;
         ((gathered >> 29) - BIAS) as u32
     };
     f32::from_bits(sign | magnitude)

@@ -360,7 +360,13 @@ pub(super) fn fcvt(w: Word, l: &mut Lift<'_>, to: Ty) -> Lifted {
         return convert_exactly(w, l, (from.bits(), to.bits()));
     }
     let n = v(l, from, w.rn());
-    let result = if to == Ty::F64 { l.b.fpromote(to, n) } else { l.b.fdemote(to, n) };
+    let result = if to == Ty::F64 {
+        l.b.fpromote(to, n)
+    } else {
+        let doubles = l.b.splat(Ty::F64X2, n);
+        let singles = simd_float::demoted(&mut l.b, doubles);
+        l.b.extract_lane(Ty::F32X4, singles, 0)
+    };
     set_v(l, to, w.rd(), result);
     Ok(())
 }

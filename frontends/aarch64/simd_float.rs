@@ -527,10 +527,21 @@ fn narrow_flushing(w: Word, l: &mut Lift<'_>, n: Value) {
     exact::either(l, fast, |l| write_narrow(w, l, native), exactly);
 }
 
+/// Two doubles as singles, zeroes above. That a result was tiny before it was rounded, which the host's unit does not look
+/// at, is raised apart: 2^-925 times what is a multiple of the smallest single, and nothing else, is one of the smallest double.
+pub(super) fn demoted(b: &mut Builder<'_>, n: Value) -> Value {
+    let [limit, scale] = [-126, -925].map(|power| splat(b, Ty::F64X2, power_of_two(Ty::F64X2, power)));
+    let size = b.fabs(Ty::F64X2, n);
+    let is_small = b.icmp(Ty::I64X2, IntCond::Sgt, limit, size);
+    let small = b.and(Ty::V128, size, is_small);
+    b.float2(Op::Fmul, Ty::F64X2, NanRule::X86, small, scale);
+    b.fdemote(Ty::F32X4, n)
+}
+
 /// Two doubles as singles, truncated, and the last bit set where that was inexact (Arm ARM, FPRounding_ODD); zeroes above.
 fn demoted_to_odd(b: &mut Builder<'_>, n: Value) -> Value {
     let [magnitude, ..] = lane_bits(Ty::F64X2);
-    let singles = b.fdemote(Ty::F32X4, n);
+    let singles = demoted(b, n);
     let back = b.fpromote(Ty::F64X2, singles);
     let magnitude = splat(b, Ty::I64X2, magnitude);
     let [size, back_size] = [n, back].map(|value| b.and(Ty::V128, value, magnitude));
