@@ -103,6 +103,16 @@ pub enum CompileError {
     Unsupported(&'static str),
 }
 
+/// [`CompileError::Unsupported`], as what is asked about each operation wants it: in two registers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Refusal(pub(crate) &'static str);
+
+impl From<Refusal> for CompileError {
+    fn from(Refusal(what): Refusal) -> CompileError {
+        CompileError::Unsupported(what)
+    }
+}
+
 impl fmt::Display for CompileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -77,6 +77,21 @@ pub struct Coverage {
     pub blocks: Vec<u64>,
 }
 
+/// A straight run of instructions that was lifted.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// How many guest instructions.
+    pub instructions: usize,
+    /// The bytes they occupy.
+    pub range: Range<u64>,
+}
+
+impl From<Run> for Coverage {
+    fn from(run: Run) -> Coverage {
+        Coverage { instructions: run.instructions, ranges: vec![run.range], blocks: Vec::new() }
+    }
+}
+
 /// Lifts the region that `shape` describes at `pc`. The result always has exits: what cannot be decoded or is
 /// not implemented becomes an [`philae_ir::ExitReason::Undefined`] at its own address.
 pub fn lift_region(arch: Arch, pc: u64, shape: Shape<'_>, fetch: Fetch<'_>) -> (Region, Coverage) {
@@ -90,6 +105,14 @@ pub fn lift_into(region: &mut Region, shape: Shape<'_>, fetch: Fetch<'_>) -> Cov
     match region.arch {
         Arch::Aarch64 => lift::lift::<aarch64::Aarch64>(region, shape, fetch),
         Arch::X86_64 => lift::lift::<x86_64::X86_64>(region, shape, fetch),
+    }
+}
+
+/// What [`lift_into`] does for a [`Shape::Block`], without taking memory.
+pub fn lift_block(region: &mut Region, limit: usize, changes: Changes, fetch: Fetch<'_>) -> Run {
+    match region.arch {
+        Arch::Aarch64 => lift::block::<aarch64::Aarch64>(region, limit, changes, fetch),
+        Arch::X86_64 => lift::block::<x86_64::X86_64>(region, limit, changes, fetch),
     }
 }
 

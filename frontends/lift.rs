@@ -6,7 +6,7 @@
 //! A body writes guest registers only after its last access that can fault: at a fault the state is the one before the instruction.
 
 use crate::graph::{self, Wanted};
-use crate::{Changes, Coverage, Fetch, Shape};
+use crate::{Changes, Coverage, Fetch, Run, Shape};
 use philae_ir::{BlockId, Builder, Effect, ExitReason, FlowHint, Helper, IntCond, Pc, Region, Ty, Value};
 use std::ops::ControlFlow;
 
@@ -262,12 +262,19 @@ pub(crate) struct Found<I> {
 /// Lifts what this shape describes at the address of `region`, which is empty.
 pub(crate) fn lift<G: Guest>(region: &mut Region, shape: Shape<'_>, fetch: Fetch<'_>) -> Coverage {
     match shape {
-        Shape::Instruction => straight::<G>(region, 1, fetch),
-        Shape::Block { limit, changes: Changes::Announced } => straight::<G>(region, limit, fetch),
-        Shape::Block { limit, changes: Changes::Unannounced } => guarded::<G>(region, limit, fetch),
+        Shape::Instruction => straight::<G>(region, 1, fetch).into(),
+        Shape::Block { limit, changes } => block::<G>(region, limit, changes, fetch).into(),
         Shape::Graph { limit, wanted, called, ends, pointer } => {
             graph::lift::<G>(region, limit, Wanted { wanted, called, ends, pointer }, fetch)
         }
+    }
+}
+
+/// Lifts a [`Shape::Block`] at the address of `region`, which is empty.
+pub(crate) fn block<G: Guest>(region: &mut Region, limit: usize, changes: Changes, fetch: Fetch<'_>) -> Run {
+    match changes {
+        Changes::Announced => straight::<G>(region, limit, fetch),
+        Changes::Unannounced => guarded::<G>(region, limit, fetch),
     }
 }
 
@@ -299,7 +306,7 @@ pub(crate) fn decode_run<G: Guest>(
 }
 
 /// A run of instructions, one block. It goes to itself by leaving: whoever runs it wants to count how often.
-fn straight<G: Guest>(region: &mut Region, limit: usize, fetch: Fetch<'_>) -> Coverage {
+fn straight<G: Guest>(region: &mut Region, limit: usize, fetch: Fetch<'_>) -> Run {
     let pc = region.pc;
     let mut lift = Lift::new(Builder::new(region), pc);
     run::<G>(&mut lift, limit, fetch, |_, _| false)
@@ -307,12 +314,7 @@ fn straight<G: Guest>(region: &mut Region, limit: usize, fetch: Fetch<'_>) -> Co
 
 /// Appends a run of instructions up to a transfer of control, or one of whose operations, which start at the given
 /// place of the region, `is_last` says so.
-fn run<G: Guest>(
-    lift: &mut Lift<'_>,
-    limit: usize,
-    fetch: Fetch<'_>,
-    is_last: impl Fn(&Region, usize) -> bool,
-) -> Coverage {
+fn run<G: Guest>(lift: &mut Lift<'_>, limit: usize, fetch: Fetch<'_>, is_last: impl Fn(&Region, usize) -> bool) -> Run {
     let pc = lift.pc;
     let (mut end, mut instructions) = (pc, 0);
     lift.arrive();
@@ -327,11 +329,11 @@ fn run<G: Guest>(
         lift.leave(ExitReason::Jump, lift.next);
         ControlFlow::Break(())
     });
-    Coverage { instructions, ranges: std::iter::once(pc..end).collect(), blocks: Vec::new() }
+    Run { instructions, range: pc..end }
 }
 
 /// A block that the guest may change unannounced: see [`Changes::Unannounced`].
-fn guarded<G: Guest>(region: &mut Region, limit: usize, fetch: Fetch<'_>) -> Coverage {
+fn guarded<G: Guest>(region: &mut Region, limit: usize, fetch: Fetch<'_>) -> Run {
     let pc = region.pc;
     let mut bytes = Vec::new();
     let mut recorded = |at: u64, buffer: &mut [u8]| {
@@ -344,12 +346,12 @@ fn guarded<G: Guest>(region: &mut Region, limit: usize, fetch: Fetch<'_>) -> Cov
     let (entry, body) = (b.current(), b.new_block());
     b.switch_to(body);
     let mut lift = Lift::new(b, pc);
-    let coverage = run::<G>(&mut lift, limit, &mut recorded, ends_with_write);
-    bytes.truncate(coverage.ranges.first().map_or(0, |range| range.end.wrapping_sub(pc)) as usize);
+    let whole = run::<G>(&mut lift, limit, &mut recorded, ends_with_write);
+    bytes.truncate(whole.range.end.wrapping_sub(pc) as usize);
     lift.b.switch_to(entry);
     lift.pc = pc;
     guard(&mut lift.b, pc, &bytes);
-    coverage
+    whole
 }
 
 /// Ends the entry: leaves if the bytes at `pc` are not these any more, else goes on behind it.

@@ -11,7 +11,7 @@ use philae_backends::compiled::{Code, CompileError};
 use philae_backends::cranelift::{Compiler, Exactness, Options};
 use philae_backends::interp::Steps;
 use philae_backends::link::LinkSite;
-use philae_frontends::{Changes, Coverage, Fetch, Shape, lift_into};
+use philae_frontends::{Changes, Coverage, Run, Shape, lift_block, lift_into};
 use philae_ir::{Arch, ExitReason, Pc, Region, RuntimePage, Terminator, opt, verify};
 use philae_syscalls::{Mm, uaccess, vdso};
 use std::ops::Range;
@@ -96,14 +96,17 @@ pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize, workshop: &mut W
         reader.executable = executable.clone();
     }
     let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
-    let coverage = lift(runtime, mm, region, Shape::Block { limit, changes }, &mut fetch);
+    let Run { instructions, range } = lift_block(region, limit, changes, &mut fetch);
+    lifted(runtime, mm, region, std::slice::from_ref(&range));
     (workshop.executable, workshop.generation) = (reader.executable, generation);
-    let range = coverage.ranges.first().cloned().unwrap_or(pc..pc);
-    let stats = &runtime.stats;
-    stats.blocks.add(1);
-    stats.block_instructions.add(coverage.instructions as u64);
-    stats.lift_nanos.add(start.map_or(0, |start| start.elapsed().as_nanos() as u64));
-    Lifted { range, instructions: coverage.instructions, changes, generation, is_cut: is_cut(region) }
+    // Counting together costs the processor what some instructions cost to lift: it waits for all stores before.
+    if let Some(start) = start {
+        let stats = &runtime.stats;
+        stats.blocks.add(1);
+        stats.block_instructions.add(instructions as u64);
+        stats.lift_nanos.add(start.elapsed().as_nanos() as u64);
+    }
+    Lifted { range, instructions, changes, generation, is_cut: is_cut(region) }
 }
 
 /// How the guest may change the block at `pc`: unannounced where instruction fetch is coherent and any page that the
@@ -151,7 +154,9 @@ pub fn unit(runtime: &Runtime, workshop: &mut Workshop, lifted: &Lifted) -> Resu
     if let Some(listing) = listing {
         dump(runtime, DumpItem::Code, region.pc, || listing);
     }
-    runtime.stats.baseline_nanos.add(start.map_or(0, |start| start.elapsed().as_nanos() as u64));
+    if let Some(start) = start {
+        runtime.stats.baseline_nanos.add(start.elapsed().as_nanos() as u64);
+    }
     added
 }
 
@@ -209,7 +214,8 @@ pub fn region(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Job {
     let mut region = Region::new(runtime.arch, pc);
     prepare(runtime, mm, &mut region);
     let shape = Shape::Graph { limit, wanted: &wanted, called: &called, ends: &ends, pointer: &pointer };
-    let coverage = lift(runtime, mm, &mut region, shape, &mut fetch);
+    let coverage = lift_into(&mut region, shape, &mut fetch);
+    lifted(runtime, mm, &region, &coverage.ranges);
     runtime.stats.lift_nanos.add(start.elapsed().as_nanos() as u64);
     let maker = if reader.watched { Maker::Watched } else { Maker::Cranelift };
     Job { pc, coverage, generation, is_cut: is_cut(&region), maker, round, reference: None, region }
@@ -249,12 +255,11 @@ fn runtime_page(mm: &Mm) -> Option<RuntimePage> {
     mm.vdso().map(|range| RuntimePage { range, call: &vdso::QUESTION })
 }
 
-fn lift(runtime: &Runtime, mm: &Mm, region: &mut Region, shape: Shape<'_>, fetch: Fetch<'_>) -> Coverage {
-    let coverage = lift_into(region, shape, fetch);
+/// Verifies a region that was lifted from these bytes, and shows it to who asks for it.
+fn lifted(runtime: &Runtime, mm: &Mm, region: &Region, ranges: &[Range<u64>]) {
     debug_assert_eq!(verify::verify(region), Ok(()), "lifted\n{region}");
-    dump_guest(runtime, mm, region.pc, &coverage);
+    dump_guest(runtime, mm, region.pc, ranges);
     dump(runtime, DumpItem::Ir, region.pc, || region.to_string());
-    coverage
 }
 
 fn optimise(runtime: &Runtime, region: &mut Region, exactness: Exactness) {
@@ -289,10 +294,10 @@ fn dump(runtime: &Runtime, item: DumpItem, pc: u64, text: impl FnOnce() -> Strin
     }
 }
 
-fn dump_guest(runtime: &Runtime, mm: &Mm, pc: u64, coverage: &Coverage) {
+fn dump_guest(runtime: &Runtime, mm: &Mm, pc: u64, ranges: &[Range<u64>]) {
     dump(runtime, DumpItem::Guest, pc, || {
         let mut text = String::new();
-        for range in &coverage.ranges {
+        for range in ranges {
             let mut bytes = vec![0; (range.end - range.start) as usize];
             let length = Reader::new(mm, Watch::Off).fetch(range.start, &mut bytes);
             text += &disassemble::listing(runtime.arch, range.start, &bytes[..length]);
@@ -336,7 +341,12 @@ impl<'a> Reader<'a> {
             if self.watch == Watch::On && self.mm.arch() == Arch::X86_64 {
                 self.watched |= self.mm.watch_code(&(at..at + length as u64));
             }
-            if uaccess::read_bytes(at, &mut buffer[done..done + length]).is_err() {
+            let part = &mut buffer[done..done + length];
+            let read = match part.try_into() {
+                Ok(window) => uaccess::read_window(at, window),
+                Err(_) => uaccess::read_bytes(at, part),
+            };
+            if read.is_err() {
                 break;
             }
             done += length;

@@ -17,8 +17,10 @@ use std::mem::{MaybeUninit, size_of};
 global_asm!(
     ".pushsection .text.philae_uaccess, \"ax\", @progbits",
     ".globl philae_copy, philae_copy_access, philae_copy_done",
+    ".globl philae_read_window, philae_read_window_access, philae_read_window_done, philae_read_window_fault",
     ".globl philae_exchange, philae_exchange_access, philae_exchange_fault",
     ".hidden philae_copy, philae_copy_access, philae_copy_done",
+    ".hidden philae_read_window, philae_read_window_access, philae_read_window_done, philae_read_window_fault",
     ".hidden philae_exchange, philae_exchange_access, philae_exchange_fault",
     // (rdi to, rsi from, rdx bytes) → rax bytes not copied
     "philae_copy:",
@@ -27,6 +29,23 @@ global_asm!(
     "rep movsb",
     "philae_copy_done:",
     "mov rax, rcx",
+    "ret",
+    // (rdi to, rsi from) → rax 0, or -1 if not all 64 bytes can be read
+    "philae_read_window:",
+    "philae_read_window_access:",
+    "movups xmm0, [rsi]",
+    "movups xmm1, [rsi + 16]",
+    "movups xmm2, [rsi + 32]",
+    "movups xmm3, [rsi + 48]",
+    "philae_read_window_done:",
+    "movups [rdi], xmm0",
+    "movups [rdi + 16], xmm1",
+    "movups [rdi + 32], xmm2",
+    "movups [rdi + 48], xmm3",
+    "xor eax, eax",
+    "ret",
+    "philae_read_window_fault:",
+    "mov rax, -1",
     "ret",
     // (rdi address, esi expected, edx new) → rax the 32-bit value seen, or -1
     "philae_exchange:",
@@ -45,6 +64,10 @@ unsafe extern "C" {
     fn philae_copy(to: u64, from: u64, bytes: usize) -> usize;
     fn philae_copy_access();
     fn philae_copy_done();
+    fn philae_read_window(to: u64, from: u64) -> u64;
+    fn philae_read_window_access();
+    fn philae_read_window_done();
+    fn philae_read_window_fault();
     fn philae_exchange(address: u64, expected: u32, new: u32) -> u64;
     fn philae_exchange_access();
     fn philae_exchange_fault();
@@ -52,9 +75,14 @@ unsafe extern "C" {
 
 /// Where to continue after a fault at the host program counter `pc`, if `pc` is an access of this module.
 pub fn recovery(pc: u64) -> Option<u64> {
-    let table: [(unsafe extern "C" fn(), unsafe extern "C" fn()); 2] =
-        [(philae_copy_access, philae_copy_done), (philae_exchange_access, philae_exchange_fault)];
-    table.iter().find(|(access, _)| *access as *const () as u64 == pc).map(|(_, fixup)| *fixup as *const () as u64)
+    // The first access, what follows the last, and where to continue.
+    let table: [[unsafe extern "C" fn(); 3]; 3] = [
+        [philae_copy_access, philae_copy_done, philae_copy_done],
+        [philae_read_window_access, philae_read_window_done, philae_read_window_fault],
+        [philae_exchange_access, philae_exchange_fault, philae_exchange_fault],
+    ];
+    let mut addresses = table.iter().map(|row| row.map(|label| label as *const () as u64));
+    addresses.find(|[first, end, _]| (*first..*end).contains(&pc)).map(|[_, _, fixup]| fixup)
 }
 
 thread_local! {
@@ -81,6 +109,18 @@ fn place(address: u64) -> u64 {
 pub fn read_bytes(address: u64, to: &mut [u8]) -> Result<(), Errno> {
     // SAFETY: `to` is writable for its length; a fault on the guest's side ends the copy.
     match unsafe { philae_copy(to.as_mut_ptr() as u64, place(address), to.len()) } {
+        0 => Ok(()),
+        _ => Err(Errno::EFAULT),
+    }
+}
+
+/// Bytes of code that are read at once.
+pub const WINDOW: usize = 64;
+
+/// As [`read_bytes`], of so many bytes: a string instruction takes longer to start than this takes.
+pub fn read_window(address: u64, to: &mut [u8; WINDOW]) -> Result<(), Errno> {
+    // SAFETY: as for `read_bytes`; the stub writes these 64 bytes, or none.
+    match unsafe { philae_read_window(to.as_mut_ptr() as u64, place(address)) } {
         0 => Ok(()),
         _ => Err(Errno::EFAULT),
     }

@@ -5,6 +5,7 @@
 //! position of its last use.
 
 use super::pins::{self, PINNED, Pins};
+use philae_ir::ops::OPS;
 use philae_ir::opt::Exactness;
 use philae_ir::state::{NZCV, WORDS};
 use philae_ir::{Arch, BlockId, Effect, HelperEffect, Inst, IntCond, Op, Region, Slot, Terminator, Ty, Value};
@@ -20,9 +21,6 @@ pub(super) struct Use {
     pub(super) crosses: bool,
     /// Its register is wanted: it is not only what a branch, a selection or a test of flags looks at.
     pub(super) eager: bool,
-    /// The instruction is not to be emitted where it stands: nobody uses what it makes, its slot is written again
-    /// unseen, or whoever looks at it computes it.
-    dropped: bool,
     /// For a read of the flags: the value that the block wrote to them before.
     forwarded: Value,
     /// The pinned register that the value is written to, at position `written`, if it may be made there: nothing in
@@ -34,16 +32,8 @@ pub(super) struct Use {
 const NO_TARGET: u8 = u8::MAX;
 
 impl Use {
-    const NEW: Use = Use {
-        last: 0,
-        block: u32::MAX,
-        crosses: false,
-        eager: false,
-        dropped: false,
-        forwarded: Value::NONE,
-        target: NO_TARGET,
-        written: 0,
-    };
+    const NEW: Use =
+        Use { last: 0, block: 0, crosses: false, eager: false, forwarded: Value::NONE, target: NO_TARGET, written: 0 };
 }
 
 /// Whether blocks stand behind those that they depend on, as frontends leave them.
@@ -119,31 +109,51 @@ impl Analysis {
         for (number, block) in region.blocks.iter().enumerate() {
             self.starts.push(position);
             position += block.insts.len() as u32 + 1;
-            let pc = self.follow_block(region, number);
             // The entry uses its own values only.
             if number != 0 {
-                self.cross_block(region, number, &mut order);
+                self.own_block(region, number, &mut order);
+                self.follow_flags(region, number);
+                self.cross_block(region, number);
+            } else {
+                self.follow_flags(region, number);
             }
-            if pc.is_none() {
-                order = Order::Mixed;
-            }
-            for to in block.end.successors() {
-                if self.pcs[to.index()].is_none() {
-                    self.pcs[to.index()] = pc;
-                }
+            if block.end.successors().next().is_some() {
+                self.pass_pc_on(region, number, &mut order);
             }
         }
         order
     }
 
-    /// Notes which block makes values, and what reads of the flags repeat; gives the guest instruction that is under
-    /// way where the block ends, if another block follows.
-    fn follow_block(&mut self, region: &Region, number: usize) -> Option<u64> {
+    /// Notes which block makes values. Unless it is the entry, where they are all taken to be before; blocks that use
+    /// one of them have come too early.
+    fn own_block(&mut self, region: &Region, number: usize, order: &mut Order) {
+        for &value in &region.blocks[number].insts {
+            let known = &mut self.uses[value.index()];
+            known.block = number as u32;
+            if known.crosses {
+                *order = Order::Mixed;
+            }
+        }
+    }
+
+    /// Says to the blocks behind a block which guest instruction is under way.
+    fn pass_pc_on(&mut self, region: &Region, number: usize, order: &mut Order) {
+        let pc = self.pc_at_end(region, number);
+        if pc.is_none() {
+            *order = Order::Mixed;
+        }
+        for to in region.blocks[number].end.successors() {
+            if self.pcs[to.index()].is_none() {
+                self.pcs[to.index()] = pc;
+            }
+        }
+    }
+
+    /// Notes what reads of the flags repeat.
+    fn follow_flags(&mut self, region: &Region, number: usize) {
         let mut flags = Value::NONE;
-        let block = &region.blocks[number];
-        for &value in &block.insts {
+        for &value in &region.blocks[number].insts {
             let inst = &region.insts[value.index()];
-            self.uses[value.index()].block = number as u32;
             // Hardly ever true, which the processor learns; a choice by operation it would have to guess.
             if inst.imm == u64::from(NZCV.0) && matches!(inst.op, Op::Get | Op::Set) {
                 if inst.op == Op::Set {
@@ -155,7 +165,6 @@ impl Analysis {
                 flags = Value::NONE;
             }
         }
-        self.pc_at_end(region, number)
     }
 
     /// The guest instruction that is under way where a block ends.
@@ -166,19 +175,16 @@ impl Analysis {
     }
 
     /// Notes which values of other blocks a block uses.
-    fn cross_block(&mut self, region: &Region, number: usize, order: &mut Order) {
+    fn cross_block(&mut self, region: &Region, number: usize) {
         let block = &region.blocks[number];
         let operands = block.insts.iter().flat_map(|&value| region.insts[value.index()].operands());
-        operands.chain(block.end.operands()).for_each(|operand| self.cross(number, operand, order));
+        operands.chain(block.end.operands()).for_each(|operand| self.cross(number, operand));
     }
 
-    fn cross(&mut self, block: usize, operand: Value, order: &mut Order) {
+    fn cross(&mut self, block: usize, operand: Value) {
         let operand = self.resolve(operand);
         let known = &mut self.uses[operand.index()];
         if known.block != block as u32 {
-            if known.block == u32::MAX {
-                *order = Order::Mixed;
-            }
             known.crosses = true;
             known.eager = true;
             known.last = known.last.max(1);
@@ -187,8 +193,7 @@ impl Analysis {
 
     /// Values that other blocks use, where the block that makes one may stand behind.
     fn find_crossing(&mut self, region: &Region) {
-        let mut order = Order::Mixed;
-        (0..region.blocks.len()).for_each(|number| self.cross_block(region, number, &mut order));
+        (0..region.blocks.len()).for_each(|number| self.cross_block(region, number));
     }
 
     /// Along the edges: passes leave a block without a marker where all that precede it agree.
@@ -225,67 +230,74 @@ impl Analysis {
                 };
                 for &value in block.insts.iter().rev() {
                     position -= 1;
-                    self.use_inst(region, value, position, pins, &mut ahead);
+                    let kept = self.use_inst(region, value, position, pins, &mut ahead);
                     // No branch: which ones are dropped the processor would not guess.
                     self.live[live - 1] = (value, position);
-                    live -= usize::from(!self.uses[value.index()].dropped);
+                    live -= usize::from(kept);
                 }
             }
             self.live_starts[number] = live as u32;
         }
     }
 
-    fn use_inst(&mut self, region: &Region, value: Value, position: u32, pins: &Pins, ahead: &mut Ahead) {
+    /// Notes what an instruction uses; whether it is to be emitted where it stands. It is not if nobody uses what it
+    /// makes, if its slot is written again unseen, or if whoever looks at it computes it.
+    fn use_inst(&mut self, region: &Region, value: Value, position: u32, pins: &Pins, ahead: &mut Ahead) -> bool {
         let inst = &region.insts[value.index()];
         // Field by field: a copy of the whole would wait for the narrow stores that came just before.
         let known = &self.uses[value.index()];
         let (unused, eager, target) = (known.last == 0, known.eager, known.target);
-        if target != NO_TARGET {
+        let plan = PLANS[inst.op as usize];
+        if target != NO_TARGET && plan != Plan::Const {
             self.settle_target(region, value, inst, ahead);
         }
-        match inst.op.info().effect {
-            Effect::Pure if unused && !raises(region, inst) => self.drop(value),
-            // It is executed for the status flags that it may raise, and its result dies at once.
-            Effect::Pure if unused => {
-                self.take(value, position);
-                self.use_pure(region, inst, value, position);
-            }
-            Effect::Pure => self.use_pure(region, inst, value, position),
-            Effect::Marker => {
-                self.uses[value.index()].dropped = !ahead.pc_wanted;
-                ahead.pc_wanted = false;
-            }
-            Effect::ReadSlot if unused => self.drop(value),
-            Effect::ReadSlot => {
+        match plan {
+            Plan::Const => return false,
+            Plan::Plain if unused => return false,
+            Plan::Plain => self.take_plain(inst, position),
+            Plan::Marker => return std::mem::take(&mut ahead.pc_wanted),
+            Plan::Read if unused => return false,
+            Plan::Read => {
                 ahead.unseen.remove(inst.slot());
                 ahead.touched[place(pins.registers[usize::from(inst.slot().0)])] = position;
             }
-            Effect::WriteSlot if ahead.unseen.contains(inst.slot()) => self.drop(value),
-            Effect::WriteSlot => self.use_write(region, inst, position, pins, ahead),
-            Effect::Load | Effect::Store | Effect::Atomic => {
+            Plan::Write if ahead.unseen.contains(inst.slot()) => return false,
+            Plan::Write => self.use_write(region, inst, position, pins, ahead),
+            Plan::Access => {
                 if ahead.exactness == Exactness::Exact {
                     ahead.unseen.clear();
                 }
                 ahead.barrier = position;
                 ahead.pc_wanted = true;
-                self.take_all(inst, position);
+                self.take_plain(inst, position);
             }
-            Effect::Helper => {
-                let effect = region.helpers[inst.imm as usize].effect;
-                if effect == HelperEffect::Pure && unused {
-                    return self.drop(value);
+            Plan::Pure if unused && !raises(region, inst) => return false,
+            Plan::Pure => {
+                // It is executed for the status flags that it may raise, and its result dies at once.
+                if unused {
+                    self.take(value, position);
                 }
-                if effect == HelperEffect::State {
-                    ahead.unseen.clear();
-                }
-                ahead.barrier = position;
-                self.take_all(inst, position);
+                return self.use_pure(region, inst, value, position);
             }
-            Effect::Poll if !eager => self.drop(value),
-            Effect::Poll => {}
-            Effect::Fence => ahead.barrier = position,
-            Effect::Hint => self.take_all(inst, position),
+            Plan::Helper => return self.use_helper(region, inst, unused, position, ahead),
+            Plan::Poll => return eager,
+            Plan::Fence => ahead.barrier = position,
+            Plan::Hint => self.take_plain(inst, position),
         }
+        true
+    }
+
+    fn use_helper(&mut self, region: &Region, inst: &Inst, unused: bool, position: u32, ahead: &mut Ahead) -> bool {
+        let effect = region.helpers[inst.imm as usize].effect;
+        if effect == HelperEffect::Pure && unused {
+            return false;
+        }
+        if effect == HelperEffect::State {
+            ahead.unseen.clear();
+        }
+        ahead.barrier = position;
+        self.take_all(inst, position);
+        true
     }
 
     fn use_write(&mut self, region: &Region, inst: &Inst, position: u32, pins: &Pins, ahead: &mut Ahead) {
@@ -340,25 +352,24 @@ impl Analysis {
         known.last = known.last.max(position);
     }
 
-    /// All operands are wanted in registers.
-    fn take_all(&mut self, inst: &Inst, position: u32) {
+    /// All operands are wanted in registers, and none of them is flags.
+    fn take_plain(&mut self, inst: &Inst, position: u32) {
         let nobody = self.uses.len() - 1;
         for operand in inst.args {
-            let known = &self.uses[operand.index().min(nobody)];
-            let index =
-                if known.forwarded == Value::NONE { operand.index().min(nobody) } else { known.forwarded.index() };
-            let known = &mut self.uses[index];
+            let known = &mut self.uses[operand.index().min(nobody)];
             known.last = known.last.max(position);
             known.eager = true;
         }
     }
 
-    fn drop(&mut self, value: Value) {
-        self.uses[value.index()].dropped = true;
+    /// All operands are wanted in registers.
+    fn take_all(&mut self, inst: &Inst, position: u32) {
+        inst.operands().for_each(|operand| self.take(operand, position));
     }
 
-    /// Operands live on until what is computed from them when it is looked at has been looked at.
-    fn use_pure(&mut self, region: &Region, inst: &Inst, value: Value, position: u32) {
+    /// Operands live on until what is computed from them when it is looked at has been looked at. Gives whether it is
+    /// computed where it stands.
+    fn use_pure(&mut self, region: &Region, inst: &Inst, value: Value, position: u32) -> bool {
         let known = &self.uses[value.index()];
         let lazy = is_lazy(inst) || !known.eager && masks_bits(region, inst);
         // What other blocks use is computed here, whatever its own place among the uses.
@@ -369,9 +380,7 @@ impl Analysis {
         } else {
             self.take_all(inst, until);
         }
-        if lazy && !eager || inst.op == Op::Const {
-            self.drop(value);
-        }
+        eager || !lazy
     }
 
     /// Flags are stored as what they come from where that can be described, see [`crate::stored_flags`].
@@ -383,6 +392,72 @@ impl Analysis {
         }
     }
 }
+
+/// What the look ahead does at an operation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    /// A constant: whoever uses it makes it.
+    Const,
+    /// A function of operands that are wanted in registers, none of them flags, and no more to it: the commonest.
+    Plain,
+    /// Any other function.
+    Pure,
+    Marker,
+    Read,
+    Write,
+    Access,
+    Helper,
+    Poll,
+    Fence,
+    Hint,
+}
+
+/// By the numbers of operations: one look at one byte instead of several at their rows.
+static PLANS: [Plan; 256] = {
+    let (mut plans, mut i) = ([Plan::Pure; 256], 0);
+    while i < OPS.len() {
+        plans[i] = match OPS[i].effect {
+            Effect::Pure if CONSTANTS >> i & 1 != 0 => Plan::Const,
+            Effect::Pure if PLAIN >> i & 1 != 0 => Plan::Plain,
+            Effect::Pure => Plan::Pure,
+            Effect::Marker => Plan::Marker,
+            Effect::ReadSlot => Plan::Read,
+            Effect::WriteSlot => Plan::Write,
+            Effect::Load | Effect::Store | Effect::Atomic => Plan::Access,
+            Effect::Helper => Plan::Helper,
+            Effect::Poll => Plan::Poll,
+            Effect::Fence => Plan::Fence,
+            Effect::Hint => Plan::Hint,
+        };
+        i += 1;
+    }
+    plans
+};
+
+const CONSTANTS: u128 = set_of(&[Op::Const]);
+
+/// Operations of integers that are computed where they stand, from nothing but what is in registers, and raise nothing.
+const PLAIN: u128 = set_of(&[
+    Op::Add,
+    Op::Sub,
+    Op::Or,
+    Op::Xor,
+    Op::AndNot,
+    Op::Not,
+    Op::Neg,
+    Op::Shl,
+    Op::Lshr,
+    Op::Ashr,
+    Op::Rotr,
+    Op::Mul,
+    Op::Zext,
+    Op::Sext,
+    Op::Trunc,
+    Op::Bitcast,
+    Op::Low,
+    Op::High,
+    Op::Concat,
+]);
 
 /// Operations for which nothing is emitted where they stand, unless their register is wanted: whoever looks at what
 /// they make computes it. One bit each.

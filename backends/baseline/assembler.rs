@@ -17,9 +17,9 @@ impl Gpr {
     pub(super) const RSI: Gpr = Gpr(6);
     pub(super) const RDI: Gpr = Gpr(7);
 
-    /// Its place in arrays of registers.
+    /// Its place in arrays of registers, of which there are 16.
     pub(super) fn index(self) -> usize {
-        usize::from(self.0)
+        usize::from(self.0 & 15)
     }
 }
 
@@ -28,9 +28,9 @@ impl Gpr {
 pub(super) struct Xmm(pub(super) u8);
 
 impl Xmm {
-    /// Its place in arrays of registers.
+    /// Its place in arrays of registers, of which there are 16.
     pub(super) fn index(self) -> usize {
-        usize::from(self.0)
+        usize::from(self.0 & 15)
     }
 }
 
@@ -299,6 +299,30 @@ impl Assembler {
         self.finish(&bytes);
     }
 
+    /// An instruction with one opcode of two registers, of 32 or 64 bits.
+    #[inline(always)]
+    fn of_registers(&mut self, opcode: u8, width: Width, reg: u8, rm: Gpr) -> Bytes {
+        let mut out = self.begin();
+        let rex = u8::from(width == Width::Q) << 3 | reg >> 3 << 2 | rm.0 >> 3;
+        out.push_if(rex != 0, 0x40 | rex);
+        let modrm = 0xc0 | (reg & 7) << 3 | rm.0 & 7;
+        out.put(u32::from(opcode) | u32::from(modrm) << 8, 2);
+        out
+    }
+
+    /// An instruction with one opcode of a register and memory at a register, of 32 or 64 bits.
+    #[inline(always)]
+    fn of_memory(&mut self, opcode: u8, width: Width, reg: u8, base: Gpr, displacement: i32) -> Bytes {
+        let mut out = self.begin();
+        let rex = u8::from(width == Width::Q) << 3 | reg >> 3 << 2 | base.0 >> 3;
+        out.push_if(rex != 0, 0x40 | rex);
+        let place = Place::of(base, displacement);
+        let modrm = place.mode << 6 | (reg & 7) << 3 | base.0 & 7;
+        out.put(u32::from(opcode) | u32::from(modrm) << 8 | 0x24 << 16, 2 + place.sib);
+        out.put(displacement as u32, place.bytes);
+        out
+    }
+
     /// An integer instruction whose opcode is `byte_opcode` for bytes and the next one for all other widths.
     fn integer(&mut self, width: Width, map: Map, byte_opcode: u8, reg: u8, rm: Rm, imm: &[u8]) {
         let opcode = byte_opcode + u8::from(width != Width::B);
@@ -314,18 +338,44 @@ impl Assembler {
         self.finish(&bytes);
     }
 
+    /// [`Assembler::integer`] of two registers with one opcode and no immediate: the commonest.
+    fn of_two(&mut self, width: Width, byte_opcode: u8, reg: Gpr, rm: Gpr) {
+        if width < Width::D {
+            return self.integer(width, Map::One, byte_opcode, reg.0, Rm::Gpr(rm), &[]);
+        }
+        let bytes = self.of_registers(byte_opcode + 1, width, reg.0, rm);
+        self.finish(&bytes);
+    }
+
+    /// The same of a register and memory.
+    fn of_place(&mut self, width: Width, byte_opcode: u8, reg: Gpr, place: Mem) {
+        match place {
+            Mem::At(base, displacement) if width >= Width::D => {
+                let bytes = self.of_memory(byte_opcode + 1, width, reg.0, base, displacement);
+                self.finish(&bytes);
+            }
+            _ => self.integer(width, Map::One, byte_opcode, reg.0, Rm::Mem(place), &[]),
+        }
+    }
+
     /// `op to, from`.
     pub(super) fn alu(&mut self, width: Width, op: Alu, to: Gpr, from: Gpr) {
-        self.integer(width, Map::One, (op as u8) << 3, from.0, Rm::Gpr(to), &[]);
+        self.of_two(width, (op as u8) << 3, from, to);
     }
 
     /// `op to, [from]`.
     pub(super) fn alu_mem(&mut self, width: Width, op: Alu, to: Gpr, from: Mem) {
-        self.integer(width, Map::One, (op as u8) << 3 | 2, to.0, Rm::Mem(from), &[]);
+        self.of_place(width, (op as u8) << 3 | 2, to, from);
     }
 
     /// `op to, imm`: the immediate is sign-extended to the width.
     pub(super) fn alu_imm(&mut self, width: Width, op: Alu, to: Rm, imm: i32) {
+        if let (Rm::Gpr(to), Width::D | Width::Q) = (to, width) {
+            let long = imm != i32::from(imm as i8);
+            let mut bytes = self.of_registers(if long { 0x81 } else { 0x83 }, width, op as u8, to);
+            bytes.put(imm as u32, if long { 4 } else { 1 });
+            return self.finish(&bytes);
+        }
         let prefix = if width == Width::W { 0x66 } else { 0 };
         let encoding = |opcode| Encoding { prefix, map: Map::One, opcode, wide: width == Width::Q };
         let number = if let (Rm::Gpr(to), Width::B) = (to, width) { to.0 } else { 0 };
@@ -350,29 +400,34 @@ impl Assembler {
 
     /// `test a, b`.
     pub(super) fn test(&mut self, width: Width, a: Gpr, b: Gpr) {
-        self.integer(width, Map::One, 0x84, b.0, Rm::Gpr(a), &[]);
+        self.of_two(width, 0x84, b, a);
     }
 
     /// `mov to, from`; for widths below 32 bits the other bits of `to` stay.
     pub(super) fn mov(&mut self, width: Width, to: Gpr, from: Gpr) {
-        self.integer(width, Map::One, 0x88, from.0, Rm::Gpr(to), &[]);
+        self.of_two(width, 0x88, from, to);
     }
 
     /// `mov to, [from]`, zero-extended.
     pub(super) fn load(&mut self, width: Width, to: Gpr, from: Mem) {
         match width {
             Width::B | Width::W => self.movzx(width, to, Rm::Mem(from)),
-            Width::D | Width::Q => self.integer(width, Map::One, 0x8a, to.0, Rm::Mem(from), &[]),
+            Width::D | Width::Q => self.of_place(width, 0x8a, to, from),
         }
     }
 
     /// `mov [to], from`.
     pub(super) fn store(&mut self, width: Width, to: Mem, from: Gpr) {
-        self.integer(width, Map::One, 0x88, from.0, Rm::Mem(to), &[]);
+        self.of_place(width, 0x88, from, to);
     }
 
     /// `mov [to], imm`: the low bits of the immediate, sign-extended to 64.
     pub(super) fn store_imm(&mut self, width: Width, to: Mem, imm: i32) {
+        if let (Mem::At(base, displacement), Width::D | Width::Q) = (to, width) {
+            let mut bytes = self.of_memory(0xc7, width, 0, base, displacement);
+            bytes.push_i32(imm);
+            return self.finish(&bytes);
+        }
         let imm = imm.to_le_bytes();
         let length = match width {
             Width::B => 1,
@@ -385,24 +440,23 @@ impl Assembler {
     /// Puts a constant into a register; the flags stay.
     pub(super) fn mov_imm(&mut self, to: Gpr, value: u64) {
         if let Ok(value) = u32::try_from(value) {
-            self.short_opcode(0xb8, to, false, &value.to_le_bytes());
+            let mut out = self.begin();
+            out.push_if(to.0 >= 8, 0x41);
+            out.push(0xb8 | to.0 & 7);
+            out.push_i32(value as i32);
+            self.finish(&out);
         } else if let Ok(value) = i32::try_from(value as i64) {
-            self.integer(Width::Q, Map::One, 0xc6, 0, Rm::Gpr(to), &value.to_le_bytes());
+            let mut bytes = self.of_registers(0xc7, Width::Q, 0, to);
+            bytes.push_i32(value);
+            self.finish(&bytes);
         } else {
-            self.short_opcode(0xb8, to, true, &value.to_le_bytes());
+            let mut out = self.begin();
+            out.push(0x48 | to.0 >> 3);
+            out.push(0xb8 | to.0 & 7);
+            out.push_i32(value as i32);
+            out.push_i32((value >> 32) as i32);
+            self.finish(&out);
         }
-    }
-
-    /// An opcode that holds the register in its low bits.
-    fn short_opcode(&mut self, opcode: u8, register: Gpr, wide: bool, rest: &[u8]) {
-        let mut out = self.begin();
-        let rex = u8::from(wide) << 3 | register.0 >> 3;
-        if rex != 0 {
-            out.push(0x40 | rex);
-        }
-        out.push(opcode | register.0 & 7);
-        rest.iter().for_each(|&byte| out.push(byte));
-        self.finish(&out);
     }
 
     /// `movzx to, from` of 8 or 16 bits.
@@ -426,15 +480,19 @@ impl Assembler {
         self.finish(&bytes);
     }
 
-    /// `lea to, [from]`.
+    /// `lea to, [from]`, of 32 or 64 bits.
     pub(super) fn lea(&mut self, width: Width, to: Gpr, from: Mem) {
-        let wide = width == Width::Q;
-        self.plain(Encoding { prefix: 0, map: Map::One, opcode: 0x8d, wide }, to.0, Rm::Mem(from));
+        self.of_place(width, 0x8c, to, from);
     }
 
     /// A shift by a constant.
     pub(super) fn shift_imm(&mut self, width: Width, op: Shift, to: Gpr, amount: u8) {
-        self.integer(width, Map::One, 0xc0, op as u8, Rm::Gpr(to), &[amount]);
+        if width < Width::D {
+            return self.integer(width, Map::One, 0xc0, op as u8, Rm::Gpr(to), &[amount]);
+        }
+        let mut bytes = self.of_registers(0xc1, width, op as u8, to);
+        bytes.push(amount);
+        self.finish(&bytes);
     }
 
     /// A shift by CL.
@@ -463,6 +521,12 @@ impl Assembler {
             self.bytes.push(0x48);
         }
         self.bytes.push(0x99);
+    }
+
+    /// Instructions as they stand, of at most 16 bytes, which units have by the dozen.
+    #[inline(always)]
+    pub(super) fn fixed<const N: usize>(&mut self, instructions: [u8; N]) {
+        self.bytes.extend_from_slice(&instructions);
     }
 
     /// `imul to, by`.
@@ -547,12 +611,12 @@ impl Assembler {
 
     /// `jmp [to]`.
     pub(super) fn jmp_mem(&mut self, to: Mem) {
-        self.plain(Encoding { prefix: 0, map: Map::One, opcode: 0xff, wide: false }, 4, Rm::Mem(to));
+        self.of_place(Width::D, 0xfe, Gpr(4), to);
     }
 
     /// `call [to]`.
     pub(super) fn call_mem(&mut self, to: Mem) {
-        self.plain(Encoding { prefix: 0, map: Map::One, opcode: 0xff, wide: false }, 2, Rm::Mem(to));
+        self.of_place(Width::D, 0xfe, Gpr(2), to);
     }
 
     /// `call` of an address in a register.
@@ -650,6 +714,26 @@ impl Assembler {
     }
 }
 
+/// How memory at a register is encoded.
+struct Place {
+    mode: u8,
+    /// Bytes of the SIB, which RSP and R12 need.
+    sib: u8,
+    /// Bytes of the displacement.
+    bytes: u8,
+}
+
+impl Place {
+    #[inline(always)]
+    fn of(base: Gpr, displacement: i32) -> Place {
+        let long = displacement != i32::from(displacement as i8);
+        // RBP and R13 have no form without a displacement.
+        let some = (displacement != 0) | (base.0 & 7 == 5);
+        let (some, long) = (u8::from(some), u8::from(long));
+        Place { mode: some + long, sib: u8::from(base.0 & 7 == 4), bytes: some + 3 * long }
+    }
+}
+
 /// ModRM, SIB and displacement; `reg` is its low three bits.
 #[inline]
 fn operand(out: &mut Bytes, reg: u8, rm: Rm) {
@@ -667,13 +751,10 @@ fn operand(out: &mut Bytes, reg: u8, rm: Rm) {
             out.push(0);
         }
         Rm::Mem(Mem::At(base, displacement)) => {
-            let long = displacement != i32::from(displacement as i8);
-            // RBP and R13 have no form without a displacement.
-            let some = (displacement != 0) | (base.0 & 7 == 5);
-            let mode = u8::from(some) + u8::from(long);
-            out.push(mode << 6 | reg | base.0 & 7);
-            out.push_if(base.0 & 7 == 4, 0x24);
-            out.put(displacement as u32, u8::from(some) + 3 * u8::from(long));
+            let place = Place::of(base, displacement);
+            out.push(place.mode << 6 | reg | base.0 & 7);
+            out.put(0x24, place.sib);
+            out.put(displacement as u32, place.bytes);
         }
     }
 }

@@ -18,16 +18,26 @@ const JUMP_CACHE_MASK: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.jump_cache_
 const ENTRY: Gpr = Gpr::RCX;
 const POLL: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.poll) as i32);
 
+/// `call [rdi + Stub::Load]`; `sub dword [rip], 1`; `js`: what units start with.
+const ENTRIES: [u8; super::HEAD] = {
+    let Mem::At(STATE, load) = Stub::Load.mem() else { panic!("stubs are in the state") };
+    assert!(load == load as i8 as i32);
+    [0xff, 0x57, load as u8, 0x83, 0x2d, 0, 0, 0, 0, 1, 0x0f, 0x88, 0, 0, 0, 0]
+};
+/// Where the displacement of the count is in it.
+const ENTRIES_COUNT: usize = 5;
+/// `lea rsi, [rip]`.
+const LOAD_SLOT: [u8; 7] = [0x48, 0x8d, 0x35, 0, 0, 0, 0];
+/// `jmp [rsi + LinkSlot::register_target]`.
+const JUMP_THROUGH_SLOT: [u8; 3] = [0xff, 0x66, offset_of!(LinkSlot, register_target) as u8];
+
 impl Lower<'_> {
     /// The memory entry, the register entry, and the count.
     pub(super) fn entries(&mut self, own: *const LinkSlot, count: u64) {
-        self.asm.call_mem(Stub::Load.mem());
-        debug_assert_eq!(self.asm.position(), super::REGISTER_ENTRY);
-        self.asm.alu_imm(Width::D, Alu::Sub, Rm::Mem(Mem::Rip), 1);
+        self.asm.fixed(ENTRIES);
         // The displacement is followed by the immediate, one byte, from whose end it counts.
-        self.relocate(self.asm.position() - 5, count - 1);
-        let from = self.asm.jcc(Cc::S);
-        debug_assert_eq!(self.asm.position(), super::HEAD);
+        self.relocate(ENTRIES_COUNT, count - 1);
+        let from = super::HEAD - 4;
         self.tables.far.push(Far::Hot { from, own: own as u64 });
     }
 
@@ -120,13 +130,13 @@ impl Lower<'_> {
 
     /// The address of a slot in RSI.
     fn load_slot(&mut self, slot: u64) {
-        self.asm.lea(Width::Q, Gpr::RSI, Mem::Rip);
+        self.asm.fixed(LOAD_SLOT);
         self.relocate(self.asm.position() - 4, slot);
     }
 
     /// To the register entry of the slot in RSI.
     fn jump_through_slot(&mut self) {
-        self.asm.jmp_mem(Mem::At(Gpr::RSI, offset_of!(LinkSlot, register_target) as i32));
+        self.asm.fixed(JUMP_THROUGH_SLOT);
     }
 
     /// Looks a pc up in the jump cache; see [`crate::link::jump_cache_index`] for the place.

@@ -4,7 +4,7 @@ use super::Features;
 use super::analysis::{Analysis, is_lazy};
 use super::assembler::{Alu, Assembler, Gpr, Mem, Rm, Shift, Width, Xmm};
 use super::registers::{Cleanness, Context, Register, Registers, SCRATCH, is_word, slot_mem};
-use crate::compiled::{CompileError, ExitSite, FaultSite, Relocation};
+use crate::compiled::{CompileError, ExitSite, FaultSite, Refusal, Relocation};
 use crate::link::{LinkSite, LinkSlot};
 use philae_ir::{BlockId, ExitReason, Inst, Op, Pc, Region, Slot, Terminator, Ty, Value};
 
@@ -111,7 +111,7 @@ impl Lower<'_> {
         if self.registers.exhausted { Err(CompileError::TooManyValues) } else { Ok(self.asm.position() - near) }
     }
 
-    fn block(&mut self, number: usize) -> Result<(), CompileError> {
+    fn block(&mut self, number: usize) -> Result<(), Refusal> {
         let block = &self.region.blocks[number];
         self.tables.blocks.push(self.asm.position());
         if self.merged == Some(BlockId(number as u32)) {
@@ -193,7 +193,7 @@ impl Lower<'_> {
         }
     }
 
-    fn inst(&mut self, value: Value) -> Result<(), CompileError> {
+    fn inst(&mut self, value: Value) -> Result<(), Refusal> {
         let inst = &self.region.insts[value.index()];
         match inst.op {
             Op::Const => {}

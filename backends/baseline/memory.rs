@@ -3,7 +3,7 @@
 use super::assembler::{Alu, Cc, Gpr, Mem, Rm, Width};
 use super::lower::{Lower, move_prefix, regs, width};
 use super::registers::{Cleanness, Context, is_word};
-use crate::compiled::{CompileError, FaultSite};
+use crate::compiled::{FaultSite, Refusal};
 use philae_ir::{Barrier, Inst, Op, Ordering, RmwOp, Ty, Value};
 
 impl Lower<'_> {
@@ -114,9 +114,9 @@ impl Lower<'_> {
     }
 
     /// An access in one step.
-    pub(super) fn atomic(&mut self, value: Value, inst: &Inst) -> Result<(), CompileError> {
+    pub(super) fn atomic(&mut self, value: Value, inst: &Inst) -> Result<(), Refusal> {
         if inst.ty == Ty::I128 {
-            return Err(CompileError::Unsupported("an atomic access of 128 bits"));
+            return Err(Refusal("an atomic access of 128 bits"));
         }
         match inst.op {
             Op::AtomicLoad => {
@@ -170,10 +170,10 @@ impl Lower<'_> {
     }
 
     /// What has no instruction of its own: try until nobody came between.
-    fn read_modify_write(&mut self, value: Value, inst: &Inst, op: RmwOp) -> Result<(), CompileError> {
+    fn read_modify_write(&mut self, value: Value, inst: &Inst, op: RmwOp) -> Result<(), Refusal> {
         let narrow = matches!(inst.ty, Ty::I8 | Ty::I16);
         if narrow && matches!(op, RmwOp::Smin | RmwOp::Smax | RmwOp::Umin | RmwOp::Umax) {
-            return Err(CompileError::Unsupported("an atomic minimum or maximum of less than 32 bits"));
+            return Err(Refusal("an atomic minimum or maximum of less than 32 bits"));
         }
         regs!(self.take(Gpr::RAX));
         let (address, operand) = (self.gpr(inst.args[0]), self.gpr(inst.args[1]));

@@ -6,7 +6,7 @@ use super::lower::{Lower, regs};
 use super::pins::Stub;
 use super::registers::{Cleanness, Context, STATE, is_word};
 use crate::callouts;
-use crate::compiled::CompileError;
+use crate::compiled::Refusal;
 use crate::faster;
 use philae_ir::ops::ImmKind;
 use philae_ir::{CpuState, HelperEffect, Inst, Ty, Value};
@@ -19,9 +19,9 @@ pub(super) fn scratch(index: usize, word: usize) -> Mem {
 
 impl Lower<'_> {
     /// Any pure operation, by the evaluator.
-    pub(super) fn evaluate(&mut self, value: Value, inst: &Inst) -> Result<(), CompileError> {
+    pub(super) fn evaluate(&mut self, value: Value, inst: &Inst) -> Result<(), Refusal> {
         if inst.op.info().imm == ImmKind::Const {
-            return Err(CompileError::Unsupported(inst.op.info().name));
+            return Err(Refusal(inst.op.info().name));
         }
         for (index, operand) in inst.operands().enumerate() {
             self.pass(index, operand);

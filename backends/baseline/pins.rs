@@ -91,7 +91,7 @@ impl Stub {
         [Stub::Load, Stub::Leave, Stub::LeaveFor, Stub::Evaluate, Stub::Settle, Stub::Helper, Stub::StateHelper];
 
     /// Where its address is.
-    pub(super) fn mem(self) -> Mem {
+    pub(super) const fn mem(self) -> Mem {
         Mem::At(STATE, (offset_of!(CpuState, ctl.stubs) + self as usize * size_of::<u64>()) as i32)
     }
 }

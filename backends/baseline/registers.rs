@@ -210,29 +210,34 @@ impl Registers {
     /// The value is in this register from now on, beside what is in it.
     pub(super) fn attach(&mut self, cx: &mut Context<'_>, value: Value, register: Register) {
         let last = cx.analysis.of(value).last;
-        let block = self.block;
-        if !self.make_room(cx, register) {
-            // So many names for one thing: this one gets a home.
-            let home = self.home(cx, value);
-            store_home(cx.asm, home, register);
-            return;
-        }
         let holding = self.holding(register);
-        holding.values[usize::from(holding.count)] = value;
+        let Some(name) = holding.values.get_mut(usize::from(holding.count)) else {
+            return self.attach_to_many(cx, value, register);
+        };
+        *name = value;
         holding.count += 1;
         holding.until = holding.until.max(last);
+        let block = self.block;
         let place = &mut self.places[value.index()];
         place.register = Some(register);
         place.block = block;
+    }
+
+    /// The same where the register has as many names as can be noted.
+    #[cold]
+    fn attach_to_many(&mut self, cx: &mut Context<'_>, value: Value, register: Register) {
+        if self.make_room(cx, register) {
+            return self.attach(cx, value, register);
+        }
+        // So many names for one thing: this one gets a home.
+        let home = self.home(cx, value);
+        store_home(cx.asm, home, register);
     }
 
     /// Drops the names of what a register holds that nobody uses any more; whether one more can be noted.
     fn make_room(&mut self, cx: &Context<'_>, register: Register) -> bool {
         let position = self.position;
         let holding = self.holding(register);
-        if usize::from(holding.count) < holding.values.len() {
-            return true;
-        }
         let mut kept = 0;
         for index in 0..holding.values.len() {
             let value = holding.values[index];
@@ -247,28 +252,38 @@ impl Registers {
 
     /// The value has just been made in this register, which held nothing that is still wanted.
     pub(super) fn define(&mut self, cx: &mut Context<'_>, value: Value, register: Register, clean: Cleanness) {
-        let slot = match register {
-            Register::Gpr(gpr) if pins::is_pinned(gpr) => self.gprs[gpr.index()].slot,
-            _ => NO_SLOT,
-        };
-        self.holding(register).clear(slot);
-        self.attach(cx, value, register);
-        self.places[value.index()].clean = clean;
-        self.keep_for_other_blocks(cx, value, register);
+        let used = cx.analysis.of(value);
+        let (last, crosses, block) = (used.last, used.crosses, self.block);
+        let pinned = matches!(register, Register::Gpr(gpr) if pins::is_pinned(gpr));
+        let holding = self.holding(register);
+        holding.values[0] = value;
+        holding.count = 1;
+        holding.until = last;
+        if !pinned {
+            holding.slot = NO_SLOT;
+        }
+        let place = &mut self.places[value.index()];
+        place.register = Some(register);
+        place.block = block;
+        place.clean = clean;
+        if crosses {
+            self.keep_for_other_blocks(cx, value, register);
+        }
     }
 
     /// The value is what another one's register holds already.
     pub(super) fn share(&mut self, cx: &mut Context<'_>, value: Value, register: Register, clean: Cleanness) {
         self.attach(cx, value, register);
         self.places[value.index()].clean = clean;
-        self.keep_for_other_blocks(cx, value, register);
+        if cx.analysis.of(value).crosses {
+            self.keep_for_other_blocks(cx, value, register);
+        }
     }
 
+    #[cold]
     fn keep_for_other_blocks(&mut self, cx: &mut Context<'_>, value: Value, register: Register) {
-        if cx.analysis.of(value).crosses {
-            let home = self.home(cx, value);
-            store_home(cx.asm, home, register);
-        }
+        let home = self.home(cx, value);
+        store_home(cx.asm, home, register);
     }
 
     /// The home of a value. One that only its own block uses may have a home that others have later; the homes of those
@@ -333,6 +348,9 @@ impl Registers {
                 if cost < best.0 {
                     best = (cost, gpr);
                 }
+                if cost == 0 {
+                    break;
+                }
             }
         }
         debug_assert!(best.0 != u64::MAX, "an instruction locks all registers, at {}\n{}", self.position, cx.region);
@@ -350,6 +368,9 @@ impl Registers {
                 let cost = self.cost(&self.xmms[xmm.index()]);
                 if cost < best.0 {
                     best = (cost, xmm);
+                }
+                if cost == 0 {
+                    break;
                 }
             }
         }
@@ -459,9 +480,11 @@ impl Registers {
                 holding.slot = NO_SLOT;
             }
         }
-        for holding in &mut self.xmms {
-            if holding.slot == slot {
-                holding.slot = NO_SLOT;
+        if self.vectors_used {
+            for holding in &mut self.xmms {
+                if holding.slot == slot {
+                    holding.slot = NO_SLOT;
+                }
             }
         }
     }

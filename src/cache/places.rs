@@ -134,7 +134,7 @@ impl Places {
             self.all.reserve(1 << 15);
         }
         // New memory, which is zero when it is touched: what the old table holds is not wanted in it.
-        self.table = vec![Entry::default(); (2 * self.table.len()).max(4096)];
+        self.table = vec![Entry::default(); (4 * self.table.len()).max(4096)];
         for number in 0..self.all.len() {
             let pc = self.all[number].pc;
             let at = self.position(pc);

@@ -453,6 +453,7 @@ ops! {
 
 impl Op {
     /// This operation's row.
+    #[inline]
     pub fn info(self) -> &'static OpInfo {
         &OPS[self as usize]
     }
@@ -473,6 +474,7 @@ impl Op {
 
 impl OpInfo {
     /// The type of the value that an instruction of this row with type `ty` makes, if any.
+    #[inline]
     pub fn result(&self, ty: Ty) -> Option<Ty> {
         match self.makes {
             Makes::None => None,

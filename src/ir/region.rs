@@ -20,6 +20,7 @@ impl Value {
     pub const NONE: Value = Value(u32::MAX);
 
     /// The index of the instruction that makes this value.
+    #[inline]
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -61,16 +62,19 @@ impl Inst {
     }
 
     /// The operands that are used.
+    #[inline]
     pub fn operands(&self) -> impl Iterator<Item = Value> + '_ {
         self.args.iter().copied().filter(|&arg| arg != Value::NONE)
     }
 
     /// The slot of a `Get`, `Set` or `SetLow`.
+    #[inline]
     pub fn slot(&self) -> Slot {
         Slot(self.imm as u16)
     }
 
     /// The type of the value it makes, if any.
+    #[inline]
     pub fn result(&self) -> Option<Ty> {
         self.op.info().result(self.ty)
     }
@@ -364,6 +368,7 @@ impl Region {
     }
 
     /// The instruction that makes `value`.
+    #[inline]
     pub fn inst(&self, value: Value) -> &Inst {
         &self.insts[value.index()]
     }
@@ -374,6 +379,7 @@ impl Region {
     }
 
     /// The type of a value; panics for an instruction that makes none.
+    #[inline]
     pub fn ty(&self, value: Value) -> Ty {
         let inst = self.inst(value);
         inst.result().unwrap_or_else(|| panic!("{:?} makes no value", inst.op))
@@ -470,6 +476,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Appends an instruction as it stands.
+    #[inline]
     pub fn push(&mut self, inst: Inst) -> Value {
         let value = Value(self.region.insts.len() as u32);
         self.region.insts.push(inst);
@@ -481,6 +488,7 @@ impl<'a> Builder<'a> {
         self.emit_with(op, ty, args, 0, 0)
     }
 
+    #[inline]
     fn emit_with(&mut self, op: Op, ty: Ty, args: &[Value], aux: u8, imm: u64) -> Value {
         let mut inst = Inst::new(op, ty);
         inst.args[..args.len()].copy_from_slice(args);
@@ -511,11 +519,13 @@ impl<'a> Builder<'a> {
     }
 
     /// Reads the low bits of a slot.
+    #[inline]
     pub fn get(&mut self, ty: Ty, slot: Slot) -> Value {
         self.emit_with(Op::Get, ty, &[], 0, u64::from(slot.0))
     }
 
     /// Writes a slot, zero-extending a value of a narrower type `ty`.
+    #[inline]
     pub fn set(&mut self, ty: Ty, slot: Slot, value: Value) {
         self.emit_with(Op::Set, ty, &[value], 0, u64::from(slot.0));
     }
@@ -526,6 +536,7 @@ impl<'a> Builder<'a> {
     }
 
     /// What follows belongs to the guest instruction at `pc`, `length` bytes long.
+    #[inline]
     pub fn insn(&mut self, pc: u64, length: u8) {
         self.emit_with(Op::Insn, Ty::I64, &[], length, pc);
     }

@@ -98,6 +98,7 @@ impl Ty {
     }
 
     /// Width in bits; [`Ty::Flags`] counts as the 4 bits it stands for.
+    #[inline]
     pub fn bits(self) -> u32 {
         match self {
             Ty::I8 => 8,
@@ -135,6 +136,7 @@ impl Ty {
     }
 
     /// The type of value that an operation of this shape makes: shapes fold into [`Ty::V128`].
+    #[inline]
     pub fn value(self) -> Ty {
         if self.is_vector() { Ty::V128 } else { self }
     }
