@@ -8,7 +8,9 @@ use super::pins::{self, PINNED, Pins};
 use philae_ir::ops::OPS;
 use philae_ir::opt::Exactness;
 use philae_ir::state::{NZCV, WORDS};
-use philae_ir::{Arch, BlockId, Effect, HelperEffect, Inst, IntCond, Op, Region, Slot, Terminator, Ty, Value};
+use philae_ir::{
+    Arch, Block, BlockId, Effect, HelperEffect, Inst, IntCond, Op, Pc, Region, Slot, Terminator, Ty, Value,
+};
 
 /// The use of a value.
 #[derive(Clone, Copy, Debug)]
@@ -109,15 +111,17 @@ impl Analysis {
         for (number, block) in region.blocks.iter().enumerate() {
             self.starts.push(position);
             position += block.insts.len() as u32 + 1;
-            // The entry uses its own values only.
             if number != 0 {
                 self.own_block(region, number, &mut order);
-                self.follow_flags(region, number);
-                self.cross_block(region, number);
-            } else {
+            }
+            if region.reads_flags {
                 self.follow_flags(region, number);
             }
-            if block.end.successors().next().is_some() {
+            // The entry uses its own values only.
+            if number != 0 && !is_nothing(block) {
+                self.cross_block(region, number);
+            }
+            if !matches!(block.end, Terminator::Exit { .. }) {
                 self.pass_pc_on(region, number, &mut order);
             }
         }
@@ -218,6 +222,10 @@ impl Analysis {
         self.live_starts.clear();
         self.live_starts.resize(region.blocks.len() + 1, live as u32);
         for (number, block) in region.blocks.iter().enumerate().rev() {
+            if is_nothing(block) {
+                self.live_starts[number] = live as u32;
+                continue;
+            }
             let mut position = self.starts[number] + block.insts.len() as u32;
             self.use_end(block.end, position);
             if !block.insts.is_empty() {
@@ -489,6 +497,13 @@ const fn set_of(ops: &[Op]) -> u128 {
         i += 1;
     }
     set
+}
+
+/// Whether a block does nothing but go on at a known place, as most do.
+pub(super) fn is_nothing(block: &Block) -> bool {
+    let leads_on =
+        matches!(block.end, Terminator::Jump(_) | Terminator::Exit { pc: Pc::Const(_), argument: Value::NONE, .. });
+    leads_on && block.insts.is_empty()
 }
 
 /// Whether the instruction is one of [`LAZY`]; comparisons of vectors are not.

@@ -1,7 +1,7 @@
 //! The one pass: blocks in their order, instructions in theirs; what is rare comes behind all blocks.
 
 use super::Features;
-use super::analysis::{Analysis, is_lazy};
+use super::analysis::{Analysis, is_lazy, is_nothing};
 use super::assembler::{Alu, Assembler, Gpr, Mem, Rm, Shift, Width, Xmm};
 use super::registers::{Cleanness, Context, Register, Registers, SCRATCH, is_word, slot_mem};
 use crate::compiled::{CompileError, ExitSite, FaultSite, Refusal, Relocation};
@@ -119,7 +119,7 @@ impl Lower<'_> {
         }
         self.block = number;
         self.pc = self.analysis.pc(number).unwrap_or(self.region.pc);
-        if block.insts.is_empty() && block.end.operands().next().is_none() {
+        if is_nothing(block) {
             self.end(number, block.end);
             return Ok(());
         }

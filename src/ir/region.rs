@@ -62,7 +62,6 @@ impl Inst {
     }
 
     /// The operands that are used.
-    #[inline]
     pub fn operands(&self) -> impl Iterator<Item = Value> + '_ {
         self.args.iter().copied().filter(|&arg| arg != Value::NONE)
     }
@@ -74,7 +73,6 @@ impl Inst {
     }
 
     /// The type of the value it makes, if any.
-    #[inline]
     pub fn result(&self) -> Option<Ty> {
         self.op.info().result(self.ty)
     }
@@ -331,6 +329,8 @@ pub struct Region {
     pub consts: Vec<u128>,
     /// The helpers it calls.
     pub helpers: Vec<&'static Helper>,
+    /// Whether some instruction may read the flags' slot; false only where a builder knows that none does.
+    pub reads_flags: bool,
     /// Empty lists for the blocks to come.
     spare: Vec<Vec<Value>>,
 }
@@ -351,6 +351,7 @@ impl Region {
             blocks,
             consts: Vec::new(),
             helpers: Vec::new(),
+            reads_flags: true,
             spare,
         }
     }
@@ -361,6 +362,7 @@ impl Region {
         self.insts.clear();
         self.consts.clear();
         self.helpers.clear();
+        self.reads_flags = false;
         self.spare.extend(self.blocks.drain(..).map(|mut block| {
             block.insts.clear();
             block.insts
@@ -379,7 +381,6 @@ impl Region {
     }
 
     /// The type of a value; panics for an instruction that makes none.
-    #[inline]
     pub fn ty(&self, value: Value) -> Ty {
         let inst = self.inst(value);
         inst.result().unwrap_or_else(|| panic!("{:?} makes no value", inst.op))
@@ -521,11 +522,11 @@ impl<'a> Builder<'a> {
     /// Reads the low bits of a slot.
     #[inline]
     pub fn get(&mut self, ty: Ty, slot: Slot) -> Value {
+        self.region.reads_flags |= ty == Ty::Flags;
         self.emit_with(Op::Get, ty, &[], 0, u64::from(slot.0))
     }
 
     /// Writes a slot, zero-extending a value of a narrower type `ty`.
-    #[inline]
     pub fn set(&mut self, ty: Ty, slot: Slot, value: Value) {
         self.emit_with(Op::Set, ty, &[value], 0, u64::from(slot.0));
     }
@@ -536,7 +537,6 @@ impl<'a> Builder<'a> {
     }
 
     /// What follows belongs to the guest instruction at `pc`, `length` bytes long.
-    #[inline]
     pub fn insn(&mut self, pc: u64, length: u8) {
         self.emit_with(Op::Insn, Ty::I64, &[], length, pc);
     }
