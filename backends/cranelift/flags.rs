@@ -362,6 +362,9 @@ impl Lower<'_, '_> {
         if self.known_value(flags).is_some() {
             return self.test(flags, single);
         }
+        if let (BIT_C, Some(carry)) = (bit, self.carries.made(flags)) {
+            return Truth::Value(carry);
+        }
         let inst = self.region.inst(flags);
         match inst.op {
             Op::FlagsWithC if bit == BIT_C => Truth::Value(self.value(inst.args[1])),

@@ -3,6 +3,7 @@
 //! Within a block a place's value is held in whatever type it was written; where blocks meet it is a variable of
 //! the place's own type. Every pure operation without a rule of its own goes through [`super::outcall`].
 
+use super::carries::Carries;
 use super::places::{Layout, PlaceId, PlaceSet, Plan};
 use super::x86_64::{Features, StandIn};
 use super::{CompileError, clif_type, stand_ins};
@@ -97,6 +98,8 @@ pub(super) struct Lower<'a, 'b> {
     wide: HashMap<Clif, Clif>,
     /// Differences computed in this block.
     pub(super) differences: HashMap<(Clif, Clif), Clif>,
+    /// Carries that are made with their sums.
+    pub(super) carries: Carries,
     /// Flags computed in this block.
     pub(super) nibbles: HashMap<Value, Clif>,
     /// The condition of the block's branch, if the comparison that it is made of has to signal NaNs.
@@ -151,6 +154,7 @@ impl<'a, 'b> Lower<'a, 'b> {
             unrepaired: HashSet::new(),
             wide: HashMap::new(),
             differences: HashMap::new(),
+            carries: Carries::of(region, &plan.order),
             nibbles: HashMap::new(),
             signalling: None,
             known: stand_ins::Known::default(),
@@ -258,6 +262,7 @@ impl<'a, 'b> Lower<'a, 'b> {
             self.held[place] = Held::default();
         }
         self.differences.clear();
+        self.carries.forget_block();
         self.nibbles.clear();
         self.known = stand_ins::Known::default();
         self.signalling = None;

@@ -9,6 +9,7 @@
 //!
 //! What must hold: the region verifies, and addresses given by the caller of [`Compiler::compile`] outlive the code.
 
+mod carries;
 mod exits;
 mod flags;
 mod float;

@@ -32,6 +32,7 @@ impl Lower<'_, '_> {
         }
         match inst.op.info().takes.len() {
             1 => self.unary(inst),
+            2 if inst.op == Op::Add => self.sum_with_carry(inst).or_else(|| self.binary(inst)),
             2 => self.binary(inst),
             _ => None,
         }

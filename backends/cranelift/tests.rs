@@ -1,6 +1,7 @@
 //! Regions built by hand, compiled and run on this processor: every operation against the evaluator, slots in every
 //! layout, exits, links and faults.
 
+mod carries;
 mod flow;
 mod operations;
 mod speed;
