@@ -88,18 +88,24 @@ impl Lower<'_, '_> {
         let offset = self.b.ins().band(mixed, mask);
         let entry = self.b.ins().iadd(cache, offset);
         for way in 0..JUMP_CACHE_WAYS {
-            self.entry_exit(entry, (way * size_of::<JumpCacheEntry>()) as i32, pc);
+            self.entry_exit(entry, way, pc);
         }
         self.reported_exit(reason, pc, Value::NONE);
     }
 
-    /// Goes where the entry at an address and a distance says, if it is that of `pc`; goes on in cold code otherwise.
-    fn entry_exit(&mut self, entry: Clif, at: i32, pc: Clif) {
+    /// Goes where one of the entries at an address says, if it is that of `pc`; goes on in cold code otherwise, which
+    /// all but the first entry are.
+    fn entry_exit(&mut self, entry: Clif, way: usize, pc: Clif) {
         let flags = MemFlagsData::trusted();
+        let at = (way * size_of::<JumpCacheEntry>()) as i32;
         let cached = self.b.ins().load(I64, flags, entry, at + offset_of!(JumpCacheEntry, pc) as i32);
-        let found = self.b.ins().icmp(IntCC::Equal, cached, pc);
+        // In this order it is a comparison in memory.
+        let found = self.b.ins().icmp(IntCC::Equal, pc, cached);
         let (hit, miss) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(miss);
+        if way > 0 {
+            self.b.set_cold_block(hit);
+        }
         self.b.ins().brif(found, hit, &[], miss, &[]);
         self.b.seal_block(hit);
         self.b.seal_block(miss);
