@@ -156,7 +156,7 @@ fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 
 /// Replaces the program of this process. Comes back only if the host refuses: the guest then sees the error.
 #[inline(never)]
-pub fn replace(thread: &mut Thread, request: ExecRequest) {
+pub fn replace(thread: &mut Thread, request: &ExecRequest) {
     thread.report_counts();
     thread.runtime.print_stats();
     let foreign = |arch| arch == thread.task.arch || arch != host::ARCH || request.inheritance.has_filters();
@@ -166,8 +166,8 @@ pub fn replace(thread: &mut Thread, request: ExecRequest) {
     };
     signal::prepare_exec(&mut thread.task, successor);
     let error = match successor {
-        Successor::Philae => replace_by_guest(thread, &request),
-        Successor::Native => replace_by_native(&request),
+        Successor::Philae => replace_by_guest(thread, request),
+        Successor::Native => replace_by_native(request),
     };
     signal::abandon_exec(&thread.task);
     abi::set_result(thread.task.arch, &mut thread.cpu, error.as_result());

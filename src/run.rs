@@ -87,7 +87,8 @@ impl Thread {
                 return end;
             }
             let exit = self.execute();
-            if let Some(end) = self.follow(exit) {
+            let end = if exit.reason == ExitReason::Syscall { self.system_call() } else { self.follow(exit) };
+            if let Some(end) = end {
                 return end;
             }
         }
@@ -99,6 +100,11 @@ impl Thread {
         self.runtime.follow_tags();
         self.follow_floats();
         self.synchronise();
+        if self.restarts || signal::pending(&self.task) { self.deliver() } else { None }
+    }
+
+    #[inline(never)]
+    fn deliver(&mut self) -> Option<End> {
         while std::mem::take(&mut self.restarts) || signal::pending(&self.task) {
             // The handler's frame shows what has been raised.
             if self.task.arch == Arch::Aarch64 {
@@ -160,7 +166,7 @@ impl Thread {
         self.counts.misses += 1;
         let known = if unknown { None } else { self.runtime.cache.find(pc) };
         if known.is_some() {
-            self.runtime.tidings.tell(pc);
+            self.tidings.tell(pc);
         }
         match known.or_else(|| self.translate(pc)) {
             Some(Found::Code(slot)) => self.execute_code(slot, flip),
@@ -240,7 +246,7 @@ impl Thread {
     /// Translates what children had to, as far as it is not known here, and makes indirect branches find it: the next
     /// child will have it.
     pub fn translate_for_children(&mut self) {
-        for pc in self.runtime.tidings.collect() {
+        for pc in self.tidings.collect() {
             let known = self.runtime.cache.find(pc);
             if let Some(Found::Code(slot)) = known.or_else(|| self.translate(pc)) {
                 self.remember_slot(pc, slot);
@@ -249,7 +255,7 @@ impl Thread {
     }
 
     fn translated(&mut self, pc: u64) -> Option<Found> {
-        self.runtime.tidings.tell(pc);
+        self.tidings.tell(pc);
         let mut limit = tier::BLOCK_LIMIT;
         loop {
             let Thread { runtime, task, workshop, .. } = self;
@@ -453,6 +459,7 @@ impl Thread {
     }
 
     /// Sees to what ended execution.
+    #[inline(never)]
     fn follow(&mut self, exit: Exit) -> Option<End> {
         let pc = self.cpu.pc();
         match exit.reason {
@@ -600,11 +607,13 @@ impl Thread {
         }
     }
 
+    #[inline(never)]
     fn describe_call(&self) -> String {
         let (number, args) = abi::call_registers(self.task.arch, &self.cpu);
         format!("{} {}", self.task.tid, strace::describe(self.task.arch, number, args))
     }
 
+    #[inline(never)]
     fn system_call(&mut self) -> Option<End> {
         self.counts.system_calls += 1;
         self.leave_translated_code();
@@ -644,10 +653,10 @@ impl Thread {
                     FloatControl::take_flags();
                     aarch64::set_float_status(&mut child.cpu, status);
                 }
-                spawn::thread(self, *child);
+                spawn::thread(self, child);
             }
             Then::Fork(child) => spawn::process(self, &child),
-            Then::Exec(request) => exec::replace(self, *request),
+            Then::Exec(request) => exec::replace(self, &request),
             Then::ExitThread(status) => return Some(End::Thread(status)),
             Then::ExitGroup(status) => return Some(End::Process(status)),
         }

@@ -5,7 +5,6 @@ use crate::cache::{Cache, Linking, Settings};
 use crate::check::Check;
 use crate::options::Options;
 use crate::perf_map::PerfMap;
-use crate::tidings::Tidings;
 use crate::tier;
 use crate::trace::{Log, Stats};
 use philae_backends::baseline::spill_address;
@@ -36,8 +35,6 @@ pub struct Runtime {
     pub compiler: Mutex<Option<Compiler>>,
     /// The one that compiles for them.
     pub background: Background,
-    /// What this process and its relatives tell each other to translate.
-    pub tidings: Tidings,
     /// Where traces go.
     pub log: Log,
     /// What perf is told, if it is.
@@ -69,7 +66,6 @@ impl Runtime {
             options,
             compiler: Mutex::new(None),
             background: Background::new(),
-            tidings: Tidings::default(),
             log,
             perf_map,
             stats: Stats::default(),

@@ -46,13 +46,14 @@ const HOST_STACK: usize = 1 << 20;
 
 /// Starts a guest thread on a host thread of its own; its id is the parent's result.
 #[inline(never)]
-pub fn thread(parent: &mut Thread, mut new: NewThread) {
+pub fn thread(parent: &mut Thread, new: Box<NewThread>) {
     let runtime = parent.runtime.clone();
     let (sender, receiver) = mpsc::sync_channel(1);
     // The new host thread inherits the mask: no signal reaches it before it can note one.
     let mask = kernel::set_mask(!0);
     let started = start_host_thread(move || {
         let _end = EndOnPanic;
+        let mut new = *new;
         let tid = process::start_thread(&mut new);
         let _ = sender.send(tid);
         let end = run_thread(Thread::new(runtime, new.task, new.cpu));
@@ -126,7 +127,7 @@ fn fork(thread: &mut Thread, new: &NewProcess) -> Forked {
     }
     let runtime = &thread.runtime;
     runtime.change_process();
-    runtime.tidings.become_child();
+    thread.tidings.become_child();
     thread.counts = Counts::default();
     thread.clock = Clock::new(runtime.options.stats.then(Instant::now));
     forked
@@ -234,8 +235,13 @@ impl Ended {
     }
 }
 
+/// Runs the first guest thread of a process on the calling host thread, and ends with it whatever it ends.
+pub fn run_first_thread(thread: Box<Thread>) -> ! {
+    host::at_page_end(move || run_thread(thread).finish())
+}
+
 /// Runs a guest thread on the calling host thread, to its end.
-pub fn run_thread(mut thread: Box<Thread>) -> Ended {
+fn run_thread(mut thread: Box<Thread>) -> Ended {
     let ended = run_to_end(&mut thread);
     if ended != Ended::Thread {
         // The process is over: the kernel takes all its memory back faster than its owners give it up.

@@ -174,7 +174,8 @@ fn run(mut options: Options, mut launch: Launch) -> Result<Infallible, LoadError
     runtime.program_file = launch.file.try_clone().ok().map(|file| host::move_above(file, spawn::OWN_DESCRIPTORS));
     let thread = first_thread(runtime, &launch, &image)?;
     drop(launch);
-    spawn::run_thread(thread).finish()
+    host::forget_rseq();
+    spawn::run_first_thread(thread)
 }
 
 fn first_thread(runtime: Runtime, launch: &Launch, image: &Image) -> Result<Box<Thread>, LoadError> {

@@ -5,6 +5,7 @@ use crate::chaos::Chaos;
 use crate::check::Check;
 use crate::fault;
 use crate::runtime::Runtime;
+use crate::tidings::Tidings;
 use crate::trace::Clock;
 use crate::translate::Workshop;
 use philae_backends::baseline;
@@ -17,6 +18,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
+
+const _: () = assert!(size_of::<Thread>() == 4096, "fork copies a page more");
 
 /// The stack on which the host's signal handler runs.
 const HANDLER_STACK: usize = 64 << 10;
@@ -47,6 +50,8 @@ pub struct Thread {
     pub clock: Clock,
     /// What it found in the code cache lately.
     pub table: Table,
+    /// What it and its relatives tell each other to translate.
+    pub tidings: Tidings,
     /// Whether flags of floating point are kept in its registers alone ([`philae_ir::Floats::Exact`]), and not in the
     /// host's units.
     pub keeps_float_flags: bool,
@@ -95,6 +100,7 @@ impl Thread {
             counts: Counts::default(),
             clock: Clock::new(runtime.options.stats.then(Instant::now)),
             table: Table::default(),
+            tidings: Tidings::default(),
             keeps_float_flags: false,
             through_link: false,
             forks: (0, 0),

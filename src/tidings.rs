@@ -18,7 +18,8 @@ struct Page {
     addresses: [AtomicU64; ROOM],
 }
 
-/// A process's two pages, each there once it is needed.
+/// A thread's two pages, each there once it is needed: a child has the thread that forked alone, and finds this where
+/// it writes anyway.
 #[derive(Debug, Default)]
 pub struct Tidings {
     to_parent: AtomicPtr<Page>,
@@ -55,15 +56,27 @@ impl Tidings {
     pub fn become_child(&self) {
         let page = self.from_children.swap(ptr::null_mut(), Ordering::Relaxed);
         let before = self.to_parent.swap(page, Ordering::Relaxed);
-        if !before.is_null() {
-            // SAFETY: the mapping is this process's own, and the one thread that it has is here.
-            unsafe { libc::munmap(before.cast(), size_of::<Page>()) };
+        unmap(before);
+    }
+}
+
+impl Drop for Tidings {
+    fn drop(&mut self) {
+        for page in [&self.to_parent, &self.from_children] {
+            unmap(page.load(Ordering::Relaxed));
         }
     }
 }
 
+fn unmap(page: *mut Page) {
+    if !page.is_null() {
+        // SAFETY: the mapping is this process's own, and known to this thread alone.
+        unsafe { libc::munmap(page.cast(), size_of::<Page>()) };
+    }
+}
+
 fn page(pointer: &AtomicPtr<Page>) -> Option<&Page> {
-    // SAFETY: null, or a mapping of this size that stays while the process has more than this thread.
+    // SAFETY: null, or a mapping of this size that stays as long as its thread, which is the calling one, knows it.
     unsafe { pointer.load(Ordering::Relaxed).as_ref() }
 }
 
@@ -79,15 +92,16 @@ fn map() -> *mut Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::mem::ManuallyDrop;
 
-    /// A process and its child, which has what fork copies.
-    fn family() -> (Tidings, Tidings) {
+    /// A process and its child, which has what fork copies, but the page is the same one.
+    fn family() -> (Tidings, ManuallyDrop<Tidings>) {
         let parent = Tidings::default();
         assert_eq!(parent.collect(), []);
         let shared = parent.from_children.load(Ordering::Relaxed);
         let child = Tidings { to_parent: AtomicPtr::default(), from_children: AtomicPtr::new(shared) };
         child.become_child();
-        (parent, child)
+        (parent, ManuallyDrop::new(child))
     }
 
     #[test]

@@ -135,7 +135,10 @@ unsafe fn hold<H, F: FnOnce() -> H, G: Fn(H, Side)>(held: *mut libc::c_void) {
 
 /// A process of its own, copied from one that ran on a loan, has its memory for itself.
 pub(crate) fn become_owner() {
-    LOAN.set(ptr::null());
+    // What is written to is a page to copy.
+    if is_borrower() {
+        LOAN.set(ptr::null());
+    }
 }
 
 impl Loan {

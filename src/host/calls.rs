@@ -1,6 +1,7 @@
 //! The host calls that Philae makes for itself, not for the guest, and that the standard library does not have.
 
 use super::MOVED;
+use philae_syscalls::host as kernel;
 use std::ffi::{CStr, CString, OsStr, c_char};
 use std::fs::File;
 use std::io;
@@ -100,8 +101,11 @@ pub fn wake_all(word: &AtomicU32) {
 
 /// Ends the process, all its threads, with this status.
 pub fn exit_process(status: i32) -> ! {
-    // SAFETY: nothing of this process is used afterwards; exit handlers of the C library are none of the guest's.
-    unsafe { libc::_exit(status) }
+    let args = [status as u64, 0, 0, 0, 0, 0];
+    loop {
+        // SAFETY: nothing of this process is used afterwards; exit handlers of the C library are none of the guest's.
+        let _ = unsafe { kernel::raw(libc::SYS_exit_group, args) };
+    }
 }
 
 /// Has the C library's allocator make do with the memory of two: one more for each thread that allocates is what fork
@@ -110,6 +114,27 @@ pub fn limit_allocator() {
     const MOST: i32 = 2;
     // SAFETY: the call changes a number that the allocator reads when it makes another arena.
     unsafe { libc::mallopt(libc::M_ARENA_MAX, MOST) };
+}
+
+/// Bytes of heap that every start uses.
+const FIRST_HEAP: usize = 192 << 10;
+/// Bytes of stack that every start uses.
+const FIRST_STACK: usize = 48 << 10;
+
+/// Has the kernel provide the memory that every start touches in two calls, as each page costs seven times as much if it
+/// is provided when it is touched. Before anything is allocated.
+pub fn prepare_memory() {
+    // SAFETY: the call changes a number that the allocator reads when it extends the heap.
+    unsafe { libc::mallopt(libc::M_TOP_PAD, FIRST_HEAP as i32) };
+    let first = Box::new(0u8);
+    let (heap, stack) = (&raw const *first as usize, &raw const first as usize);
+    for range in [heap & !(PAGE - 1)..heap + FIRST_HEAP, stack - FIRST_STACK..stack] {
+        let start = range.start & !(PAGE - 1);
+        // SAFETY: what the pages hold stays; of pages that are not there, nothing is made.
+        unsafe {
+            libc::madvise(start as *mut libc::c_void, (range.end & !(PAGE - 1)) - start, libc::MADV_POPULATE_WRITE)
+        };
+    }
 }
 
 /// Ends the calling thread alone; the process goes on.

@@ -12,7 +12,7 @@ mod x86_64;
 #[cfg(target_arch = "x86_64")]
 pub use access::{Access, MOVED};
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{ARCH, Context};
+pub use x86_64::{ARCH, Context, at_page_end, forget_rseq};
 
 pub use calls::*;
 
@@ -27,6 +27,7 @@ use std::os::unix::ffi::OsStrExt;
 #[cfg_attr(not(test), unsafe(no_mangle))]
 #[cfg_attr(test, expect(dead_code, reason = "a test program has an entry of its own"))]
 unsafe extern "C" fn main(argc: i32, argv: *const *const c_char) -> i32 {
+    prepare_memory();
     let args: Vec<OsString> = (0..argc as usize)
         .map(|index| {
             // SAFETY: argv has argc strings.

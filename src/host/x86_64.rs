@@ -1,7 +1,11 @@
-//! An x86-64 host: what the signal handler reads and changes of the interrupted registers.
+//! An x86-64 host: what the signal handler reads and changes of the interrupted registers, and where the host's stack
+//! is.
 
 use philae_ir::Arch;
+use philae_syscalls::host as kernel;
 use philae_syscalls::signal::FaultContext;
+use std::arch::{global_asm, naked_asm};
+use std::convert::Infallible;
 
 /// This machine.
 pub const ARCH: Arch = Arch::X86_64;
@@ -93,5 +97,82 @@ impl Context<'_> {
     /// The interrupted registers as they are, for the handlers of other crates.
     pub fn as_ptr(&mut self) -> *mut libc::ucontext_t {
         self.0
+    }
+}
+
+/// Runs this with its frame at the end of a page of the stack: what it does again and again, and whatever that calls,
+/// writes to one page then, which is one that parent and child copy at each fork.
+pub fn at_page_end(run: impl FnOnce() -> Infallible) -> ! {
+    let mut run = Some(run);
+    let mut body = || match run.take().expect("it is called once")() {};
+    let mut body: Body<'_> = &mut body;
+    // SAFETY: what the pointer leads to outlives the call, which gives it to `call`.
+    unsafe { on_next_page(call, &raw mut body) };
+    unreachable!("the body does not come back")
+}
+
+/// A function that waits to be called.
+type Body<'a> = &'a mut dyn FnMut();
+
+/// # Safety
+/// The pointer leads to a body that nobody else uses.
+unsafe extern "C-unwind" fn call(body: *mut Body<'_>) {
+    // SAFETY: the caller's promise.
+    unsafe { (*body)() }
+}
+
+/// Calls a function with the stack pointer at the next lower multiple of the page's size.
+#[unsafe(naked)]
+unsafe extern "C-unwind" fn on_next_page(function: unsafe extern "C-unwind" fn(*mut Body<'_>), body: *mut Body<'_>) {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "and rsp, -4096",
+        "mov rax, rdi",
+        "mov rdi, rsi",
+        "call rax",
+        "leave",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+    )
+}
+
+global_asm!(
+    ".pushsection .text.philae_rseq, \"ax\", @progbits",
+    ".weak __rseq_offset",
+    ".globl philae_rseq",
+    ".hidden philae_rseq",
+    "philae_rseq:",
+    "mov rax, [rip + __rseq_offset@GOTPCREL]",
+    "test rax, rax",
+    "jz 2f",
+    "mov rax, [rax]",
+    "add rax, fs:[0]",
+    "2: ret",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    fn philae_rseq() -> u64;
+}
+
+/// Takes back what the C library has told the kernel of a place for restartable sequences (`rseq(2)`), where it has: the
+/// kernel writes to it in the parent and the child of each fork, which is a page to copy on both sides. Nothing here uses
+/// it, and guests are refused theirs.
+pub fn forget_rseq() {
+    const FLAG_UNREGISTER: u64 = 1;
+    const SIZE: u64 = 32;
+    /// What glibc registers it with (RSEQ_SIG).
+    const SIGNATURE: u64 = 0x5305_3053;
+    // SAFETY: the function reads a variable of the C library's, if there is one, and the thread pointer.
+    let area = unsafe { philae_rseq() };
+    if area != 0 {
+        // SAFETY: the kernel forgets the place, or, if it is another one, does nothing.
+        let _ = unsafe { kernel::raw(libc::SYS_rseq, [area, SIZE, FLAG_UNREGISTER, SIGNATURE, 0, 0]) };
     }
 }
