@@ -14,6 +14,9 @@ mod faster;
 #[path = "float_control_x86_64.rs"]
 mod float_control;
 pub mod interp;
+#[cfg(target_arch = "x86_64")]
+#[path = "known_features_x86_64.rs"]
+mod known_features;
 pub mod link;
 mod stored_flags;
 

@@ -345,7 +345,16 @@ pub(crate) fn host_mask(guest: u64) -> u64 {
 pub struct Sighand {
     host_handler: u64,
     handles_faults: AtomicBool,
-    actions: Mutex<[KernelSigaction; SIGNALS as usize + 1]>,
+    actions: Mutex<Actions>,
+}
+
+/// The guest's action for each signal; none where the host's is as the process inherited it, and nobody has asked.
+type Actions = [Option<KernelSigaction>; SIGNALS as usize + 1];
+
+/// What the process inherited for a signal that it has not changed: ignored or not.
+fn inherited(signal: i32) -> KernelSigaction {
+    let ignored = host::sigaction(signal, None).is_ok_and(|old| old.handler == SIG_IGN);
+    KernelSigaction { handler: if ignored { SIG_IGN } else { SIG_DFL }, ..KernelSigaction::default() }
 }
 
 impl Sighand {
@@ -356,25 +365,20 @@ impl Sighand {
         let sighand = Sighand {
             host_handler: host_handler as usize as u64,
             handles_faults: AtomicBool::new(false),
-            actions: Mutex::new([KernelSigaction::default(); SIGNALS as usize + 1]),
+            actions: Mutex::new([None; SIGNALS as usize + 1]),
         };
-        for signal in (1..=SIGNALS).filter(|signal| bit(*signal) & UNTOUCHABLE == 0) {
-            if host::sigaction(signal, None).is_ok_and(|old| old.handler == SIG_IGN) {
-                sighand.actions()[signal as usize].handler = SIG_IGN;
-                if bit(signal) & FAULTS != 0 {
-                    proc::set_fault_handler(bit(signal), SIG_IGN);
-                }
+        for signal in (1..=SIGNALS).filter(|signal| bit(*signal) & FAULTS != 0) {
+            if sighand.action(signal).handler == SIG_IGN {
+                proc::set_fault_handler(bit(signal), SIG_IGN);
             }
-            if bit(signal) & FAULTS != 0 {
-                let _ = host::sigaction(signal, Some(sighand.host_action(signal, KernelSigaction::default())));
-            }
+            let _ = host::sigaction(signal, Some(sighand.host_action(signal, KernelSigaction::default())));
         }
         Arc::new(sighand)
     }
 
     /// The guest's action for `signal`.
     pub fn action(&self, signal: i32) -> KernelSigaction {
-        self.actions()[signal as usize]
+        *self.actions()[signal as usize].get_or_insert_with(|| inherited(signal))
     }
 
     /// Has the guest ever installed a handler for memory faults, in which it sees its registers?
@@ -384,7 +388,8 @@ impl Sighand {
 
     /// Sets the guest's action and makes the host's follow; returns the old one. EINVAL.
     pub(crate) fn set_action(&self, signal: i32, new: KernelSigaction) -> Result<KernelSigaction, Errno> {
-        let mut actions = self.actions();
+        let action = &mut self.actions()[signal as usize];
+        let old = action.unwrap_or_else(|| inherited(signal));
         host::sigaction(signal, Some(self.host_action(signal, new)))?;
         if new.handler > SIG_IGN && matches!(signal, libc::SIGSEGV | libc::SIGBUS) {
             self.handles_faults.store(true, Ordering::Release);
@@ -392,13 +397,15 @@ impl Sighand {
         if bit(signal) & FAULTS != 0 {
             proc::set_fault_handler(bit(signal), new.handler);
         }
-        Ok(std::mem::replace(&mut actions[signal as usize], new))
+        *action = Some(new);
+        Ok(old)
     }
 
     /// Handlers become SIG_DFL, what is ignored stays so: CLONE_CLEAR_SIGHAND of `clone3(2)`.
     pub(crate) fn clear(&self) {
-        for signal in (1..=SIGNALS).filter(|signal| bit(*signal) & UNTOUCHABLE == 0) {
-            if self.action(signal).handler > SIG_IGN {
+        for signal in 1..=SIGNALS {
+            let action = self.actions()[signal as usize];
+            if action.is_some_and(|action| action.handler > SIG_IGN) {
                 let _ = self.set_action(signal, KernelSigaction::default());
             }
         }
@@ -428,7 +435,7 @@ impl Sighand {
         }
     }
 
-    fn actions(&self) -> MutexGuard<'_, [KernelSigaction; SIGNALS as usize + 1]> {
+    fn actions(&self) -> MutexGuard<'_, Actions> {
         self.actions.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

@@ -32,6 +32,7 @@ mod tests;
 mod vector;
 
 use crate::compiled::{Code, CompileError};
+use crate::known_features::Features;
 use crate::link::{LinkSite, LinkSlot, SPILL_BYTES};
 use analysis::Analysis;
 use assembler::Assembler;
@@ -52,48 +53,6 @@ pub const ALIGNMENT: usize = 8;
 pub const HEAD: usize = 16;
 /// Bytes of the instructions that jump through a link slot; the own link slot's are in front of what leaves for the own pc.
 const BYPASS: usize = 10;
-
-/// Parts of the instruction set that change what is emitted.
-#[derive(Clone, Copy, Debug)]
-struct Features {
-    /// PSHUFB, PEXTRQ, PINSRQ and the minima, maxima and extensions of SSE4.1.
-    sse41: bool,
-    /// LZCNT.
-    lzcnt: bool,
-    /// TZCNT.
-    bmi1: bool,
-    /// PEXT.
-    bmi2: bool,
-    /// POPCNT.
-    popcnt: bool,
-    /// VFMADD213PD and its like.
-    fma: bool,
-    /// VPSLLVD and its like.
-    avx2: bool,
-    /// VCVTPH2PS, VCVTPS2PH.
-    f16c: bool,
-    /// AESENC and its like.
-    aes: bool,
-    /// PCLMULQDQ.
-    pclmulqdq: bool,
-}
-
-impl Features {
-    fn detect() -> Features {
-        Features {
-            sse41: is_x86_feature_detected!("sse4.1") && is_x86_feature_detected!("sse4.2"),
-            lzcnt: is_x86_feature_detected!("lzcnt"),
-            bmi1: is_x86_feature_detected!("bmi1"),
-            bmi2: is_x86_feature_detected!("bmi2"),
-            popcnt: is_x86_feature_detected!("popcnt"),
-            fma: is_x86_feature_detected!("fma"),
-            avx2: is_x86_feature_detected!("avx2"),
-            f16c: is_x86_feature_detected!("f16c"),
-            aes: is_x86_feature_detected!("aes"),
-            pclmulqdq: is_x86_feature_detected!("pclmulqdq"),
-        }
-    }
-}
 
 /// A compiler of units, to be reused: it keeps its memory from one unit to the next.
 #[derive(Debug)]

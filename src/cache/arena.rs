@@ -188,7 +188,7 @@ const STEP: usize = 64 << 10;
 /// A large page of the host. It costs the kernel what 70 small ones cost, and one entry of the processor's tables.
 const LARGE: usize = 2 << 20;
 /// So much is filled before the first large page: small programs need no more.
-const HEAD: usize = 64 << 10;
+const HEAD: usize = 256 << 10;
 /// Bytes of a block of slots: whole pages, as what is written must not lie beside code.
 const SLOTS: usize = 16 << 10;
 /// A half has a count for so many of its bytes, a slot and the least code that comes with it.

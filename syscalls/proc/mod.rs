@@ -304,13 +304,24 @@ pub fn show(info: &ProcessInfo) -> bool {
     set_mm_map(map).is_ok()
 }
 
+/// Where Philae's own heap may be said to start, which ends there: it cannot shrink below. The C library's first thread
+/// has its thread-local data there, first of all; other threads look it up. Without /proc, a heap that cannot shrink will do.
+fn heap_start(end: u64) -> u64 {
+    const NEAR: u64 = 1 << 20;
+    // SAFETY: the address of the calling thread's errno.
+    let own = unsafe { libc::__errno_location() } as u64 & !4095;
+    if (end.saturating_sub(NEAR)..end).contains(&own) {
+        return own;
+    }
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    status::field(&stat, status::START_BRK).unwrap_or(end)
+}
+
 /// `PR_SET_MM_MAP` with the heap left where Philae's C library has it.
 pub(crate) fn set_mm_map(mut map: MmMap) -> Reply {
     // SAFETY: brk(0) reports.
     let end = unsafe { host::raw(libc::SYS_brk, [0; 6]) }?;
-    // Without /proc, a heap that cannot shrink will do.
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    map.brk = [status::field(&stat, status::START_BRK).unwrap_or(end), end];
+    map.brk = [heap_start(end), end];
     let args = [PR_SET_MM, PR_SET_MM_MAP, &raw const map as u64, size_of::<MmMap>() as u64, 0, 0];
     // SAFETY: the struct is the kernel's; the heap keeps its place, the rest only informs.
     unsafe { host::raw(libc::SYS_prctl, args) }
