@@ -32,6 +32,7 @@ const ENTRY: &str = "src/host/entry_x86_64.rs";
 /// matches nothing does no harm.
 const ORDER: &[&str] = &[
     "cst*",
+    "*switch.table.*",
     "philae_safe_syscall",
     "philae_uaccess",
     "*15philae_backends4link*",
@@ -44,7 +45,7 @@ const ORDER: &[&str] = &[
     "*6philae3run*5enter17*",
     "*6philae3run*3run17*",
     "*6philae5spawn4fork*",
-    "*6philae5spawn10run_*",
+    "*6philae5spawn*run_*",
     "*6philae5spawn5Ended*",
     "*6philae6thread*",
     "*6philae5cache10jump_cache*",
@@ -52,6 +53,7 @@ const ORDER: &[&str] = &[
     "*6philae4host6x86_64*",
     "*9philae_ir2ty*",
     "*9philae_ir5state*",
+    "*9philae_ir6region10ExitReason*",
     "*9philae_ir4eval10eval_flags*",
     "*9philae_ir4eval3int9flags_*",
     "*15philae_syscalls4call*",
