@@ -31,8 +31,6 @@ const ENTRY: &str = "src/host/entry_x86_64.rs";
 /// What every child of fork executes, and then what every start does: patterns of names of sections. A function's is `.text.` and its mangled name, that of its tables `.rodata.` and the same. What
 /// matches nothing does no harm.
 const ORDER: &[&str] = &[
-    "cst*",
-    "*switch.table.*",
     "philae_safe_syscall",
     "philae_uaccess",
     "*15philae_backends4link*",
@@ -64,6 +62,8 @@ const ORDER: &[&str] = &[
     "*15philae_syscalls7process13take_child_id*",
     "*15philae_syscalls7process4fork*",
     "*15philae_syscalls4host3raw*",
+    "*switch.table.*",
+    "cst*",
     "*4core3ops8function6FnOnce*call_once*",
     "*6philae3run*",
     "*15philae_syscalls6signal*",
