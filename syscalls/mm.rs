@@ -531,6 +531,14 @@ impl Mm {
     /// May the guest write what it executes in a range, through any of its mappings?
     pub fn is_changeable(&self, range: &Range<u64>) -> bool {
         let space = self.lock();
+        // As most code lies, and as each block that is translated asks.
+        if let Some(vma) = space.vmas.find(range.start)
+            && range.end <= vma.range.end
+            && vma.prot & WRITE == 0
+            && !vma.shared
+        {
+            return false;
+        }
         let mut pages = (range.start & !(PAGE - 1)..range.end).step_by(PAGE as usize);
         pages.any(|page| !space.writable_aliases(page).is_empty())
     }
