@@ -195,7 +195,6 @@ impl Case<'_> {
     /// The bits of FPSR that are compared.
     fn kept(&self, wanted: &Machine) -> u64 {
         match self.way.1 {
-            Floats::Plain if self.piece.is_sequence() => QC,
             Floats::Plain => !excused::flags(self.piece, wanted),
             Floats::Flushing | Floats::Modes => QC,
             Floats::Exact => u64::MAX,

@@ -8,6 +8,7 @@
 
 use crate::draw::Piece;
 use crate::wire::Machine;
+use philae_frontends::aarch64::class_of;
 
 const UFC: u64 = 1 << 3;
 
@@ -17,11 +18,17 @@ const ROUNDED: [&str; 14] = [
     "FMLSL",
 ];
 
-/// The bits that are not compared.
+/// The bits that are not compared. What a sequence has made on its way is not known.
 pub(crate) fn flags(piece: &Piece, wanted: &Machine) -> u64 {
-    let name = piece.class.name.split(' ').next().expect("a name");
-    let may_underflow = ROUNDED.contains(&name) && !piece.class.name.contains("half");
-    if may_underflow && has_smallest_normal(wanted.v[piece.word as usize & 31]) { UFC } else { 0 }
+    let found = piece.is_sequence() || has_smallest_normal(wanted.v[piece.word as usize & 31]);
+    if found && piece.words().any(may_underflow) { UFC } else { 0 }
+}
+
+fn may_underflow(word: u32) -> bool {
+    class_of(word).is_some_and(|class| {
+        let name = class.name.split([' ', ',']).next().expect("a name");
+        ROUNDED.contains(&name) && !class.name.contains("half")
+    })
 }
 
 fn has_smallest_normal(v: u128) -> bool {

@@ -104,7 +104,7 @@ fn spread(region: &Region, mut work: Vec<Value>, used: &mut [bool]) {
 }
 
 /// Whether an instruction does something beside making its result.
-fn acts(region: &Region, value: Value) -> bool {
+pub(super) fn acts(region: &Region, value: Value) -> bool {
     let inst = region.inst(value);
     !is_pure(region, inst) && !matches!(inst.op.info().effect, Effect::ReadSlot | Effect::Poll)
 }
