@@ -99,8 +99,7 @@ impl Lower<'_, '_> {
         let flags = MemFlagsData::trusted();
         let at = (way * size_of::<JumpCacheEntry>()) as i32;
         let cached = self.b.ins().load(I64, flags, entry, at + offset_of!(JumpCacheEntry, pc) as i32);
-        // In this order it is a comparison in memory.
-        let found = self.b.ins().icmp(IntCC::Equal, pc, cached);
+        let found = self.b.ins().icmp(IntCC::Equal, cached, pc);
         let (hit, miss) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(miss);
         if way > 0 {

@@ -3,9 +3,9 @@
 
 use super::lower::Lower;
 use super::x86_64::StandIn;
-use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::condcodes::{CondCode, FloatCC, IntCC};
 use cranelift_codegen::ir::types::{I8, I32};
-use cranelift_codegen::ir::{self, InstBuilder, Opcode, SourceLoc, Value as Clif};
+use cranelift_codegen::ir::{self, InstBuilder, InstructionData, Opcode, SourceLoc, Value as Clif};
 use philae_ir::ops::SIGNALS;
 use philae_ir::{Carry, Cond, Effect, Inst, Op, Terminator, Value};
 
@@ -47,6 +47,32 @@ impl Lower<'_, '_> {
         }
         self.b.ins().brif(cond, then, &[], other, &[]);
         self.b.set_srcloc(SourceLoc::default());
+    }
+
+    /// The same branch with `then` second, unless that would take what signals NaNs from it.
+    pub(super) fn branch_opposite(&mut self, cond: Value, then: ir::Block, other: ir::Block) {
+        let inst = self.region.inst(cond);
+        if inst.op == Op::FlagsTest {
+            return self.branch_on_flags(inst.args[0], opposite(Cond::from_aux(inst.aux)), other, then);
+        }
+        if self.signalling == Some(cond) {
+            return self.branch(cond, then, other);
+        }
+        let value = self.value(cond);
+        let unless = self.opposite_value(value);
+        self.b.ins().brif(unless, other, &[], then, &[]);
+    }
+
+    /// 1 where a truth value is 0. Cranelift does not see through a comparison of a comparison with 0.
+    fn opposite_value(&mut self, value: Clif) -> Clif {
+        let maker = self.b.func.dfg.value_def(value).inst();
+        match maker.map(|maker| self.b.func.dfg.insts[maker]) {
+            Some(InstructionData::IntCompare { cond, args: [a, b], .. }) => self.b.ins().icmp(cond.complement(), a, b),
+            Some(InstructionData::FloatCompare { cond, args: [a, b], .. }) => {
+                self.b.ins().fcmp(cond.complement(), a, b)
+            }
+            _ => self.compare_with(IntCC::Equal, value, 0),
+        }
     }
 
     /// Flags chosen between two comparisons branch on the choice first: two fused branches instead of bit logic.

@@ -254,7 +254,7 @@ impl<'a, 'b> Lower<'a, 'b> {
     fn is_cold(&self, id: BlockId) -> bool {
         let Terminator::Exit { reason, .. } = self.region.block(id).end else { return false };
         let usual = reason.is_jump() || reason == ExitReason::Syscall || reason == ExitReason::Interrupted;
-        id != BlockId::ENTRY && reason != ExitReason::Interrupted && (self.plan.has_loops || !usual)
+        id != BlockId::ENTRY && reason != ExitReason::Interrupted && (self.plan.loops.exist() || !usual)
     }
 
     fn forget_block(&mut self) {
@@ -278,8 +278,14 @@ impl<'a, 'b> Lower<'a, 'b> {
             }
             Terminator::Branch { cond, then, other } => {
                 self.publish(id);
+                // What goes on in the loop is to follow: Cranelift has the second block behind the branch.
+                let follows = !self.plan.loops.are_left(id, then) && self.plan.loops.are_left(id, other);
                 let (then, other) = (self.clif_block(then), self.clif_block(other));
-                self.branch(cond, then, other);
+                if follows {
+                    self.branch_opposite(cond, then, other);
+                } else {
+                    self.branch(cond, then, other);
+                }
             }
             Terminator::Exit { reason, pc, argument } => {
                 let dirty = self.dirty;

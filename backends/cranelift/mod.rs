@@ -13,6 +13,7 @@ mod carries;
 mod exits;
 mod flags;
 mod float;
+mod loops;
 mod lower;
 mod memory;
 mod outcall;

@@ -5,6 +5,7 @@
 //! 4 bytes, that scalar and the rest, so that scalar floating-point loops run on plain scalars. Out come, for each
 //! block, the places whose value may differ from memory and the places whose value is needed.
 
+use super::loops::Loops;
 use super::{Exactness, Recovery};
 use cranelift_codegen::ir::{Type, types};
 use philae_ir::flow::Flow;
@@ -95,8 +96,8 @@ pub(super) struct Plan {
     recovering: HashSet<Value>,
     /// Reachable blocks in reverse post-order: a value's block comes before those that use it.
     pub(super) order: Vec<BlockId>,
-    /// Whether a block can be reached from itself.
-    pub(super) has_loops: bool,
+    /// Its loops.
+    pub(super) loops: Loops,
     /// For each block, how many edges lead to it from reachable blocks.
     pub(super) predecessors: Vec<usize>,
     /// For each block, the places that may differ from memory where it starts.
@@ -123,8 +124,7 @@ impl Plan {
     ) -> Plan {
         let flow = Flow::new(region);
         let predecessors = region.block_ids().map(|block| flow.predecessors(block).len()).collect();
-        let loops = blocks_in_loops(region, &flow);
-        let has_loops = loops.contains(&true);
+        let loops = Loops::new(region, &flow);
         let order = flow.order;
         let blocks = region.blocks.len();
         let mut plan = Plan {
@@ -135,13 +135,13 @@ impl Plan {
             flags: None,
             recovering: HashSet::new(),
             order,
-            has_loops,
+            loops,
             predecessors,
             dirty_in: vec![PlaceSet::default(); blocks],
             live_in: vec![PlaceSet::default(); blocks],
         };
         if exactness == Exactness::Exact && recovery == Recovery::InLoops {
-            plan.find_recovering(region, &loops, synchronised);
+            plan.find_recovering(region, synchronised);
         }
         plan.cut_slots(region);
         plan.flow_dirty(region);
@@ -190,8 +190,8 @@ impl Plan {
     }
 
     /// In loops, plain accesses that are one host instruction.
-    fn find_recovering(&mut self, region: &Region, loops: &[bool], synchronised: &HashSet<Value>) {
-        for &block in self.order.iter().filter(|block| loops[block.index()]) {
+    fn find_recovering(&mut self, region: &Region, synchronised: &HashSet<Value>) {
+        for &block in self.order.iter().filter(|&&block| self.loops.contain(block)) {
             let plain = region.block(block).insts.iter().copied().filter(|&value| {
                 let inst = region.inst(value);
                 matches!(inst.op, Op::Load | Op::LoadZext | Op::LoadSext | Op::Store) && inst.ty != Ty::I128
@@ -346,26 +346,6 @@ impl Plan {
         }
         (needed, defined)
     }
-}
-
-/// For each block whether it can be reached from itself: the natural loops of all back edges.
-fn blocks_in_loops(region: &Region, flow: &Flow) -> Vec<bool> {
-    let mut inside = vec![false; region.blocks.len()];
-    for &from in &flow.order {
-        for head in region.block(from).end.successors().filter(|&to| flow.is_back_edge(from, to)) {
-            let mut seen = vec![false; region.blocks.len()];
-            seen[head.index()] = true;
-            let mut open = vec![from];
-            while let Some(block) = open.pop() {
-                if !std::mem::replace(&mut seen[block.index()], true) {
-                    open.extend(flow.predecessors(block));
-                }
-            }
-            // In a loop without a single head this finds blocks outside of it too, which does no harm.
-            inside.iter_mut().zip(seen).for_each(|(inside, seen)| *inside |= seen);
-        }
-    }
-    inside
 }
 
 /// Whether the instruction touches guest memory.

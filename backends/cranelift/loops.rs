@@ -1,0 +1,61 @@
+//! The loops of a region.
+//!
+//! In: its flow graph. Out: which blocks can be reached from themselves, and which edges leave a loop. In loops that
+//! can be entered in several places the answers may name blocks outside of them too, which costs speed at most.
+
+use philae_ir::flow::Flow;
+use philae_ir::{BlockId, Region};
+
+/// The natural loops of all back edges, those that lead to the same block as one.
+#[derive(Debug)]
+pub(super) struct Loops {
+    /// For each loop which blocks are in it; inner loops before those around them.
+    members: Vec<Vec<bool>>,
+}
+
+impl Loops {
+    /// Finds the loops of `region`.
+    pub(super) fn new(region: &Region, flow: &Flow) -> Loops {
+        let mut loops: Vec<(BlockId, Vec<bool>)> = Vec::new();
+        for &from in &flow.order {
+            for head in region.block(from).end.successors().filter(|&to| flow.is_back_edge(from, to)) {
+                let place = loops.iter().position(|known| known.0 == head).unwrap_or_else(|| {
+                    let mut members = vec![false; region.blocks.len()];
+                    members[head.index()] = true;
+                    loops.push((head, members));
+                    loops.len() - 1
+                });
+                add_ways(flow, from, &mut loops[place].1);
+            }
+        }
+        let mut members: Vec<Vec<bool>> = loops.into_iter().map(|(_, members)| members).collect();
+        members.sort_by_key(|members| members.iter().filter(|&&inside| inside).count());
+        Loops { members }
+    }
+
+    /// Whether there is one.
+    pub(super) fn exist(&self) -> bool {
+        !self.members.is_empty()
+    }
+
+    /// Whether a block is in one.
+    pub(super) fn contain(&self, block: BlockId) -> bool {
+        self.members.iter().any(|members| members[block.index()])
+    }
+
+    /// Whether the edge leaves the innermost loop that `from` is in.
+    pub(super) fn are_left(&self, from: BlockId, to: BlockId) -> bool {
+        let innermost = self.members.iter().find(|members| members[from.index()]);
+        innermost.is_some_and(|members| !members[to.index()])
+    }
+}
+
+/// Adds the blocks from which control comes to `from` without passing one that is a member already.
+fn add_ways(flow: &Flow, from: BlockId, members: &mut [bool]) {
+    let mut open = vec![from];
+    while let Some(block) = open.pop() {
+        if !std::mem::replace(&mut members[block.index()], true) {
+            open.extend(flow.predecessors(block));
+        }
+    }
+}
