@@ -144,6 +144,10 @@ impl Mm {
     /// The lock; a child of vfork never takes it.
     fn lock(&self) -> MutexGuard<'_, Space> {
         debug_assert!(!loan::is_borrower(), "a lock taken in lent memory");
+        self.guard()
+    }
+
+    fn guard(&self) -> MutexGuard<'_, Space> {
         self.space.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
@@ -617,7 +621,7 @@ impl Mm {
 
     /// Holds the map still, for the length of a fork.
     pub(crate) fn freeze(&self) -> impl Sized + '_ {
-        self.space.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.guard()
     }
 
     /// The text of `/proc/self/maps`: the guest's own world.

@@ -66,8 +66,8 @@ pub(crate) fn recvfrom(
 const MESSAGE: usize = 7;
 const MESSAGES: usize = 8;
 const LENGTH: usize = 1;
-/// UIO_MAXIOV: the most messages of one sendmmsg(2).
-const MOST_MESSAGES: u32 = 1024;
+/// The most messages of one sendmmsg(2).
+const MOST_MESSAGES: u32 = libc::UIO_MAXIOV as u32;
 
 pub(crate) fn sendmsg(call: &mut Call<'_>, socket: Fd, message: GuestPtr<[u64; MESSAGE]>, flags: u32) -> Reply {
     if is_plain(call) {

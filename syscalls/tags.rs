@@ -25,8 +25,8 @@ pub enum Tags {
 
 /// PR_TAGGED_ADDR_ENABLE of prctl(2).
 const ENABLE: u64 = 1;
-/// UIO_MAXIOV: the most elements of a vector.
-const MOST_PARTS: u64 = 1024;
+/// The most elements of a vector.
+const MOST_PARTS: u64 = libc::UIO_MAXIOV as u64;
 
 /// Places of what has to do with pointers in `struct msghdr` and `struct mmsghdr`.
 pub(crate) const NAME: usize = 0;

@@ -218,12 +218,16 @@ impl Cache {
 
     /// The lock, for fork: whoever holds it knows that no other thread is changing the cache.
     pub fn freeze(&self) -> impl Sized + '_ {
-        self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.guard()
     }
 
     /// The lock; a child of vfork never takes it.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         debug_assert!(!loan::is_borrower(), "a lock taken in lent memory");
+        self.guard()
+    }
+
+    fn guard(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
