@@ -78,7 +78,7 @@ fn left_shift(w: Word, sizes: Sizes) -> Result<(Form, Ty, u32), LiftError> {
 fn shift_right(b: &mut Builder<'_>, ty: Ty, sign: Sign, rounding: Rounding, value: Value, amount: u32) -> Value {
     let down = match sign {
         Sign::Signed => b.vashr_imm(ty, value, amount),
-        Sign::Unsigned => b.vlshr_imm(ty, value, amount),
+        Sign::Unsigned => logical_right(b, ty, value, amount),
     };
     if rounding == Rounding::Truncate {
         return down;
@@ -88,6 +88,11 @@ fn shift_right(b: &mut Builder<'_>, ty: Ty, sign: Sign, rounding: Rounding, valu
     let last = b.vshl_imm(ty, value, bits - amount);
     let last = b.vlshr_imm(ty, last, bits - 1);
     b.add(ty, down, last)
+}
+
+/// Lanes shifted right, zeroes coming in. Nothing of the operand is used where all of it goes, so that who makes it knows.
+fn logical_right(b: &mut Builder<'_>, ty: Ty, value: Value, amount: u32) -> Value {
+    if amount == ty.lane().bits() { zero(b) } else { b.vlshr_imm(ty, value, amount) }
 }
 
 /// SSHR, USHR, SRSHR, URSHR.
@@ -114,7 +119,7 @@ pub(super) fn right_accumulate(w: Word, l: &mut Lift<'_>, sizes: Sizes, sign: Si
 pub(super) fn sri(w: Word, l: &mut Lift<'_>, sizes: Sizes) -> Lifted {
     let (form, ty, amount) = right_shift(w, sizes)?;
     let n = v(l, ty, w.rn());
-    let shifted = l.b.vlshr_imm(ty, n, amount);
+    let shifted = logical_right(&mut l.b, ty, n, amount);
     let mask = (ty.lane().mask() as u64).checked_shr(amount).unwrap_or(0);
     insert(w, l, form, ty, mask, shifted);
     Ok(())
