@@ -176,7 +176,7 @@ impl Mm {
         let is_file = flags & MAP_ANONYMOUS == 0;
         // The parts of a library lie side by side.
         let beside = space.vmas.find(address).or_else(|| space.vmas.find(address.wrapping_sub(1)));
-        let backing = is_file.then(|| backing_of(fd, beside.and_then(|vma| vma.backing.as_ref()))).flatten();
+        let backing = is_file.then(|| Backing::of(fd, beside.and_then(|vma| vma.backing.as_ref()))).flatten();
         space.vmas.insert(Vma {
             range: address..address + length,
             prot: prot & self.protections(),
@@ -923,23 +923,7 @@ fn munmap(range: &Range<u64>) -> Result<(), Errno> {
 
 /// Whether the kernel takes no address for mappings of `fd`.
 fn is_io_uring(fd: i32) -> bool {
-    fd >= 0 && backing_of(fd, None).is_some_and(|backing| backing.path == "anon_inode:[io_uring]")
-}
-
-/// The file behind `fd`, as `/proc/self/maps` would name it; `known` if it is that one.
-fn backing_of(fd: i32, known: Option<&Arc<Backing>>) -> Option<Arc<Backing>> {
-    // SAFETY: all-zero is a valid struct stat.
-    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-    // SAFETY: the struct is the kernel's layout and writable.
-    unsafe { host::raw(libc::SYS_fstat, [fd as u64, &mut stat as *mut libc::stat as u64, 0, 0, 0, 0]) }.ok()?;
-    let is_same = |known: &&Arc<Backing>| (known.device, known.inode) == (stat.st_dev, stat.st_ino);
-    // System V segments are numbered by themselves.
-    if let Some(known) = known.filter(is_same).filter(|known| !known.path.starts_with("/SYSV")) {
-        return Some(known.clone());
-    }
-    let path = std::fs::read_link(format!("/proc/self/fd/{fd}"))
-        .map_or_else(|_| String::new(), |path| path.to_string_lossy().into_owned());
-    Some(Arc::new(Backing { path, device: stat.st_dev, inode: stat.st_ino }))
+    fd >= 0 && Backing::of(fd, None).is_some_and(|backing| backing.path == "anon_inode:[io_uring]")
 }
 
 /// Philae's own memory with room to grow, ascending, and where the search for guest addresses starts. What the kernel and

@@ -1,8 +1,9 @@
 //! The map of guest memory: which ranges are mapped, how, and from what.
 //!
-//! In: what the calls of [`crate::mm`] have done. Out: look-ups, gaps, and the text of `/proc/self/maps`.
+//! In: what the calls of [`crate::mm`] have done, and descriptors of files. Out: look-ups, gaps, and the text of `/proc/self/maps`.
 //! Ranges never overlap; neighbours that differ in nothing are one.
 
+use crate::host;
 use crate::mm::PROT_BTI;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -18,6 +19,24 @@ pub struct Backing {
     pub device: u64,
     /// Its inode number.
     pub inode: u64,
+}
+
+impl Backing {
+    /// The file behind `fd`, as `/proc/self/maps` would name it; `known` if it is that one.
+    pub(crate) fn of(fd: i32, known: Option<&Arc<Backing>>) -> Option<Arc<Backing>> {
+        // SAFETY: all-zero is a valid struct stat.
+        let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+        // SAFETY: the struct is the kernel's layout and writable.
+        unsafe { host::raw(libc::SYS_fstat, [fd as u64, &mut stat as *mut libc::stat as u64, 0, 0, 0, 0]) }.ok()?;
+        let is_same = |known: &&Arc<Backing>| (known.device, known.inode) == (stat.st_dev, stat.st_ino);
+        // System V segments are numbered by themselves.
+        if let Some(known) = known.filter(is_same).filter(|known| !known.path.starts_with("/SYSV")) {
+            return Some(known.clone());
+        }
+        let path = std::fs::read_link(format!("/proc/self/fd/{fd}"))
+            .map_or_else(|_| String::new(), |path| path.to_string_lossy().into_owned());
+        Some(Arc::new(Backing { path, device: stat.st_dev, inode: stat.st_ino }))
+    }
 }
 
 /// A range of guest memory that is mapped in one way.
