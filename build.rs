@@ -28,8 +28,8 @@ const LIBRARY: &str = "glibc 2.36";
 /// The file that stands for the C library's start files.
 const ENTRY: &str = "src/host/entry_x86_64.rs";
 
-/// What every child of fork executes, and then what every start does: patterns of names of sections. A function's is `.text.` and its mangled name, that of its tables `.rodata.` and the same. What
-/// matches nothing does no harm.
+/// What every child of fork executes, and then what every start does: patterns of names of sections. A function's is
+/// `.text.` and its mangled name, that of its tables `.rodata.` and the same. What matches nothing does no harm.
 const ORDER: &[&str] = &[
     "philae_safe_syscall",
     "philae_uaccess",

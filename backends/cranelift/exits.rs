@@ -21,8 +21,7 @@ impl Lower<'_, '_> {
     pub(super) fn poll_pending(&mut self) -> Clif {
         let state = self.state;
         let poll = self.b.ins().load(I32, MemFlagsData::trusted(), state, POLL);
-        // Not `NotEqual`: that becomes a load and a test, this a comparison in memory.
-        self.compare_with(IntCC::UnsignedGreaterThanOrEqual, poll, 1)
+        self.compare_with(IntCC::NotEqual, poll, 0)
     }
 
     /// Counts down at an address, and leaves below 0. Here, where the function starts, all places are in

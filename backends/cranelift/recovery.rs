@@ -4,7 +4,8 @@
 //! never taken to code which does, and leaves; the branch keeps the values where that code expects them. Here,
 //! where the branch stands directly behind the access in the machine code, it becomes a no-op that holds the
 //! distance to its target, and a fault of the access continues at the target: no register has changed since. Moves that
-//! the register allocator put between the two are made on the way. Where the branch stands elsewhere, the region is compiled again with that access writing the registers back itself.
+//! the register allocator put between the two are made on the way. Where the branch stands elsewhere, the region is
+//! compiled again with that access writing the registers back itself.
 
 use super::x86_64;
 use cranelift_codegen::ir::SourceLoc;
