@@ -35,6 +35,7 @@ static unsigned raised(void) {
 #define TO_INTEGER "fcvtzs x10, d0\n"
 #define FROM_INTEGER "fmov x10, d0\n scvtf s2, x10\n"
 #define QUIET "fcmp d0, d1\n"
+#define QUIET_AND_LOAD QUIET "ldr x10, [sp]\n"
 #define SIGNALLING "fcmpe d0, d1\n"
 #define BOTH "fadd d2, d0, d1\n fcmp d2, d1\n"
 #define SELECT "fcmp d0, d1\n fcsel d2, d0, d1, mi\n"
@@ -59,6 +60,7 @@ static unsigned raised(void) {
 #define TO_INTEGER "cvttsd2si %%xmm0, %%r10\n"
 #define FROM_INTEGER "movq %%xmm0, %%r10\n cvtsi2ss %%r10, %%xmm2\n"
 #define QUIET "ucomisd %%xmm1, %%xmm0\n"
+#define QUIET_AND_LOAD QUIET "mov (%%rsp), %%r10\n"
 #define SIGNALLING "comisd %%xmm1, %%xmm0\n"
 #define BOTH BINARY("addsd") "ucomisd %%xmm1, %%xmm2\n"
 #define SELECT QUIET
@@ -103,6 +105,7 @@ LOOPS(widen, WIDEN)
 LOOPS(to_integer, TO_INTEGER)
 LOOPS(from_integer, FROM_INTEGER)
 LOOPS(quiet, QUIET)
+LOOPS(quiet_and_load, QUIET_AND_LOAD)
 LOOPS(signalling, SIGNALLING)
 LOOPS(both, BOTH)
 LOOPS(choose, SELECT)
@@ -135,6 +138,7 @@ static const struct operation operations[] = {
     {"(float)(2^62 + 1)", 0x4000000000000001, 0, ALL(from_integer)},
     {"nan == 1", QUIET_NAN, ONE, ALL(quiet)},
     {"snan == 1", SIGNALLING_NAN, ONE, ALL(quiet)},
+    {"snan == 1 before a load", SIGNALLING_NAN, ONE, ALL(quiet_and_load)},
     {"nan < 1", QUIET_NAN, ONE, ALL(signalling)},
     {"tiny + 3 == 3", TINY, THREE, ALL(both)},
     {"nan == 1 ? nan : 1", QUIET_NAN, ONE, ALL(choose)},
