@@ -20,6 +20,9 @@ const ALL: u64 = 0x9f;
 /// What multiplies or divides, by the first word of its row.
 const ROUNDED: [&str; 9] = ["BFMLALB", "FCMLA", "FDIV", "FMADD", "FMLA", "FMLS", "FMUL", "FMULX", "FNMUL"];
 
+/// What is lifted to several blocks, as unusual lanes are computed apart, by the first word of its row.
+const BRANCHING: [&str; 4] = ["BFDOT", "BFMMLA", "FRECPE", "FRSQRTE"];
+
 /// The bits that are not compared. What a sequence has made on its way is not known.
 pub(crate) fn flags(piece: &Piece, wanted: &Machine) -> u64 {
     if piece.is_sequence() && piece.words().any(may_branch) {
@@ -29,16 +32,18 @@ pub(crate) fn flags(piece: &Piece, wanted: &Machine) -> u64 {
     if found && piece.words().any(may_underflow) { UFC } else { 0 }
 }
 
-/// Branches and system instructions (Arm ARM, C4.1.94).
+/// Branches, system instructions (Arm ARM, C4.1.94), and what branches on its way.
 fn may_branch(word: u32) -> bool {
-    word >> 26 & 7 == 0b101
+    word >> 26 & 7 == 0b101 || BRANCHING.contains(&mnemonic(word))
 }
 
 fn may_underflow(word: u32) -> bool {
-    class_of(word).is_some_and(|class| {
-        let name = class.name.split([' ', ',']).next().expect("a name");
-        ROUNDED.contains(&name) && !class.name.contains("half")
-    })
+    ROUNDED.contains(&mnemonic(word)) && class_of(word).is_some_and(|class| !class.name.contains("half"))
+}
+
+/// The first word of the row that `word` belongs to.
+fn mnemonic(word: u32) -> &'static str {
+    class_of(word).and_then(|class| class.name.split([' ', ',']).next()).unwrap_or_default()
 }
 
 fn has_smallest_normal(v: u128) -> bool {
