@@ -95,21 +95,43 @@ fn under_load(name: &str) {
     failures.check();
 }
 
-#[test]
-fn text_baseline() {
-    alike("text", &["-tier", "baseline"]);
+/// Short scripts in the other tiers.
+macro_rules! short_programs {
+    ($($(#[$attribute:meta])* $name:ident: $script:literal, $tier:literal;)*) => {
+        $(
+            #[test]
+            $(#[$attribute])*
+            fn $name() {
+                alike($script, &["-tier", $tier]);
+            }
+        )*
+    };
 }
 
-#[test]
-#[ignore = "slow: tests/run --soak"]
-fn text_interp() {
-    alike("text", &["-tier", "interp"]);
-}
-
-#[test]
-#[ignore = "slow: tests/run --soak"]
-fn text_cranelift() {
-    alike("text", &["-tier", "cranelift"]);
+short_programs! {
+    text_baseline: "text", "baseline";
+    #[ignore = "slow: tests/run --soak"]
+    text_cranelift: "text", "cranelift";
+    #[ignore = "slow: tests/run --soak"]
+    text_interp: "text", "interp";
+    #[ignore = "slow: tests/run --soak"]
+    bash_baseline: "bash", "baseline";
+    #[ignore = "slow: tests/run --soak"]
+    bash_cranelift: "bash", "cranelift";
+    #[ignore = "slow: tests/run --soak"]
+    bash_interp: "bash", "interp";
+    #[ignore = "slow: tests/run --soak"]
+    coreutils_baseline: "coreutils", "baseline";
+    #[ignore = "slow: tests/run --soak"]
+    coreutils_cranelift: "coreutils", "cranelift";
+    #[ignore = "slow: tests/run --soak"]
+    coreutils_interp: "coreutils", "interp";
+    #[ignore = "slow: tests/run --soak"]
+    git_baseline: "git", "baseline";
+    #[ignore = "slow: tests/run --soak"]
+    git_cranelift: "git", "cranelift";
+    #[ignore = "slow: tests/run --soak"]
+    git_interp: "git", "interp";
 }
 
 macro_rules! programs {
