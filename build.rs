@@ -160,12 +160,15 @@ fn main() {
 }
 
 /// A program that does not move, and none of the start files but those that make `_init` and `_fini`.
-fn flags(script: &Path) -> [String; 8] {
+fn flags(script: &Path) -> [String; 9] {
     let base = format!("-Wl,--image-base={ADDRESS}");
     let order = format!("-Wl,-T,{}", script.display());
+    // One mapping less for each fork to copy: what is read only once the C library has written it is a few hundred bytes.
+    let one_mapping = "-Wl,-z,norelro";
     // What the C library knows of the processor (`backends/known_features_x86_64.rs`).
     let known = "-Wl,--undefined=__x86_get_cpuid_feature_leaf";
-    ["-no-pie", "-static", "-nostartfiles", "-l:crti.o", "-l:crtn.o", &base, &order, known].map(str::to_owned)
+    ["-no-pie", "-static", "-nostartfiles", "-l:crti.o", "-l:crtn.o", &base, &order, one_mapping, known]
+        .map(str::to_owned)
 }
 
 /// Writes the order down for the linker, beside whose own rules it stands.
@@ -177,7 +180,11 @@ fn script() -> Option<PathBuf> {
         format!("SECTIONS {{\n  .{kind}.first : ALIGN({WINDOW}) {{\n{rows}  }}\n}}\nINSERT BEFORE .{kind};\n")
     };
     let path = PathBuf::from(env::var_os("OUT_DIR")?).join("order.ld");
-    fs::write(&path, section("text") + &section("rodata")).ok()?;
+    // What is written to once, at the start, is not in a segment with what never is: a fork copies the pages that a
+    // process has of a segment if one of them was written to.
+    let apart = "SECTIONS {\n  .data.unchanged : ALIGN(4096) {\n    \
+                 *(EXCLUDE_FILE(*libc.a:*) .data.rel.ro .data.rel.ro.*)\n  }\n}\nINSERT AFTER .eh_frame;\n";
+    fs::write(&path, section("text") + &section("rodata") + apart).ok()?;
     Some(path)
 }
 

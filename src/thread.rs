@@ -1,9 +1,10 @@
 //! A guest thread: its registers, its kernel side, and what it needs to find translated code quickly.
 
-use crate::cache::{Entry, Forgotten, JumpCache, Presence, SlotPointer, end_of_code};
+use crate::cache::{Entry, Forgotten, Head, JumpCache, Presence, SlotPointer, end_of_code};
 use crate::chaos::Chaos;
 use crate::check::Check;
 use crate::fault;
+use crate::host;
 use crate::runtime::Runtime;
 use crate::tidings::Tidings;
 use crate::trace::Clock;
@@ -11,7 +12,7 @@ use crate::translate::Workshop;
 use philae_backends::baseline;
 use philae_backends::interp::Interpreter;
 use philae_ir::CpuState;
-use philae_syscalls::loan::by_lender;
+use philae_syscalls::loan::{by_lender, is_borrower};
 use philae_syscalls::{Task, signal};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -112,15 +113,20 @@ impl Thread {
         })
     }
 
-    /// Before a fork: if there were some already between which no code was made, there will be more like them, and it pays
-    /// to have code in whole large pages again.
+    /// Before a fork: if there were some already between which no code was made, there will be more like them, and it
+    /// pays to have little that a fork copies.
     pub fn expect_forks(&mut self) {
         const MANY: u32 = 4;
+        const VERY_MANY: u32 = 16;
         let end = end_of_code();
         let (known, calm) = self.forks;
         self.forks = (end, if end == known { calm.saturating_add(1) } else { 0 });
-        if self.forks.1 == MANY {
-            self.runtime.cache.join_pages();
+        // Again after as many: what threads leave behind can be given back once they are gone.
+        if self.forks.1 >= MANY && self.forks.1.is_power_of_two() && !is_borrower() {
+            let head = if self.forks.1 >= VERY_MANY { Head::Joined } else { Head::Kept };
+            self.runtime.cache.join_pages(head);
+            self.workshop = Workshop::new(self.runtime.arch);
+            host::give_back_memory();
         }
     }
 

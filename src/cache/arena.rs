@@ -216,6 +216,15 @@ impl Half {
     }
 }
 
+/// What becomes of the [`HEAD`] of a process that forks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Head {
+    /// It stays in small pages.
+    Kept,
+    /// It becomes a large page, too, which is more memory, and takes the kernel as long as some ten forks gain by it.
+    Joined,
+}
+
 /// The mapping and its halves.
 #[derive(Debug)]
 pub struct Arena {
@@ -276,23 +285,31 @@ impl Arena {
 
     /// Has the kernel provide large pages, if it can, behind the first [`HEAD`] bytes.
     fn use_large_pages(&mut self) {
-        let start = self.current.range.start;
+        // No counts are in the large page that the head may become.
+        let start = self.current.range.start + LARGE - HEAD;
         let start = start + (LARGE - HEAD).wrapping_sub(self.base.as_ptr() as usize + start) % LARGE;
         self.current = Half::new(start..self.current.range.end, self.current.counts.clone());
         self.large = start + HEAD;
+        // Parts of a mapping that was in use are one again once the kernel is told the same of both.
+        // SAFETY: the mapping begins with a count, which is 0 as long as it is nobody's.
+        unsafe { self.base.cast::<AtomicI32>().as_ref() }.store(0, Ordering::Relaxed);
         self.advise(0..self.large, libc::MADV_NOHUGEPAGE);
         self.advise(self.large..self.size, libc::MADV_HUGEPAGE);
     }
 
     /// Makes large pages whole that were cut where a fork's parent or child wrote to them, if the kernel can do that: the
-    /// next fork copies one entry for each instead of 512.
-    pub fn join_pages(&self) {
-        let start = self.large.max(self.current.range.start).next_multiple_of(4096);
-        let ahead = (self.base.as_ptr() as usize + start).wrapping_neg() % LARGE;
-        let first = start + ahead;
-        let length = self.current.end.saturating_sub(first).next_multiple_of(LARGE);
-        if length > 0 && first + length <= self.current.range.end {
-            self.advise(first..first + length, MADV_COLLAPSE);
+    /// next fork copies one entry for each instead of 512. With the head, what lies in small pages becomes a large one.
+    pub fn join_pages(&mut self, head: Head) {
+        let page = |at: usize| at - (self.base.as_ptr() as usize + at) % LARGE;
+        let first = page(self.current.range.start);
+        if head == Head::Joined && self.large == first + LARGE {
+            self.large = first;
+            self.advise(first..first + LARGE, libc::MADV_HUGEPAGE);
+        }
+        let first = first.max(self.large);
+        let end = page((self.current.end + LARGE - 1).min(self.current.range.end));
+        if first < end {
+            self.advise(first..end, MADV_COLLAPSE);
         }
     }
 

@@ -27,7 +27,7 @@ mod units;
 use crate::check::Reference;
 use crate::translate::{Job, Round};
 use arena::Arena;
-pub use arena::{Scratch, SlotPointer, contains, end_of_code};
+pub use arena::{Head, Scratch, SlotPointer, contains, end_of_code};
 use dependants::{Dependant, Dependants};
 use followers::{Changes, Followers};
 pub use followers::{Forgotten, Presence};
@@ -211,9 +211,13 @@ impl Cache {
         })
     }
 
-    /// Has a process that forks pay for fewer pages of code ([`Arena::join_pages`]).
-    pub fn join_pages(&self) {
-        by_lender(|| self.lock().arena.join_pages());
+    /// Has a process that forks pay for fewer pages of code ([`Arena::join_pages`]) and of jump caches.
+    pub fn join_pages(&self, head: Head) {
+        by_lender(|| {
+            let mut inner = self.lock();
+            inner.arena.join_pages(head);
+            inner.spare_jumps = Vec::new();
+        });
     }
 
     /// The lock, for fork: whoever holds it knows that no other thread is changing the cache.

@@ -1,6 +1,7 @@
 //! The host calls that Philae makes for itself, not for the guest, and that the standard library does not have.
 
 use super::MOVED;
+use super::free_stacks;
 use philae_syscalls::host as kernel;
 use std::ffi::{CStr, CString, OsStr, c_char};
 use std::fs::File;
@@ -135,6 +136,23 @@ pub fn prepare_memory() {
             libc::madvise(start as *mut libc::c_void, (range.end & !(PAGE - 1)) - start, libc::MADV_POPULATE_WRITE)
         };
     }
+}
+
+/// Bytes of stack below the caller's frame that calls to come soon may use.
+const NEAR_STACK: usize = 8 << 10;
+
+/// Gives back what memory the process has and does not use: free pages of the heap, stacks of threads that are gone, and
+/// what this thread's stack held in deeper calls. Whoever calls it has time.
+pub fn give_back_memory() {
+    if kernel::is_alone() {
+        free_stacks();
+    }
+    // SAFETY: the allocator gives back free memory alone.
+    unsafe { libc::malloc_trim(0) };
+    let here = 0u8;
+    let end = (&raw const here as usize - NEAR_STACK) & !(PAGE - 1);
+    // SAFETY: nothing that is on the stack lies so far below this frame.
+    unsafe { libc::madvise((end - FIRST_STACK) as *mut libc::c_void, FIRST_STACK, libc::MADV_DONTNEED) };
 }
 
 /// Ends the calling thread alone; the process goes on.

@@ -15,6 +15,8 @@ pub use access::{Access, MOVED};
 pub use x86_64::{ARCH, Context, at_page_end, forget_rseq};
 
 pub use calls::*;
+#[cfg(target_arch = "x86_64")]
+use x86_64::free_stacks;
 
 use std::ffi::{CStr, OsStr, OsString, c_char};
 use std::os::unix::ffi::OsStrExt;

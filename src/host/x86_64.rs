@@ -176,3 +176,28 @@ pub fn forget_rseq() {
         let _ = unsafe { kernel::raw(libc::SYS_rseq, [area, SIZE, FLAG_UNREGISTER, SIGNATURE, 0, 0]) };
     }
 }
+
+global_asm!(
+    ".pushsection .text.philae_free_stacks, \"ax\", @progbits",
+    ".weak __nptl_free_stacks",
+    ".globl philae_free_stacks",
+    ".hidden philae_free_stacks",
+    "philae_free_stacks:",
+    "mov rax, [rip + __nptl_free_stacks@GOTPCREL]",
+    "test rax, rax",
+    "jz 2f",
+    "jmp rax",
+    "2: ret",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    fn philae_free_stacks(limit: usize);
+}
+
+/// Unmaps the stacks that the C library keeps of threads that are gone, where it has a function for that. There is no
+/// other thread.
+pub fn free_stacks() {
+    // SAFETY: the C library takes a lock around this against other threads alone, and knows which stacks nobody is on.
+    unsafe { philae_free_stacks(0) };
+}
