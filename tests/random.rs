@@ -23,6 +23,7 @@
 //!   is what tests/run --soak does. `PHILAE_RANDOM_SEED` starts elsewhere, `PHILAE_RANDOM_CLASS` draws from the
 //!   classes whose names start so, `PHILAE_RANDOM_ENGINES` names those to use, `PHILAE_RANDOM_SEQUENCES` is how many of
 //!   a hundred pieces are sequences.
+//! * `replay` asks about one piece, as a failure shows it: `PHILAE_RANDOM_PIECE='1e622841,1e6228a0 once 4e4a8e3c'`.
 //! * tests/random/undefined.rs compares which words are instructions at all.
 //! * `write_sample` makes the sample anew: for new classes, or another emulator.
 
@@ -347,6 +348,21 @@ fn soak() {
         classes.len(),
         report.compared
     );
+    report.finish();
+}
+
+/// The one piece that `PHILAE_RANDOM_PIECE` has, in every engine.
+#[test]
+#[ignore = "needs the emulator, and a piece"]
+fn replay() {
+    let line = env::var("PHILAE_RANDOM_PIECE").unwrap_or_default() + " |";
+    let Some((piece, seed, _)) = parse(&line) else { return println!("SKIP replay: no piece") };
+    let mut oracle = Oracle::start().expect("an oracle");
+    let batch = [Question { piece, seeds: vec![seed] }];
+    let starts: Vec<Start> = batch[0].starts(place(0)).collect();
+    let ends = oracle.ask(&code_of(&batch), &starts);
+    let mut report = Report::default();
+    compare(&mut Engines::new(), &ENGINES, &batch, &ends, &mut report);
     report.finish();
 }
 

@@ -488,26 +488,21 @@ impl Lower<'_, '_> {
         self.compare_with(IntCC::SignedLessThan, both, 0)
     }
 
-    /// A comparison of floats is made where its flags are tested. What it raises is raised here, if nothing that is
-    /// computed in this block raises it.
-    pub(super) fn compare_for_status(&mut self, flags: Value, inst: &Inst) {
-        if inst.imm & SIGNALS != 0 {
-            self.signalling = self.branch_that_signals(inst).filter(|_| !self.repairs_operands(inst));
-            if self.signalling.is_none() {
-                self.signal_nans(inst);
-            }
+    /// A comparison of floats is made where its flags are tested. What it raises is raised here if nothing else does.
+    pub(super) fn compare_for_flags(&mut self, inst: &Inst) {
+        if self.repairs_operands(inst) {
+            return self.signal_nans(inst);
+        }
+        if !self.region.raises(inst) {
             return;
         }
-        let insts = &self.region.block(self.block).insts;
-        let is_made = insts.iter().map(|&value| self.region.inst(value)).any(|other| match other.op {
-            Op::FlagsTest | Op::FlagsToBits => other.args[0] == flags,
-            Op::Fcmp => !other.ty.is_vector() && other.args == inst.args,
-            _ => false,
-        });
-        if !is_made {
-            let (a, b) = (self.value(inst.args[0]), self.value(inst.args[1]));
-            let unordered = self.b.ins().fcmp(FloatCC::Unordered, a, b);
-            self.execute_for_status(unordered);
+        if inst.imm & SIGNALS == 0 {
+            let [a, b] = [0, 1].map(|index| self.value(inst.args[index]));
+            return self.compare_for_status(a, b);
+        }
+        self.signalling = self.branch_that_signals(inst);
+        if self.signalling.is_none() {
+            self.signal_nans(inst);
         }
     }
 

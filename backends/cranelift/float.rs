@@ -205,10 +205,7 @@ impl Lower<'_, '_> {
     /// make it an operand in memory, and the NaN of the other would count first.
     fn keep_operand_order(&mut self, a: Clif) {
         if self.is_load_here(a) {
-            let next = self.b.create_block();
-            self.b.ins().jump(next, &[]);
-            self.b.seal_block(next);
-            self.b.switch_to_block(next);
+            self.start_block();
         }
     }
 
@@ -359,7 +356,7 @@ impl Lower<'_, '_> {
     pub(super) fn float_to_int(&mut self, inst: &Inst) -> Option<Clif> {
         let a = self.value(inst.args[0]);
         let ty = clif_type(inst.ty);
-        if ty.bits() > 64 || !self.type_of(a).is_float() || !self.rounds(inst) {
+        if !(32..=64).contains(&ty.bits()) || !self.type_of(a).is_float() || !self.rounds(inst) {
             return None;
         }
         let truncates = Rounding::from_aux(inst.aux) == Rounding::Zero;
@@ -375,7 +372,7 @@ impl Lower<'_, '_> {
             _ => (),
         }
         let rounded = self.rounded(a, inst)?;
-        Some(self.saturating_convert(inst.op, rounded, ty))
+        Some(self.b.ins().fcvt_to_sint_sat(ty, rounded))
     }
 
     /// Converts what is, in the order of floats of one sign, which is that of their bits, at most `largest` as a signed
@@ -408,30 +405,6 @@ impl Lower<'_, '_> {
             Rounding::Ceil => self.b.ins().ceil(a),
             Rounding::Away => self.round_away(a, Inexact::Raised)?,
         })
-    }
-
-    fn saturating_convert(&mut self, op: Op, a: Clif, ty: Type) -> Clif {
-        let signed = op == Op::FtoSint;
-        if ty.bits() >= 32 {
-            return if signed { self.b.ins().fcvt_to_sint_sat(ty, a) } else { self.b.ins().fcvt_to_uint_sat(ty, a) };
-        }
-        let wide = self.saturating_convert(op, a, I32);
-        let bits = ty.bits();
-        let clamped = if signed {
-            let (min, max) = (u64::MAX << (bits - 1), (1 << (bits - 1)) - 1);
-            let raised = self.limit(IntCC::SignedGreaterThan, wide, min);
-            self.limit(IntCC::SignedLessThan, raised, max)
-        } else {
-            self.limit(IntCC::UnsignedLessThan, wide, (1 << bits) - 1)
-        };
-        self.b.ins().ireduce(ty, clamped)
-    }
-
-    /// `value` if it is on the right side of `bound`, else the bound.
-    fn limit(&mut self, keep_if: IntCC, value: Clif, bound: u64) -> Clif {
-        let bound = self.iconst(I32, bound);
-        let keep = self.b.ins().icmp(keep_if, value, bound);
-        self.b.ins().select(keep, value, bound)
     }
 
     fn int_to_float(&mut self, inst: &Inst) -> Option<Clif> {

@@ -5,6 +5,7 @@
 
 use super::carries::Carries;
 use super::places::{Layout, PlaceId, PlaceSet, Plan};
+use super::status::Raising;
 use super::x86_64::{Features, StandIn};
 use super::{CompileError, clif_type, stand_ins};
 use crate::link::{LinkSite, LinkSlot};
@@ -108,6 +109,8 @@ pub(super) struct Lower<'a, 'b> {
     pub(super) known: stand_ins::Known,
     /// The instructions that others stand for, in the order of their source locations.
     pub(super) stand_ins: Vec<StandIn>,
+    /// What has to be executed for the flags that it raises.
+    pub(super) raising: Raising,
     pub(super) block: BlockId,
     /// The place of the current instruction in its block.
     pub(super) position: usize,
@@ -159,6 +162,7 @@ impl<'a, 'b> Lower<'a, 'b> {
             signalling: None,
             known: stand_ins::Known::default(),
             stand_ins: Vec::new(),
+            raising: Raising::default(),
             block: BlockId::ENTRY,
             position: 0,
             blocks: vec![None; region.blocks.len()],
@@ -201,6 +205,8 @@ impl<'a, 'b> Lower<'a, 'b> {
                 }
             }
         }
+        let heads = self.blocks.iter().copied().flatten().collect();
+        self.execute_raising(&heads);
         self.b.finalize(isa.frontend_config());
         Ok(Lowered { fault_pcs: self.fault_pcs, stand_ins: self.stand_ins })
     }
@@ -469,50 +475,34 @@ impl<'a, 'b> Lower<'a, 'b> {
             Op::Load | Op::LoadZext | Op::LoadSext | Op::AtomicLoad | Op::AtomicRmw | Op::AtomicCas => {
                 let flags = self.guest_memory(recovers)?;
                 let access = self.load(inst, flags);
+                self.note_access(inst, recovers);
                 self.recover(recovers);
                 self.values[value.index()] = Some(self.loaded(inst, access));
             }
             Op::Store | Op::AtomicStore => {
                 let flags = self.guest_memory(recovers)?;
                 self.store(inst, flags);
+                self.note_access(inst, recovers);
                 self.recover(recovers);
             }
             Op::Fence => self.fence(inst),
             Op::Prefetch => self.prefetch(inst),
             Op::Call => self.values[value.index()] = Some(self.call_helper(inst)),
-            Op::FlagsFcmp => self.compare_for_status(value, inst),
+            Op::FlagsFcmp => self.compare_for_flags(inst),
             Op::FlagsAdd | Op::FlagsAdc | Op::FlagsSub | Op::FlagsSbc | Op::FlagsLogic => (),
             Op::FlagsWithC | Op::FlagsWithV | Op::FlagsFromBits => (),
             Op::Select if inst.ty == Ty::Flags => (),
             // The branch at the end of the block computes it.
             Op::FlagsTest if self.uses[value.index()] == 1 && self.ends_in(value) => (),
             _ => {
-                let result = self.pure(value, inst).unwrap_or_else(|| self.evaluate(inst));
-                self.values[value.index()] = Some(result);
-                if inst.op.raises() && self.would_be_dropped(value, inst) {
-                    self.execute_for_status(result);
+                let made = self.pure(value, inst);
+                if let Some(result) = made.filter(|_| self.region.raises(inst)) {
+                    self.note_raising(result);
                 }
+                self.values[value.index()] = Some(made.unwrap_or_else(|| self.evaluate(inst)));
             }
         }
         Ok(())
-    }
-
-    /// Whether Cranelift would not execute here what makes `value`: nobody uses it, or, of a comparison, nobody here, as
-    /// that is made where it is used.
-    fn would_be_dropped(&self, value: Value, inst: &Inst) -> bool {
-        let block = self.region.block(self.block);
-        let uses_it = |mut operands: Box<dyn Iterator<Item = Value> + '_>| operands.any(|operand| operand == value);
-        let is_used_here = || {
-            let later = &block.insts[self.position + 1..];
-            later.iter().any(|&user| uses_it(Box::new(self.region.inst(user).operands())))
-                || uses_it(Box::new(block.end.operands()))
-        };
-        self.uses[value.index()] == 0 || inst.op == Op::Fcmp && !is_used_here()
-    }
-
-    /// Has `result` computed for the status flags that this raises: a store is what nobody drops.
-    pub(super) fn execute_for_status(&mut self, result: Clif) {
-        self.b.ins().store(MemFlagsData::trusted(), result, self.state, super::outcall::SCRATCH);
     }
 
     /// Whether `value` is the condition of the current block's branch.

@@ -21,6 +21,7 @@ mod places;
 mod recovery;
 mod scalar;
 mod stand_ins;
+mod status;
 mod stored_flags;
 #[cfg(test)]
 mod tests;

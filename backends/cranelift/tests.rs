@@ -5,6 +5,7 @@ mod carries;
 mod flow;
 mod operations;
 mod speed;
+mod status;
 
 use super::{Code, Compiler, Exactness, LinkSite, LinkSlot, Options};
 use crate::link::enter;

@@ -4,9 +4,6 @@
 //! quotient or a fused sum of singles or doubles that is below the smallest normal number and rounded to it underflows
 //! for the guest and not for the host. To find that would take a test of each result.
 //!
-//! In regions of several blocks, Cranelift's code may not compute what is written to a register before a branch and
-//! overwritten behind it, so that what it raises is missed.
-//!
 //! In: a piece, what the oracle says. Out: bits of FPSR that may differ. What is not here is compared.
 
 use crate::draw::Piece;
@@ -14,27 +11,14 @@ use crate::wire::Machine;
 use philae_frontends::aarch64::class_of;
 
 const UFC: u64 = 1 << 3;
-/// All flags but QC.
-const ALL: u64 = 0x9f;
 
 /// What multiplies or divides, by the first word of its row.
 const ROUNDED: [&str; 9] = ["BFMLALB", "FCMLA", "FDIV", "FMADD", "FMLA", "FMLS", "FMUL", "FMULX", "FNMUL"];
 
-/// What is lifted to several blocks, as unusual lanes are computed apart, by the first word of its row.
-const BRANCHING: [&str; 4] = ["BFDOT", "BFMMLA", "FRECPE", "FRSQRTE"];
-
 /// The bits that are not compared. What a sequence has made on its way is not known.
 pub(crate) fn flags(piece: &Piece, wanted: &Machine) -> u64 {
-    if piece.is_sequence() && piece.words().any(may_branch) {
-        return ALL;
-    }
     let found = piece.is_sequence() || has_smallest_normal(wanted.v[piece.word as usize & 31]);
     if found && piece.words().any(may_underflow) { UFC } else { 0 }
-}
-
-/// Branches, system instructions (Arm ARM, C4.1.94), and what branches on its way.
-fn may_branch(word: u32) -> bool {
-    word >> 26 & 7 == 0b101 || BRANCHING.contains(&mnemonic(word))
 }
 
 fn may_underflow(word: u32) -> bool {

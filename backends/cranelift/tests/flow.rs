@@ -2,10 +2,12 @@
 
 use super::operations::{pick, types};
 use super::*;
+use crate::FloatControl;
 use crate::cranelift::{Continuation, Recovery, fault_continuation};
 use crate::interp::{Interpreter, recovery};
 use crate::link::{JumpCacheEntry, LEAST_JUMP_CACHE, jump_cache_index, jump_cache_mask};
 use philae_ir::ops::{AuxKind, ImmKind, Makes, OPS, Takes};
+use philae_ir::opt::optimise;
 use philae_ir::state::{LOCALS, NZCV, VECTOR_LOCALS, aarch64};
 use philae_ir::{BlockId, Carry, Cond, Effect, Helper, HelperEffect, Inst, NanRule, Slot, Ty};
 use std::collections::HashMap;
@@ -13,7 +15,7 @@ use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 /// Runs `body` in a child process, where it may handle SIGSEGV as it likes; tests share their process.
-fn in_child(body: impl FnOnce() + std::panic::UnwindSafe) {
+pub(super) fn in_child(body: impl FnOnce() + std::panic::UnwindSafe) {
     // SAFETY: the child uses nothing that another thread of the parent could hold locked but the allocator, which
     // fork keeps consistent.
     unsafe {
@@ -34,7 +36,7 @@ static STATE: AtomicPtr<CpuState> = AtomicPtr::new(std::ptr::null_mut());
 static CODE: AtomicPtr<Code> = AtomicPtr::new(std::ptr::null_mut());
 static BASE: AtomicU64 = AtomicU64::new(0);
 
-fn handle_faults() {
+pub(super) fn handle_faults() {
     // SAFETY: the handler has the signature that SA_SIGINFO asks for.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
@@ -70,7 +72,7 @@ extern "C" fn on_fault(_: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
     }
 }
 
-fn run_guarded(entry: *const u8, code: &mut Code, cpu: &mut CpuState) -> ExitReason {
+pub(super) fn run_guarded(entry: *const u8, code: &mut Code, cpu: &mut CpuState) -> ExitReason {
     BASE.store(entry as u64 - code.entry as u64, Ordering::Relaxed);
     CODE.store(code, Ordering::Relaxed);
     STATE.store(cpu, Ordering::Relaxed);
@@ -381,7 +383,7 @@ fn compare(region: &Region, one: &CpuState, other: &CpuState, what: &str) {
     assert_eq!(one.get(HIDDEN), other.get(HIDDEN), "{what}");
 }
 
-/// Random regions, interpreted and compiled, with and without exactness, with and without faults.
+/// Random regions, interpreted and compiled, with and without passes, exactness and faults; what they raise, too.
 #[test]
 fn random_regions_do_as_the_interpreter() {
     in_child(|| {
@@ -405,8 +407,12 @@ fn random_regions_do_as_the_interpreter() {
             let random = &mut random;
             Generator { b, random, memory: base, faults: may_fault, values, truths, taste, pc: PC }.region();
             philae_ir::verify::verify(&region).unwrap_or_else(|error| panic!("{error}\n{region}"));
+            let mut optimised = region.clone();
+            if seed % 7 < 4 {
+                optimise(&mut optimised, options.exactness);
+            }
             let mut code = compilers[seed as usize % 2]
-                .compile(&region, options, &mut |site| panic!("no link expected to {site:?}"))
+                .compile(&optimised, options, &mut |site| panic!("no link expected to {site:?}"))
                 .unwrap_or_else(|error| panic!("{error}\n{region}"));
             let entry = arena.add(&code);
             for _ in 0..4 {
@@ -414,11 +420,14 @@ fn random_regions_do_as_the_interpreter() {
                 let contents = [[random.next(), random.next()]; 9];
                 let (mut one, mut other) = (start.fork(), start.fork());
                 *memory = contents;
+                FloatControl::take_flags();
                 let exit = interpreter.run(&region, &mut one);
+                let raised = FloatControl::take_flags();
                 let after = *memory;
                 *memory = contents;
                 let reason = run_guarded(entry, &mut code, &mut other);
                 let what = format!("seed {seed} {options:?}");
+                assert_eq!(raised, FloatControl::take_flags(), "{what}\n{region}");
                 assert_eq!(exit.reason, reason, "{what}\n{region}");
                 if reason == ExitReason::Fault || reason == ExitReason::StaleCode {
                     assert_eq!(exit.argument, other.ctl.exit_argument, "{what}");

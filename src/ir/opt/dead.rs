@@ -11,11 +11,11 @@ use crate::ops::{Effect, Op};
 use crate::region::{BlockId, Region, Terminator, Value};
 
 /// The pass.
-pub(super) fn run(region: &mut Region, _: Exactness) {
+pub(super) fn run(region: &mut Region, exactness: Exactness) {
     skip_empty_blocks(region);
     join_blocks(region);
     drop_unreachable(region);
-    drop_unused(region);
+    drop_unused(region, exactness);
     drop_markers(region);
 }
 
@@ -76,7 +76,7 @@ fn drop_unreachable(region: &mut Region) {
     }
 }
 
-fn drop_unused(region: &mut Region) {
+fn drop_unused(region: &mut Region, exactness: Exactness) {
     let mut used = vec![false; region.insts.len()];
     let mut work: Vec<Value> = Vec::new();
     for block in &region.blocks {
@@ -86,7 +86,7 @@ fn drop_unused(region: &mut Region) {
     spread(region, work, &mut used);
     // From the last block on: what one keeps for its flags may use what those before it make.
     for block in region.block_ids().rev() {
-        let kept = raising::kept_for_flags(region, block, |value| used[value.index()]);
+        let kept = raising::kept_for_flags(region, block, exactness, |value| used[value.index()]);
         spread(region, kept, &mut used);
     }
     for block in &mut region.blocks {

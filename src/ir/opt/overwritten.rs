@@ -19,7 +19,7 @@ pub(super) fn run(region: &mut Region, exactness: Exactness) {
         insts.reverse();
         insts.retain(|&value| {
             let inst = region.inst(value);
-            let idle = uses[value.index()] == 0 && !acts(region, value) && !inst.op.raises();
+            let idle = uses[value.index()] == 0 && !acts(region, value) && !region.raises(inst);
             if idle || inst.op == Op::Set && written.contains(inst.slot()) {
                 inst.operands().for_each(|operand| uses[operand.index()] -= 1);
                 return false;

@@ -31,7 +31,7 @@ pub(super) fn run(region: &mut Region, exactness: Exactness) {
         sink.place_writes(&entries);
     }
     let taken_out = taken_out(region, &flow, &slots);
-    let sole = only_for_writes(region, &writes, &taken_out);
+    let sole = only_for_writes(region, exactness, &writes, &taken_out);
     apply(region, writes, &sole);
     for block in &mut region.blocks {
         block.insts.retain(|value| !taken_out.get(value.index()).copied().unwrap_or(false));
@@ -219,7 +219,7 @@ fn taken_out(region: &Region, flow: &Flow, slots: &[Slot]) -> Vec<bool> {
 }
 
 /// For each value whether it is computed, by pure instructions, for nothing but the pending writes.
-fn only_for_writes(region: &Region, writes: &[Write], taken_out: &[bool]) -> Vec<bool> {
+fn only_for_writes(region: &Region, exactness: Exactness, writes: &[Write], taken_out: &[bool]) -> Vec<bool> {
     let mut uses = vec![0u32; region.insts.len()];
     for block in &region.blocks {
         let left = block.insts.iter().filter(|value| !taken_out[value.index()]);
@@ -242,7 +242,7 @@ fn only_for_writes(region: &Region, writes: &[Write], taken_out: &[bool]) -> Vec
         }
     }
     for block in region.block_ids() {
-        let kept = raising::kept_for_flags(region, block, |value| uses[value.index()] > 0);
+        let kept = raising::kept_for_flags(region, block, exactness, |value| uses[value.index()] > 0);
         kept.into_iter().for_each(|value| stay(region, value, &mut sole));
     }
     sole
