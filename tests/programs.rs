@@ -3,9 +3,9 @@
 //! In: target/real/sysroot-arm64 and sysroot-amd64, which `tests/fetch-programs` fetches, and the shell scripts of
 //! testdata/real/programs. Each script runs in a chroot, its shell under Philae, so that every program it starts is
 //! found, loaded and run by Philae alone; twenty times with PHILAE_SOAK set. Those of large packages are ignored, but
-//! for a soak, and so are servers under load (testdata/real/load), for PHILAE_LOAD seconds each, ten minutes by default,
-//! and the second stage of a minimal system. What must hold: the same standard output and the same status. Standard
-//! error is shown, not compared: it names process ids.
+//! for a soak, and so are servers under load (testdata/real/load; what both do with a server is in servers), for
+//! PHILAE_LOAD seconds each, ten minutes by default, and the second stage of a minimal system. What must hold: the same
+//! standard output and the same status. Standard error is shown, not compared: it names process ids.
 
 mod support;
 
@@ -58,6 +58,14 @@ fn sysroots(name: &str) -> Option<[PathBuf; 2]> {
     Some(both)
 }
 
+/// A script of this folder, with what it shares with the other folder's of this name where it asks for that.
+fn script(folder: &str, name: &str) -> String {
+    let read = |folder: &str| fs::read_to_string(root(&format!("testdata/real/{folder}/{name}.sh"))).expect("a script");
+    let script = read(folder);
+    let shared = format!("\n. servers/{name}.sh\n");
+    if script.contains(&shared) { script.replace(&shared, &format!("\n{}", read("servers"))) } else { script }
+}
+
 fn compare(name: &str, got: &Outcome, wanted: &Outcome, failures: &mut Failures) {
     if wanted.end == "timeout" || got.end != wanted.end {
         failures.add(name, &format!("ended with {}, wanted {}; errors:\n{}", got.end, wanted.end, got.stderr));
@@ -70,7 +78,7 @@ fn compare(name: &str, got: &Outcome, wanted: &Outcome, failures: &mut Failures)
 /// The script under Philae, with these options, does what it does natively.
 fn alike(name: &str, options: &[&str]) {
     let Some([guest, twin]) = sysroots(name) else { return };
-    let script = fs::read_to_string(root(&format!("testdata/real/programs/{name}.sh"))).expect("a script");
+    let script = script("programs", name);
     let wanted = enter(&twin, &[], &script, LIMIT);
     let mut failures = Failures::default();
     let prefix = [&["/tmp/philae"], options].concat();
@@ -84,7 +92,7 @@ fn alike(name: &str, options: &[&str]) {
 fn under_load(name: &str) {
     let Some([guest, twin]) = sysroots(name) else { return };
     let seconds = std::env::var("PHILAE_LOAD").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(LOAD);
-    let script = fs::read_to_string(root(&format!("testdata/real/load/{name}.sh"))).expect("a script");
+    let script = script("load", name);
     let script = |seconds| format!("load={seconds}\n{script}");
     let limit = LIMIT + Duration::from_secs(seconds.into());
     let wanted = enter(&twin, &[], &script(NATIVE_LOAD), limit);

@@ -1,34 +1,10 @@
 # nginx: two workers under load from sixteen connections for $load seconds, which find every answer whole, though the
 # configuration is read anew every few seconds; an orderly end.
-mkdir -p root logs temp
-cat > nginx.conf <<'X'
-worker_processes 2;
-pid /tmp/place/pid;
-error_log /tmp/place/logs/error;
-user root root;
-events { worker_connections 200; }
-http {
-    access_log off;
-    client_body_temp_path temp; proxy_temp_path temp; fastcgi_temp_path temp; uwsgi_temp_path temp; scgi_temp_path temp;
-    gzip on; gzip_min_length 100; gzip_types text/plain;
-    server {
-        listen unix:/tmp/place/socket;
-        root /tmp/place/root;
-        location /back/ { proxy_pass http://unix:/tmp/place/socket:/; }
-        location /gone { return 410 "gone\n"; }
-    }
-}
-X
-seq 20000 > root/numbers.txt
-head -c 300000 /dev/zero | tr '\0' x > root/large
-nginx -p /tmp/place -c nginx.conf -e logs/start || cat logs/start
+. servers/nginx.sh
+begin off
 cat > load.py <<'X'
-import gzip, hashlib, http.client, os, signal, socket, sys, threading, time
-class Connection(http.client.HTTPConnection):
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(120)
-        self.sock.connect('/tmp/place/socket')
+import gzip, hashlib, http.client, os, signal, sys, threading, time
+from connection import Connection
 seen, counts, lock, end = set(), [0] * 16, threading.Lock(), time.time() + int(sys.argv[1])
 def client(number):
     connection, turn, refused = Connection('localhost'), 0, 0
@@ -64,7 +40,4 @@ print('everybody was served', min(counts) >= 10)
 print(sum(counts), 'answers', file=sys.stderr)
 X
 python3 load.py "$load"
-pid=$(cat pid)
-nginx -p /tmp/place -c nginx.conf -e logs/start -s quit
-while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
-grep -E 'emerg|alert|crit' logs/error || echo 'no errors'
+end

@@ -1,15 +1,9 @@
 # postgresql: a cluster made, filled, queried and written by several clients at once, stopped; none of it as root.
-cat > as-nobody.py <<'X'
-import os, sys
-os.setgroups([]); os.setgid(65534); os.setuid(65534)
-os.execvp(sys.argv[1], sys.argv[1:])
-X
-chmod 777 /tmp/place
+. servers/postgres.sh
 cat > cluster.sh <<'X'
-initdb -D db -A trust -U postgres --no-sync >init.log 2>&1
-echo "initdb $?"
-pg_ctl -D db -o "-k /tmp/place -c listen_addresses='' -c fsync=off -c autovacuum=off" -w -t 150 -l server.log start | tail -1
-export PGHOST=/tmp/place PGUSER=postgres
+. ./cluster
+make
+start autovacuum=off
 psql -qAt <<'Q'
 create table t as select i, md5(i::text) m, i * 0.37 x from generate_series(1, 20000) i;
 create index on t(m);
@@ -28,7 +22,6 @@ for client in 1 2 3 4; do
 done
 wait
 psql -qAt -c 'select sum(x) from t where i <= 5'
-pg_ctl -D db -m fast -w stop | tail -1
-grep -E 'PANIC|crash|terminated by' server.log
+end
 X
-python3 as-nobody.py sh cluster.sh
+as_nobody cluster.sh
