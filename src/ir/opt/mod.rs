@@ -6,7 +6,6 @@
 mod dead;
 mod fold;
 mod liveness;
-mod overwritten;
 mod raising;
 mod sink;
 mod slots;
@@ -34,17 +33,16 @@ pub struct Pass {
 }
 
 /// Every pass, once.
-pub static PASSES: [Pass; 5] = [
+pub static PASSES: [Pass; 4] = [
     Pass { name: "slots", run: slots::run },
     Pass { name: "fold", run: fold::run },
     Pass { name: "dead", run: dead::run },
     Pass { name: "sink", run: sink::run },
-    Pass { name: "overwritten", run: overwritten::run },
 ];
 
 /// Runs the passes in the order that pays: straight runs become one block first, what sinks leaves dead code behind.
 pub fn optimise(region: &mut Region, exactness: Exactness) {
-    for pass in [dead::run, slots::run, fold::run, sink::run, overwritten::run, dead::run] {
+    for pass in [dead::run, slots::run, fold::run, sink::run, dead::run] {
         pass(region, exactness);
         if cfg!(debug_assertions)
             && let Err(error) = verify(region)
