@@ -123,9 +123,9 @@ pub struct Interpreter {
 }
 
 impl Interpreter {
-    /// Runs `region` once; who runs it often makes [`Steps`] of it.
+    /// As [`Interpreter::run_steps`], for a region that verifies and is run once: who runs it often makes [`Steps`] of it.
     pub fn run(&mut self, region: &Region, cpu: &mut CpuState) -> Exit {
-        self.run_steps(&Steps::new(region), cpu)
+        self.run_in(&mut Direct, region, cpu, PATIENCE)
     }
 
     /// Runs a region from its entry until it is left, at the latest as [`ExitReason::Interrupted`] at its 256th poll.
@@ -139,21 +139,21 @@ impl Interpreter {
         self.run_in(overlay, steps, cpu, polls)
     }
 
-    fn run_in<M: Memory>(&mut self, memory: &mut M, steps: &Steps, cpu: &mut CpuState, patience: u32) -> Exit {
-        let count = steps.insts.len();
+    fn run_in(&mut self, memory: &mut impl Memory, program: &impl Program, cpu: &mut CpuState, patience: u32) -> Exit {
+        let text = program.text();
+        let count = text.insts.len();
         if self.values.len() < count {
             self.values.resize(count, 0);
         }
-        let mut frame = Frame { steps, memory, values: &mut self.values[..count], polls: patience };
+        let mut frame = Frame { text, memory, values: &mut self.values[..count], polls: patience };
         let mut block = BlockId::ENTRY;
-        let mut pc = steps.pc;
+        let mut pc = text.pc;
         loop {
-            let stretch = &steps.blocks[block.index()];
-            if let Err(Failed(address)) = frame.run(stretch, &mut pc, cpu) {
+            if let Err(Failed(address)) = frame.run(program.places(block), &mut pc, cpu) {
                 cpu.set_pc(pc);
                 return Exit { reason: ExitReason::Fault, argument: address };
             }
-            match stretch.end {
+            match program.end(block) {
                 Terminator::Jump(to) => block = to,
                 Terminator::Branch { cond, then, other } => block = if frame.get(cond) & 1 == 1 { then } else { other },
                 Terminator::Exit { reason, pc, argument } => {
@@ -164,9 +164,59 @@ impl Interpreter {
                     let argument = if argument == Value::NONE { 0 } else { frame.get(argument) as u64 };
                     return Exit { reason, argument };
                 }
-                Terminator::Open => panic!("{block:?} of the region at {:#x} has no end", steps.pc),
+                Terminator::Open => panic!("{block:?} of the region at {:#x} has no end", text.pc),
             }
         }
+    }
+}
+
+/// What runs, but for its blocks.
+#[derive(Clone, Copy)]
+struct Text<'a> {
+    arch: Arch,
+    pc: u64,
+    insts: &'a [Inst],
+    consts: &'a [u128],
+    helpers: &'a [&'static Helper],
+}
+
+/// What can run.
+trait Program {
+    fn text(&self) -> Text<'_>;
+    /// The instructions of a block.
+    fn places(&self, block: BlockId) -> impl Iterator<Item = usize>;
+    /// Where control goes behind them.
+    fn end(&self, block: BlockId) -> Terminator;
+}
+
+impl Program for Steps {
+    fn text(&self) -> Text<'_> {
+        let Steps { arch, pc, insts, consts, helpers, .. } = self;
+        Text { arch: *arch, pc: *pc, insts, consts, helpers }
+    }
+
+    fn places(&self, block: BlockId) -> impl Iterator<Item = usize> {
+        let Stretch { first, last, .. } = self.blocks[block.index()];
+        first as usize..last as usize
+    }
+
+    fn end(&self, block: BlockId) -> Terminator {
+        self.blocks[block.index()].end
+    }
+}
+
+impl Program for Region {
+    fn text(&self) -> Text<'_> {
+        let Region { arch, pc, insts, consts, helpers, .. } = self;
+        Text { arch: *arch, pc: *pc, insts, consts, helpers }
+    }
+
+    fn places(&self, block: BlockId) -> impl Iterator<Item = usize> {
+        self.block(block).insts.iter().map(|value| value.index())
+    }
+
+    fn end(&self, block: BlockId) -> Terminator {
+        self.block(block).end
     }
 }
 
@@ -199,7 +249,7 @@ impl Memory for Direct {
 
 /// The values of a run so far.
 struct Frame<'a, M> {
-    steps: &'a Steps,
+    text: Text<'a>,
     memory: &'a mut M,
     values: &'a mut [u128],
     /// The polls until the run is left.
@@ -208,9 +258,9 @@ struct Frame<'a, M> {
 
 impl<M: Memory> Frame<'_, M> {
     /// Runs a block; `pc` follows the markers.
-    fn run(&mut self, stretch: &Stretch, pc: &mut u64, cpu: &mut CpuState) -> Result<(), Failed> {
-        for place in stretch.first as usize..stretch.last as usize {
-            let inst = &self.steps.insts[place];
+    fn run(&mut self, places: impl Iterator<Item = usize>, pc: &mut u64, cpu: &mut CpuState) -> Result<(), Failed> {
+        for place in places {
+            let inst = &self.text.insts[place];
             let narrow = inst.ty as u8 <= Ty::I64 as u8;
             let mask = || u64::MAX >> (64 - inst.ty.bits());
             let (a, b) = (|| self.get(inst.args[0]) as u64, || self.get(inst.args[1]) as u64);
@@ -247,7 +297,7 @@ impl<M: Memory> Frame<'_, M> {
                     self.polls -= 1;
                     u128::from(self.polls == 0 || cpu.ctl.poll.load(atomic::Ordering::Relaxed) != 0)
                 }
-                Op::Call => (self.steps.helpers[inst.imm as usize].function)(cpu, self.operands(inst)),
+                Op::Call => (self.text.helpers[inst.imm as usize].function)(cpu, self.operands(inst)),
                 Op::Fence => {
                     order(Barrier::from_aux(inst.aux));
                     continue;
@@ -266,9 +316,9 @@ impl<M: Memory> Frame<'_, M> {
                 // The evaluator finds the host's rounding mode by sums that are inexact.
                 Op::Fround if inst.aux == Rounding::Current as u8 => {
                     let operands = self.operands(inst);
-                    invalid_alone(|| eval_inst(&self.steps.insts, &self.steps.consts, inst, operands))
+                    invalid_alone(|| eval_inst(self.text.insts, self.text.consts, inst, operands))
                 }
-                _ => eval_inst(&self.steps.insts, &self.steps.consts, inst, self.operands(inst)),
+                _ => eval_inst(self.text.insts, self.text.consts, inst, self.operands(inst)),
             };
             self.values[place] = result;
         }
@@ -286,7 +336,7 @@ impl<M: Memory> Frame<'_, M> {
     /// Writes a whole slot: the words above a narrower value become 0.
     fn set(&self, inst: &Inst, cpu: &mut CpuState) {
         let value = self.get(inst.args[0]);
-        if self.steps.arch.is_wide(inst.slot()) {
+        if self.text.arch.is_wide(inst.slot()) {
             cpu.set128(inst.slot(), value);
         } else {
             cpu.set(inst.slot(), value as u64);
@@ -334,7 +384,7 @@ impl<M: Memory> Frame<'_, M> {
             Op::Load | Op::LoadZext | Op::LoadSext | Op::Store => base.wrapping_add(inst.imm),
             _ => base,
         };
-        match self.steps.arch {
+        match self.text.arch {
             Arch::Aarch64 => aarch64::untagged(address),
             Arch::X86_64 => address,
         }

@@ -12,6 +12,7 @@ mod check;
 mod disassemble;
 mod exec;
 mod fault;
+mod first_runs;
 mod host;
 mod image;
 mod lift_command;

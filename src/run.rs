@@ -16,7 +16,6 @@ use crate::translate::Lifted;
 use crate::{disassemble, exec, host, spawn, tier, translate};
 use philae_backends::compiled::CompileError;
 use philae_backends::cranelift::{Compiler, Recovery};
-use philae_backends::interp::Steps;
 use philae_backends::{Exit, FloatControl, Raised, baseline, link};
 use philae_frontends::{Changes, x86_64};
 use philae_ir::state::{NZCV, aarch64};
@@ -75,8 +74,8 @@ fn readable_code(pc: u64) -> ([u8; 15], usize) {
 enum Cold {
     /// The one at this address of the thread's table.
     Known(u64),
-    /// One that is not kept.
-    Afresh(Steps),
+    /// The one that was lifted last.
+    Afresh,
 }
 
 impl Thread {
@@ -168,6 +167,12 @@ impl Thread {
         if known.is_some() {
             self.tidings.tell(pc);
         }
+        // What code leads to that was worth making goes on to be executed more often than not.
+        let interprets = !unknown && known.is_none() && tier::starts_in_interpreter(self.runtime.options.tier);
+        if interprets && self.first_runs.is_first(pc) {
+            self.tidings.tell(pc);
+            return self.interpret_afresh(pc);
+        }
         match known.or_else(|| self.translate(pc)) {
             Some(Found::Code(slot)) => self.execute_code(slot, flip),
             Some(Found::Block(entry)) => {
@@ -194,34 +199,29 @@ impl Thread {
     fn execute_block(&mut self, pc: u64, flip: Flip) -> Exit {
         let Some(slot) = self.table.get(pc).expect("it has just been found").slot else {
             self.runtime.cache.has_room();
-            return self.run_steps(Cold::Known(pc));
+            return self.run_cold(Cold::Known(pc));
         };
         if slot.code().is_none() && (tier::count(slot) < 0 || flip == Flip::Compile) {
             self.compile_by_tier(pc, slot, flip);
         }
         match slot.code() {
             Some(code) => self.enter(slot, code),
-            None => self.run_steps(Cold::Known(pc)),
+            None => self.run_cold(Cold::Known(pc)),
         }
     }
 
     /// Interprets what the guest has at `pc` now, without keeping it.
     pub fn interpret_afresh(&mut self, pc: u64) -> Exit {
         let from = self.clock.go(Place::Translating);
-        let steps = by_lender(|| {
+        by_lender(|| {
             translate::block(&self.runtime, &self.task.mm, pc, tier::BLOCK_LIMIT, &mut self.workshop);
-            self.workshop.steps()
         });
         self.clock.go(from);
-        self.run_steps(Cold::Afresh(steps))
+        self.run_cold(Cold::Afresh)
     }
 
     /// Interprets a block.
-    fn run_steps(&mut self, block: Cold) -> Exit {
-        let steps = match &block {
-            Cold::Known(pc) => &self.table.get(*pc).expect("it has been found").steps,
-            Cold::Afresh(steps) => steps,
-        };
+    fn run_cold(&mut self, block: Cold) -> Exit {
         self.counts.interpreted += 1;
         self.through_link = false;
         link::settle_flags(&mut self.cpu);
@@ -229,7 +229,13 @@ impl Thread {
         let control = FloatControl::of(self.task.arch, &self.cpu);
         control.set();
         let from = self.clock.go(Place::Interpreter);
-        let exit = self.interpreter.run_steps(steps, &mut self.cpu);
+        let exit = match block {
+            Cold::Known(pc) => {
+                let steps = &self.table.get(pc).expect("it has been found").steps;
+                self.interpreter.run_steps(steps, &mut self.cpu)
+            }
+            Cold::Afresh => self.interpreter.run(self.workshop.block(), &mut self.cpu),
+        };
         self.clock.go(from);
         control.reset();
         exit

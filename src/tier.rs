@@ -72,6 +72,15 @@ pub fn starts_in_baseline(tier: Tier) -> bool {
     }
 }
 
+/// Whether a block is interpreted at its first execution, unless it has been translated with another one before. Of what
+/// a program executes that starts and ends, 30 to 50 % is executed once: it is not worth code.
+pub fn starts_in_interpreter(tier: Tier) -> bool {
+    match tier {
+        Tier::Interp | Tier::Baseline | Tier::Cranelift => false,
+        Tier::Auto => true,
+    }
+}
+
 /// Counts an execution, as code of the baseline compiler does; below 0, the address is worth more than it got.
 pub fn count(slot: SlotPointer) -> i32 {
     let heat = slot.heat().wrapping_sub(1);

@@ -62,7 +62,12 @@ impl Workshop {
         }
     }
 
-    /// The block that was lifted last, for the interpreter.
+    /// The block that was lifted last.
+    pub fn block(&self) -> &Region {
+        &self.region
+    }
+
+    /// The same, for who interprets it again and again.
     pub fn steps(&self) -> Steps {
         Steps::new(&self.region)
     }
