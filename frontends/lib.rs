@@ -64,6 +64,8 @@ pub enum Changes {
     /// [`philae_ir::ExitReason::StaleCode`] at its own pc, which is the argument too, if they are others; and it ends
     /// behind the first instruction that writes to memory, because that may write to the next.
     Unannounced,
+    /// The same, where the block runs as soon as it is lifted, once: it compares nothing.
+    AtOnce,
 }
 
 /// What [`lift_region`] took in.

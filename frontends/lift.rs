@@ -262,7 +262,7 @@ pub(crate) struct Found<I> {
 /// Lifts what this shape describes at the address of `region`, which is empty.
 pub(crate) fn lift<G: Guest>(region: &mut Region, shape: Shape<'_>, fetch: Fetch<'_>) -> Coverage {
     match shape {
-        Shape::Instruction => straight::<G>(region, 1, fetch).into(),
+        Shape::Instruction => straight::<G>(region, 1, fetch, |_, _| false).into(),
         Shape::Block { limit, changes } => block::<G>(region, limit, changes, fetch).into(),
         Shape::Graph { limit, wanted, called, ends, pointer } => {
             graph::lift::<G>(region, limit, Wanted { wanted, called, ends, pointer }, fetch)
@@ -273,7 +273,8 @@ pub(crate) fn lift<G: Guest>(region: &mut Region, shape: Shape<'_>, fetch: Fetch
 /// Lifts a [`Shape::Block`] at the address of `region`, which is empty.
 pub(crate) fn block<G: Guest>(region: &mut Region, limit: usize, changes: Changes, fetch: Fetch<'_>) -> Run {
     match changes {
-        Changes::Announced => straight::<G>(region, limit, fetch),
+        Changes::Announced => straight::<G>(region, limit, fetch, |_, _| false),
+        Changes::AtOnce => straight::<G>(region, limit, fetch, ends_with_write),
         Changes::Unannounced => guarded::<G>(region, limit, fetch),
     }
 }
@@ -306,10 +307,15 @@ pub(crate) fn decode_run<G: Guest>(
 }
 
 /// A run of instructions, one block. It goes to itself by leaving: whoever runs it wants to count how often.
-fn straight<G: Guest>(region: &mut Region, limit: usize, fetch: Fetch<'_>) -> Run {
+fn straight<G: Guest>(
+    region: &mut Region,
+    limit: usize,
+    fetch: Fetch<'_>,
+    is_last: impl Fn(&Region, usize) -> bool,
+) -> Run {
     let pc = region.pc;
     let mut lift = Lift::new(Builder::new(region), pc);
-    run::<G>(&mut lift, limit, fetch, |_, _| false)
+    run::<G>(&mut lift, limit, fetch, is_last)
 }
 
 /// Appends a run of instructions up to a transfer of control, or one of whose operations, which start at the given

@@ -12,7 +12,7 @@ use crate::options::Tier;
 use crate::runtime::Runtime;
 use crate::thread::Thread;
 use crate::trace::Place;
-use crate::translate::Lifted;
+use crate::translate::{Fate, Lifted};
 use crate::{disassemble, exec, host, spawn, tier, translate};
 use philae_backends::compiled::CompileError;
 use philae_backends::cranelift::{Compiler, Recovery};
@@ -214,7 +214,8 @@ impl Thread {
     pub fn interpret_afresh(&mut self, pc: u64) -> Exit {
         let from = self.clock.go(Place::Translating);
         by_lender(|| {
-            translate::block(&self.runtime, &self.task.mm, pc, tier::BLOCK_LIMIT, &mut self.workshop);
+            let Thread { runtime, task, workshop, .. } = self;
+            translate::block(runtime, &task.mm, pc, tier::BLOCK_LIMIT, Fate::Interpreted, workshop);
         });
         self.clock.go(from);
         self.run_cold(Cold::Afresh)
@@ -266,7 +267,7 @@ impl Thread {
         loop {
             let Thread { runtime, task, workshop, .. } = self;
             let tier = runtime.options.tier;
-            let block = translate::block(runtime, &task.mm, pc, limit, workshop);
+            let block = translate::block(runtime, &task.mm, pc, limit, Fate::Kept, workshop);
             if block.is_cut {
                 return None;
             }
@@ -311,7 +312,8 @@ impl Thread {
 
     /// Compiles the block at `pc`, unless it is one that is better compiled when it is executed.
     fn translate_one(&mut self, pc: u64) -> Option<(SlotPointer, Lifted)> {
-        let block = translate::block(&self.runtime, &self.task.mm, pc, tier::BLOCK_LIMIT, &mut self.workshop);
+        let Thread { runtime, task, workshop, .. } = self;
+        let block = translate::block(runtime, &task.mm, pc, tier::BLOCK_LIMIT, Fate::Kept, workshop);
         if block.is_cut || block.changes == Changes::Unannounced {
             return None;
         }

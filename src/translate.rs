@@ -21,6 +21,15 @@ use std::time::Instant;
 /// Bytes of the longest instruction of a guest.
 const LONGEST_INSTRUCTION: u64 = 15;
 
+/// What becomes of a block that is lifted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// It is compiled, or kept in another form.
+    Kept,
+    /// It is interpreted at once, and not kept.
+    Interpreted,
+}
+
 /// Where a thread translates blocks; it keeps its memory from one to the next.
 #[derive(Debug)]
 pub struct Workshop {
@@ -44,15 +53,20 @@ impl Workshop {
         }
     }
 
+    /// The block that was lifted last.
+    pub fn block(&self) -> &Region {
+        &self.region
+    }
+
     /// Whether the block that was lifted last ends with a call.
     pub fn ends_with_call(&self) -> bool {
         let calls = |end| matches!(end, Terminator::Exit { reason: ExitReason::Call, .. });
-        self.region.blocks.iter().any(|block| calls(block.end))
+        self.block().blocks.iter().any(|block| calls(block.end))
     }
 
     /// Where the block that was lifted last goes, if there is one such place and it is known.
     pub fn only_way(&self) -> Option<u64> {
-        let mut ways = self.region.blocks.iter().filter_map(|block| match block.end {
+        let mut ways = self.block().blocks.iter().filter_map(|block| match block.end {
             Terminator::Exit { reason, pc, .. } if reason.is_jump() => Some(pc),
             _ => None,
         });
@@ -62,14 +76,9 @@ impl Workshop {
         }
     }
 
-    /// The block that was lifted last.
-    pub fn block(&self) -> &Region {
-        &self.region
-    }
-
-    /// The same, for who interprets it again and again.
+    /// The block that was lifted last, for who interprets it again and again.
     pub fn steps(&self) -> Steps {
-        Steps::new(&self.region)
+        Steps::new(self.block())
     }
 }
 
@@ -89,13 +98,13 @@ pub struct Lifted {
 }
 
 /// Lifts the block at `pc`, of `limit` instructions at most.
-pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize, workshop: &mut Workshop) -> Lifted {
+pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize, fate: Fate, workshop: &mut Workshop) -> Lifted {
     let start = runtime.options.stats.then(Instant::now);
     let generation = runtime.cache.generation();
     let Workshop { region, executable, .. } = workshop;
     region.reset(pc);
     prepare(runtime, mm, region);
-    let changes = changes(mm, pc);
+    let changes = changes(mm, pc, fate);
     let mut reader = Reader::new(mm, Watch::Off);
     if generation == workshop.generation {
         reader.executable = executable.clone();
@@ -116,11 +125,13 @@ pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize, workshop: &mut W
 
 /// How the guest may change the block at `pc`: unannounced where instruction fetch is coherent and any page that the
 /// block may reach can be written.
-fn changes(mm: &Mm, pc: u64) -> Changes {
+fn changes(mm: &Mm, pc: u64, fate: Fate) -> Changes {
     let longest = tier::BLOCK_LIMIT as u64 * LONGEST_INSTRUCTION;
-    match mm.arch() {
-        Arch::X86_64 if mm.is_changeable(&(pc..pc.saturating_add(longest))) => Changes::Unannounced,
-        Arch::X86_64 | Arch::Aarch64 => Changes::Announced,
+    match (mm.arch(), fate) {
+        (Arch::Aarch64, _) => Changes::Announced,
+        (Arch::X86_64, _) if !mm.is_changeable(&(pc..pc.saturating_add(longest))) => Changes::Announced,
+        (Arch::X86_64, Fate::Kept) => Changes::Unannounced,
+        (Arch::X86_64, Fate::Interpreted) => Changes::AtOnce,
     }
 }
 

@@ -538,10 +538,9 @@ impl Mm {
         // As most code lies, and as each block that is translated asks.
         if let Some(vma) = space.vmas.find(range.start)
             && range.end <= vma.range.end
-            && vma.prot & WRITE == 0
-            && !vma.shared
+            && (vma.prot & WRITE != 0 || !vma.shared)
         {
-            return false;
+            return vma.prot & WRITE != 0;
         }
         let mut pages = (range.start & !(PAGE - 1)..range.end).step_by(PAGE as usize);
         pages.any(|page| !space.writable_aliases(page).is_empty())

@@ -38,16 +38,26 @@ struct Lines {
     last: u8,
 }
 
+impl Lines {
+    /// One bit for each.
+    fn bits(self) -> u64 {
+        u64::MAX << self.first & u64::MAX >> (63 - self.last)
+    }
+}
+
 /// What depends on a page: each with the lines that it depends on, and those between.
 #[derive(Debug, Default)]
 struct Page {
     users: Vec<(Dependant, Lines)>,
+    /// The lines that something depends on, or has depended on: a guest tells of many more.
+    lines: u64,
 }
 
 impl Page {
     fn on(&self, lines: Lines) -> impl Iterator<Item = PlaceId> {
+        let users = if self.lines & lines.bits() == 0 { &[] } else { &self.users[..] };
         let touched = move |its: &Lines| its.first <= lines.last && lines.first <= its.last;
-        self.users.iter().filter(move |(_, its)| touched(its)).map(|(dependant, _)| dependant.place())
+        users.iter().filter(move |(_, its)| touched(its)).map(|(dependant, _)| dependant.place())
     }
 }
 
@@ -61,7 +71,8 @@ impl Dependants {
     /// Notes that something comes from these ranges.
     pub(super) fn add(&mut self, dependant: Dependant, ranges: &[Range<u64>]) {
         for (page, lines) in ranges.iter().flat_map(pages) {
-            let users = &mut self.pages.entry(page).or_default().users;
+            let Page { users, lines: all } = self.pages.entry(page).or_default();
+            *all |= lines.bits();
             match users.last_mut() {
                 Some((last, its)) if *last == dependant => {
                     *its = Lines { first: its.first.min(lines.first), last: its.last.max(lines.last) };
@@ -74,8 +85,11 @@ impl Dependants {
     /// Takes back what [`Dependants::add`] noted with the same ranges.
     pub(super) fn remove(&mut self, dependant: Dependant, ranges: &[Range<u64>]) {
         for (page, _) in ranges.iter().flat_map(pages) {
-            let Some(Page { users }) = self.pages.get_mut(&page) else { continue };
-            users.retain(|&(user, _)| user != dependant);
+            let Some(Page { users, .. }) = self.pages.get_mut(&page) else { continue };
+            // Once at most, and near the end: what a guest rewrites it has mostly just written.
+            if let Some(at) = users.iter().rposition(|&(user, _)| user == dependant) {
+                users.swap_remove(at);
+            }
             if users.is_empty() {
                 self.pages.remove(&page);
             }

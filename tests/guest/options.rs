@@ -199,8 +199,8 @@ fn perf_map() {
     if !program.exists() {
         return skip("--perf-map", "jumps.static was not built");
     }
-    // Chaos may have another tier execute what is looked for.
-    let mut command = philae(["--perf-map"]);
+    // What runs once is interpreted; chaos may have another tier execute what is looked for.
+    let mut command = philae(["--perf-map", "--tier", "baseline"]);
     let mut child = command.arg(program).env_remove("PHILAE_CHAOS").stdout(Stdio::null()).spawn().expect("philae");
     let file = format!("/tmp/perf-{}.map", child.id());
     child.wait().expect("it ends");
