@@ -8,6 +8,7 @@ use crate::cache::{Added, Found, Maker, SlotPointer};
 use crate::chaos::{Chaos, Disturbance, Flip};
 use crate::check::{self, Check};
 use crate::fault::{self, FaultKind, GENERAL_PROTECTION, HostFault, SEGV_ACCERR, SEGV_MAPERR, SI_KERNEL, STACK_FAULT};
+use crate::first_runs::FIRST_RUNS;
 use crate::options::Tier;
 use crate::runtime::Runtime;
 use crate::thread::Thread;
@@ -169,7 +170,7 @@ impl Thread {
         }
         // What code leads to that was worth making goes on to be executed more often than not.
         let interprets = !unknown && known.is_none() && tier::starts_in_interpreter(self.runtime.options.tier);
-        if interprets && self.first_runs.is_first(pc) {
+        if interprets && FIRST_RUNS.is_first(pc) {
             self.tidings.tell(pc);
             return self.interpret_afresh(pc);
         }

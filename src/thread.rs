@@ -4,7 +4,6 @@ use crate::cache::{Entry, Forgotten, Head, JumpCache, Presence, SlotPointer, end
 use crate::chaos::Chaos;
 use crate::check::Check;
 use crate::fault;
-use crate::first_runs::FirstRuns;
 use crate::host;
 use crate::runtime::Runtime;
 use crate::tidings::Tidings;
@@ -52,8 +51,6 @@ pub struct Thread {
     pub clock: Clock,
     /// What it found in the code cache lately.
     pub table: Table,
-    /// Where it has been.
-    pub first_runs: FirstRuns,
     /// What it and its relatives tell each other to translate.
     pub tidings: Tidings,
     /// Whether flags of floating point are kept in its registers alone ([`philae_ir::Floats::Exact`]), and not in the
@@ -104,7 +101,6 @@ impl Thread {
             counts: Counts::default(),
             clock: Clock::new(runtime.options.stats.then(Instant::now)),
             table: Table::default(),
-            first_runs: FirstRuns::default(),
             tidings: Tidings::default(),
             keeps_float_flags: false,
             through_link: false,
@@ -156,7 +152,6 @@ impl Thread {
     /// in its own heap, which is gone with it, or was half done when it was killed.
     pub fn forget_what_was_built(&mut self) {
         std::mem::forget(std::mem::take(&mut self.table));
-        std::mem::forget(std::mem::take(&mut self.first_runs));
         std::mem::forget(std::mem::take(&mut self.interpreter));
         std::mem::forget(std::mem::replace(&mut self.workshop, Workshop::new(self.runtime.arch)));
     }
