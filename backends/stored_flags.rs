@@ -57,7 +57,7 @@ impl Description {
     fn decode(word: u32) -> Description {
         Description {
             op: PRODUCERS[(word >> 5 & 3) as usize],
-            ty: Ty::NAMES[(word >> 7 & 7) as usize].0,
+            ty: Ty::from_aux((word >> 7 & 7) as u8),
             aux: (word >> 10 & 1) as u8,
             second: if word >> 11 & 1 == 0 { Second::InMemory } else { Second::IsCarry },
             signals: word >> 12 & 1 == 1,

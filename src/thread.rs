@@ -117,17 +117,24 @@ impl Thread {
     /// pays to have little that a fork copies.
     pub fn expect_forks(&mut self) {
         const MANY: u32 = 4;
-        const VERY_MANY: u32 = 16;
         let end = end_of_code();
         let (known, calm) = self.forks;
         self.forks = (end, if end == known { calm.saturating_add(1) } else { 0 });
         // Again after as many: what threads leave behind can be given back once they are gone.
         if self.forks.1 >= MANY && self.forks.1.is_power_of_two() && !is_borrower() {
-            let head = if self.forks.1 >= VERY_MANY { Head::Joined } else { Head::Kept };
-            self.runtime.cache.join_pages(head);
-            self.workshop = Workshop::new(self.runtime.arch);
-            host::give_back_memory();
+            self.leave_little();
         }
+    }
+
+    /// What it needs of the stack would otherwise be between what each fork uses.
+    #[cold]
+    #[inline(never)]
+    fn leave_little(&mut self) {
+        const VERY_MANY: u32 = 16;
+        let head = if self.forks.1 >= VERY_MANY { Head::Joined } else { Head::Kept };
+        self.runtime.cache.join_pages(head);
+        self.workshop = Workshop::new(self.runtime.arch);
+        host::give_back_memory();
     }
 
     /// Makes the calling host thread the one that runs this thread.

@@ -291,8 +291,7 @@ impl Arena {
         self.current = Half::new(start..self.current.range.end, self.current.counts.clone());
         self.large = start + HEAD;
         // Parts of a mapping that was in use are one again once the kernel is told the same of both.
-        // SAFETY: the mapping begins with a count, which is 0 as long as it is nobody's.
-        unsafe { self.base.cast::<AtomicI32>().as_ref() }.store(0, Ordering::Relaxed);
+        self.row(0).store(0, Ordering::Relaxed);
         self.advise(0..self.large, libc::MADV_NOHUGEPAGE);
         self.advise(self.large..self.size, libc::MADV_HUGEPAGE);
     }

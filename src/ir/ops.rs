@@ -512,9 +512,11 @@ macro_rules! aux {
                 Self::ALL.iter().copied().find(|value| value.name() == name)
             }
 
-            /// The value with this number, as an instruction's `aux` keeps it.
+            /// The value with this number, as an instruction's `aux` keeps it. No table is read, which would be one
+            /// page more for each child of fork.
             pub fn from_aux(aux: u8) -> $name {
-                Self::ALL[aux as usize]
+                $(if aux == $name::$variant as u8 { return $name::$variant; })*
+                panic!("no {} has the number {aux}", stringify!($name))
             }
         }
     };

@@ -69,9 +69,27 @@ impl Ty {
         Self::NAMES.iter().find(|(_, n)| *n == name).map(|(ty, _)| *ty)
     }
 
-    /// The type with this number, as an instruction's `aux` keeps it.
+    /// The type with this number, as an instruction's `aux` keeps it. No table is read, which would be one page more for
+    /// each child of fork.
     pub fn from_aux(aux: u8) -> Ty {
-        Self::NAMES[aux as usize].0
+        match aux {
+            0 => Ty::I8,
+            1 => Ty::I16,
+            2 => Ty::I32,
+            3 => Ty::I64,
+            4 => Ty::I128,
+            5 => Ty::F32,
+            6 => Ty::F64,
+            7 => Ty::Flags,
+            8 => Ty::V128,
+            9 => Ty::I8X16,
+            10 => Ty::I16X8,
+            11 => Ty::I32X4,
+            12 => Ty::I64X2,
+            13 => Ty::F32X4,
+            14 => Ty::F64X2,
+            _ => panic!("no type has the number {aux}"),
+        }
     }
 
     /// The integer type of `bits` width (8 to 128).
