@@ -27,6 +27,7 @@ use crate::fault;
 use crate::host;
 use crate::perf_map::PerfMap;
 use crate::run::End;
+use crate::runtime::Runtime;
 use crate::thread::{Counts, Thread};
 use crate::tier;
 use crate::trace::Clock;
@@ -35,7 +36,8 @@ use philae_syscalls::host as kernel;
 use philae_syscalls::loan::{by_lender, is_borrower};
 use philae_syscalls::process::{self, Forked, NewProcess, NewThread, Remaining};
 use philae_syscalls::{arch as abi, signal, vfork};
-use std::sync::mpsc;
+use std::os::unix::thread::JoinHandleExt;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -44,29 +46,41 @@ pub const OWN_DESCRIPTORS: i32 = 1000;
 /// The host stack of a guest thread: for Philae's own frames only, guest code has its own stack.
 const HOST_STACK: usize = 1 << 20;
 
-/// Starts a guest thread on a host thread of its own; its id is the parent's result.
+/// Starts a guest thread on a host thread of its own; its id is the parent's result. The parent does not wait for it,
+/// which may be at once what keeps the parent from the processor (`sched_setscheduler(2)`).
 #[inline(never)]
 pub fn thread(parent: &mut Thread, new: Box<NewThread>) {
-    let runtime = parent.runtime.clone();
-    let (sender, receiver) = mpsc::sync_channel(1);
     // The new host thread inherits the mask: no signal reaches it before it can note one.
     let mask = kernel::set_mask(!0);
-    let started = start_host_thread(move || {
+    let result = start_thread(&parent.runtime, new).map_or(Errno::EAGAIN.as_result(), u64::from);
+    kernel::set_mask(mask);
+    abi::set_result(parent.task.arch, &mut parent.cpu, result);
+}
+
+/// The id of a thread that runs, or is about to; none if the host has no more threads.
+fn start_thread(runtime: &Arc<Runtime>, new: Box<NewThread>) -> Option<u32> {
+    let runtime = runtime.clone();
+    let (hand_over, receive) = mpsc::sync_channel::<Box<NewThread>>(1);
+    let (started, wait) = mpsc::sync_channel(1);
+    let thread = start_host_thread(move || {
         let _end = EndOnPanic;
+        let Ok(new) = receive.recv() else { return };
         let mut new = *new;
-        let tid = process::start_thread(&mut new);
-        let _ = sender.send(tid);
+        process::start_thread(&mut new);
+        let _ = started.send(());
         let end = run_thread(Thread::new(runtime, new.task, new.cpu));
         if end != Ended::Thread {
             end.finish();
         }
     });
-    let result = match started.map(|_| receiver.recv()) {
-        Ok(Ok(tid)) => u64::from(tid),
-        _ => Errno::EAGAIN.as_result(),
-    };
-    kernel::set_mask(mask);
-    abi::set_result(parent.task.arch, &mut parent.cpu, result);
+    let tid = host::thread_id(thread.ok()?.as_pthread_t())?;
+    new.announce(tid);
+    let must_wait = new.takes_along();
+    hand_over.send(new).ok()?;
+    if must_wait {
+        let _ = wait.recv();
+    }
+    Some(tid)
 }
 
 fn start_host_thread(run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {

@@ -20,8 +20,9 @@
 //! 5. Its host handler asks [`recovery`] first (a fault of ours in guest memory), then its own tables, and
 //!    hands every signal that is not a fault of translated code to [`signal::host_signal`].
 //! 6. A fault of the guest: [`signal::force_signal`], then [`signal::deliver`].
-//! 7. [`Then::Thread`]: a host thread with all signals blocked calls [`process::start_thread`], gives the id to the
-//!    parent's result register, attaches, runs; at its end detaches and calls [`process::exit_thread`].
+//! 7. [`Then::Thread`]: the parent starts a host thread with all signals blocked, calls [`NewThread::announce`] with its
+//!    id, and lets it go on; that one calls [`process::start_thread`], attaches, runs; at its end it detaches and calls
+//!    [`process::exit_thread`].
 //! 8. [`Then::Fork`]: [`vfork::child`] and [`vfork::run`] if [`NewProcess::shares_memory`], else [`process::fork`].
 //!    In a child of the first kind, whatever takes a lock that it shares is called through [`loan::by_lender`].
 //! 9. [`Then::Exec`]: [`signal::prepare_exec`], which leaves everything blocked on the host, the host's execve, and [`signal::abandon_exec`] if that came back.

@@ -282,22 +282,35 @@ pub(crate) fn set_child_registers(arch: Arch, cpu: &mut CpuState, args: &CloneAr
     }
 }
 
-/// What a new thread does first, on its own host thread with all signals blocked: takes its id, writes it where
-/// the flags say, and counts itself. The parent goes on when it has the id that is returned;
-/// [`signal::attach_thread`] comes next.
-pub fn start_thread(new: &mut NewThread) -> u32 {
-    let task = &mut new.task;
-    task.tid = host::gettid();
-    task.process.threads.fetch_add(1, Ordering::AcqRel);
-    // Host threads share what glibc's do; what the guest wants apart is taken apart here.
-    let apart = (FS | FILES) & !new.flags;
-    if apart != 0 {
-        // SAFETY: unsharing the working directory and descriptors concerns this thread only.
-        let _ = unsafe { host::raw(libc::SYS_unshare, [apart, 0, 0, 0, 0, 0]) };
+impl NewThread {
+    /// What the parent does once the kernel has given the thread an id, before the thread is let go on: counts it, and
+    /// writes the id where CLONE_PARENT_SETTID says.
+    pub fn announce(&self, tid: u32) {
+        self.task.process.threads.fetch_add(1, Ordering::AcqRel);
+        write_tid(self.flags & PARENT_SETTID, self.parent_tid, tid);
     }
-    write_tid(new.flags & PARENT_SETTID, new.parent_tid, task.tid);
-    write_tid(new.flags & CHILD_SETTID, new.child_tid, task.tid);
-    task.tid
+
+    /// What it has of its own that threads of the C library share: FS and FILES.
+    fn apart(&self) -> u64 {
+        (FS | FILES) & !self.flags
+    }
+
+    /// Whether the parent must wait for [`start_thread`]: what the thread takes along is as it is now.
+    pub fn takes_along(&self) -> bool {
+        self.apart() != 0
+    }
+}
+
+/// What a new thread does first, on its own host thread with all signals blocked, after [`NewThread::announce`]: takes
+/// its id, and writes it where CLONE_CHILD_SETTID says. [`signal::attach_thread`] comes next.
+pub fn start_thread(new: &mut NewThread) {
+    // Host threads share what glibc's do; what the guest wants apart is taken apart here.
+    if new.takes_along() {
+        // SAFETY: unsharing the working directory and descriptors concerns this thread only.
+        let _ = unsafe { host::raw(libc::SYS_unshare, [new.apart(), 0, 0, 0, 0, 0]) };
+    }
+    new.task.tid = host::gettid();
+    write_tid(new.flags & CHILD_SETTID, new.child_tid, new.task.tid);
 }
 
 /// A bad address is ignored, as by the kernel.

@@ -676,7 +676,10 @@ fn threads_start_and_end_as_the_flags_say() {
         let Then::Thread(mut new) = outcome.then else { panic!("no thread: {outcome:?}") };
         let (sender, receiver) = mpsc::channel();
         let child = std::thread::spawn(move || {
-            let id = process::start_thread(&mut new);
+            let id = host::gettid();
+            new.announce(id);
+            process::start_thread(&mut new);
+            assert_eq!(new.task.tid, id);
             sender.send(id).unwrap();
             assert_eq!(arch::stack_pointer(arch, &new.cpu), stack);
             assert_eq!(GuestPtr::<u32>::new(tid).read(), Ok(id));

@@ -87,6 +87,19 @@ pub fn has_thread(tid: u32) -> bool {
     unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, 0) == 0 }
 }
 
+unsafe extern "C" {
+    fn pthread_getcpuclockid(thread: libc::pthread_t, clock: *mut libc::clockid_t) -> i32;
+}
+
+/// The id of a thread of the C library's that has not ended, whose clock the kernel names by it (`pthread_getcpuclockid(3)`;
+/// `clock_getcpuclockid(3)`, notes: the bits above the lowest three, inverted).
+pub fn thread_id(thread: libc::pthread_t) -> Option<u32> {
+    let mut clock = 0;
+    // SAFETY: the thread's handle is valid as long as nobody joined or detached it; the clock is writable.
+    let error = unsafe { pthread_getcpuclockid(thread, &mut clock) };
+    (error == 0).then_some(!(clock >> 3) as u32)
+}
+
 /// Sleeps until somebody wakes those who wait for this word, if it holds `value`; may come back early (`futex(2)`).
 pub fn wait_while(word: &AtomicU32, value: u32) {
     let none: *const libc::timespec = std::ptr::null();
