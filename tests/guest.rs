@@ -71,6 +71,7 @@ const PROGRAMS: &[Program] = &[
     Program { name: "rounding", variants: STATIC, arguments: PLAIN },
     Program { name: "fenv", variants: &["static aarch64", "dynamic aarch64"], arguments: PLAIN },
     Program { name: "status", variants: &["static aarch64"], arguments: PLAIN },
+    Program { name: "smallest", variants: &["static aarch64"], arguments: PLAIN },
     Program { name: "tags", variants: &["static", "llsc aarch64"], arguments: PLAIN },
     Program { name: "landing", variants: STATIC, arguments: PLAIN },
     Program { name: "guarded", variants: STATIC, arguments: PLAIN },

@@ -2,8 +2,7 @@
 //!
 //! In: the rows of the frontend's table as classes, seeds. What must hold: after each piece of code (one instruction, or a
 //! sequence, once or in a loop; tests/random/draw.rs and sequence.rs) all registers, flags, memory and faults are those of qemu-aarch64 11.1.3
-//! `-cpu max`, in every engine, and FPSR; under `Floats::Flushing` and `Floats::Modes` its QC alone, under `Floats::Plain`, where the host's unit
-//! keeps the flags, but for what tests/random/excused.rs says.
+//! `-cpu max`, in every engine, and FPSR; under `Floats::Flushing` and `Floats::Modes` its QC alone.
 //!
 //! Not compared by value: counters, identification registers, codes of pointer authentication, DC ZVA, whose block has
 //! the size that DCZID_EL0 says. Not drawn: system calls and indirect branches, which the tests of whole programs have.
@@ -31,8 +30,6 @@
 mod draw;
 #[path = "random/engines.rs"]
 mod engines;
-#[path = "random/excused.rs"]
-mod excused;
 #[path = "support/sandbox.rs"]
 mod sandbox;
 #[path = "random/sequence.rs"]
@@ -194,11 +191,10 @@ struct Case<'a> {
 
 impl Case<'_> {
     /// The bits of FPSR that are compared.
-    fn kept(&self, wanted: &Machine) -> u64 {
+    fn kept(&self) -> u64 {
         match self.way.1 {
-            Floats::Plain => !excused::flags(self.piece, wanted),
             Floats::Flushing | Floats::Modes => QC,
-            Floats::Exact => u64::MAX,
+            Floats::Plain | Floats::Exact => u64::MAX,
         }
     }
 
@@ -215,7 +211,7 @@ impl Case<'_> {
             }
             let what = match engines.run(&prepared, self.piece, (self.place, floats), &start.machine) {
                 Ok(None) => continue,
-                Ok(Some(got)) => differences(&start.machine, wanted, &got, self.kept(wanted)),
+                Ok(Some(got)) => differences(&start.machine, wanted, &got, self.kept()),
                 Err(what) => what,
             };
             report.compared += 1;

@@ -37,7 +37,7 @@ impl Lower<'_> {
         let to = regs!(self.take_any_xmm());
         self.asm.half_to_single(to, from);
         if inst.op == Op::FwidenHalf {
-            self.repair_nan(value, inst.ty, [from, SCRATCH, SCRATCH], to);
+            self.repair_nan(value, inst, [from, SCRATCH, SCRATCH], to);
         }
         self.define_xmm(value, to);
     }
@@ -144,11 +144,11 @@ impl Lower<'_> {
         let to = regs!(self.take_any_xmm());
         self.round_into(to, a, Ty::F32X4, rounding);
         self.load_literal(SCRATCH, TOO_LARGE);
-        self.compare_packed(Ty::F32X4, SCRATCH, to, 2);
+        self.compare_packed(Ty::F32X4, SCRATCH, Rm::Xmm(to), 2);
         self.asm.sse(0xf3, 0x5b, to, Rm::Xmm(to));
         self.asm.sse(0x66, 0xef, to, Rm::Xmm(SCRATCH));
         self.asm.movaps(SCRATCH, a);
-        self.compare_packed(Ty::F32X4, SCRATCH, SCRATCH, 7);
+        self.compare_packed(Ty::F32X4, SCRATCH, Rm::Xmm(SCRATCH), 7);
         self.asm.sse(0, 0x54, to, Rm::Xmm(SCRATCH));
         self.define_xmm(value, to);
         true

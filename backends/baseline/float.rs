@@ -1,10 +1,11 @@
 //! Floating point: what SSE does as the guest's machine does it, but for the choice of a NaN, which the evaluator makes
-//! where the result is one.
+//! where the result is one, and underflow of what is rounded to the smallest normal number, which it raises.
 
-use super::assembler::{Cc, Encoding, Map, Rm, Width, Xmm};
+use super::assembler::{Cc, Encoding, Map, Mem, Rm, Width, Xmm};
 use super::lower::{Cold, Lower, regs};
-use super::registers::{Cleanness, Context, SCRATCH};
-use philae_ir::{FloatCond, Inst, NanRule, Op, Rounding, Ty, Value};
+use super::registers::{Cleanness, Context, SCRATCH, STATE};
+use philae_ir::state::FloatLimits;
+use philae_ir::{FloatCond, Inst, NanRule, Op, Rounding, Ty, Value, tiny};
 
 /// The prefix that selects scalar or packed, single or double.
 pub(super) fn prefix(ty: Ty) -> u8 {
@@ -54,7 +55,7 @@ impl Lower<'_> {
         }
         // x86's own rule is what the instruction does with its first operand as destination.
         if NanRule::from_aux(inst.aux) != NanRule::X86 {
-            self.repair_nan(value, inst.ty, operands, to);
+            self.repair_nan(value, inst, operands, to);
         }
         self.define_xmm(value, to);
     }
@@ -67,14 +68,34 @@ impl Lower<'_> {
         let width = if matches!(inst.ty, Ty::F32 | Ty::F32X4) { Width::D } else { Width::Q };
         self.asm.movaps(to, a);
         self.asm.fused(opcode, width, to, b, c);
-        self.repair_nan(value, inst.ty, operands, to);
+        self.repair_nan(value, inst, operands, to);
         self.define_xmm(value, to);
     }
 
-    /// Where the result is a NaN, the evaluator says which.
-    pub(super) fn repair_nan(&mut self, value: Value, ty: Ty, operands: [Xmm; 3], to: Xmm) {
-        let from = self.jump_if_unordered(ty, to, to);
+    /// Where the result is a NaN, the evaluator says which; where it may have underflowed unseen, that is raised.
+    pub(super) fn repair_nan(&mut self, value: Value, inst: &Inst, operands: [Xmm; 3], to: Xmm) {
+        let from = if tiny::may_be_missed(self.region, inst) {
+            self.jump_if_smallest_or_nan(inst.ty, to)
+        } else {
+            self.jump_if_unordered(inst.ty, to, to)
+        };
         self.tables.cold.push(Cold::Nan { from, back: self.asm.position(), value, operands, to });
+    }
+
+    /// Jumps where a lane is a NaN, or has the magnitude of the smallest normal number.
+    fn jump_if_smallest_or_nan(&mut self, ty: Ty, result: Xmm) -> usize {
+        let [magnitude, smallest] = FloatLimits::offsets(ty.lane()).map(|offset| Rm::Mem(Mem::At(STATE, offset)));
+        self.asm.movaps(SCRATCH, result);
+        self.asm.sse(0, 0x54, SCRATCH, magnitude);
+        if !ty.is_vector() {
+            // ZF is set for unordered operands, too.
+            self.asm.sse(if ty == Ty::F32 { 0 } else { 0x66 }, 0x2e, SCRATCH, smallest);
+            return self.asm.jcc(Cc::E);
+        }
+        // All bits where they are equal: a NaN.
+        self.compare_packed(ty, SCRATCH, smallest, 0);
+        self.asm.sse(0, 0x56, SCRATCH, Rm::Xmm(result));
+        self.jump_if_unordered_lanes(ty, SCRATCH)
     }
 
     /// Jumps where one of two floats is a NaN.
@@ -84,16 +105,21 @@ impl Lower<'_> {
             return self.asm.jcc(Cc::P);
         }
         self.asm.movaps(SCRATCH, a);
-        self.compare_packed(ty, SCRATCH, b, 3);
+        self.jump_if_unordered_lanes(ty, b)
+    }
+
+    /// Jumps where one of a lane of `b` and one of the scratch register is a NaN.
+    fn jump_if_unordered_lanes(&mut self, ty: Ty, b: Xmm) -> usize {
+        self.compare_packed(ty, SCRATCH, Rm::Xmm(b), 3);
         let test = Encoding { prefix: 0x66, map: Map::Three8, opcode: 0x17, wide: false };
         self.asm.plain(test, SCRATCH.0, Rm::Xmm(SCRATCH));
         self.asm.jcc(Cc::Ne)
     }
 
     /// `cmpps` or `cmppd`.
-    pub(super) fn compare_packed(&mut self, ty: Ty, to: Xmm, from: Xmm, relation: u8) {
+    pub(super) fn compare_packed(&mut self, ty: Ty, to: Xmm, from: Rm, relation: u8) {
         let encoding = Encoding { prefix: prefix(ty), map: Map::Two, opcode: 0xc2, wide: false };
-        self.asm.with_imm8(encoding, to.0, Rm::Xmm(from), relation);
+        self.asm.with_imm8(encoding, to.0, from, relation);
     }
 
     /// A bitwise operation with the sign bits of all lanes, or with all others.
@@ -119,7 +145,7 @@ impl Lower<'_> {
         };
         let second = self.xmm(second);
         let to = regs!(self.xmm_result_from(first));
-        self.compare_packed(inst.ty, to, second, relation);
+        self.compare_packed(inst.ty, to, Rm::Xmm(second), relation);
         self.define_xmm(value, to);
     }
 

@@ -1,5 +1,6 @@
 //! Rules for floating point. The host computes; where its NaNs may not be the guest's, a NaN result is tested for
-//! and made again by the evaluator, in a cold block.
+//! and made again by the evaluator, in a cold block. So is the smallest normal number, where it may have underflowed
+//! for the guest only, for what the evaluator raises.
 
 use super::clif_type;
 use super::lower::{Lower, Usual};
@@ -8,7 +9,8 @@ use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I16, I32, I32X4, I64, I64X2};
 use cranelift_codegen::ir::{InstBuilder, Opcode, SourceLoc, Type, Value as Clif};
 use philae_ir::ops::SIGNALS;
-use philae_ir::{Arch, FloatCond, Inst, NanRule, Op, Rounding, Ty, Value};
+use philae_ir::state::FloatLimits;
+use philae_ir::{Arch, FloatCond, Inst, NanRule, Op, Rounding, Ty, Value, tiny};
 
 impl Lower<'_, '_> {
     /// The rule for an operation whose type is a scalar float.
@@ -150,6 +152,10 @@ impl Lower<'_, '_> {
     fn repaired_at(&self, position: usize) -> usize {
         let insts = &self.region.block(self.block).insts;
         let (value, inst) = (insts[position], self.region.inst(insts[position]));
+        // Behind other arithmetic nobody knows the smallest normal number again.
+        if tiny::may_be_missed(self.region, inst) {
+            return position;
+        }
         let (mut slots, mut repair) = (Vec::new(), None);
         for (index, &next) in insts.iter().enumerate().skip(position + 1) {
             if repair == Some(index) {
@@ -216,13 +222,46 @@ impl Lower<'_, '_> {
         }
     }
 
-    /// `result`, or what the evaluator makes where it is a NaN; also repairs the results that were left to `inst`.
+    /// `result`, or what the evaluator makes where it is a NaN or may have underflowed unseen; also repairs the results that
+    /// were left to `inst`.
     fn repair_nan(&mut self, inst: &Inst, result: Clif) -> Clif {
+        let is_unusual = if tiny::may_be_missed(self.region, inst) {
+            self.is_smallest_or_nan(result)
+        } else {
+            self.b.ins().fcmp(FloatCC::Unordered, result, result)
+        };
+        let is_unusual = self.any_lane(is_unusual);
+        self.repair_where(is_unusual, inst, Usual::Always, |_| Some(result)).expect("there is a result")
+    }
+
+    /// A truth value, or whether one of a vector is true: the lanes' signs into a register and a test of it are an
+    /// operation less than PTEST.
+    fn any_lane(&mut self, truth: Clif) -> Clif {
+        if self.type_of(truth).is_vector() { self.b.ins().vhigh_bits(I32, truth) } else { truth }
+    }
+
+    /// Whether `result`, or a lane of it, is a NaN or has the magnitude of the smallest normal number.
+    fn is_smallest_or_nan(&mut self, result: Clif) -> Clif {
+        let [size, smallest] = self.size_and_smallest(result);
         let ty = self.type_of(result);
+        if !ty.is_vector() {
+            return self.b.ins().fcmp(FloatCC::UnorderedOrEqual, size, smallest);
+        }
+        if self.features.avx {
+            // The predicate EQ_UQ (SDM volume 2, CMPPD): equal or unordered.
+            return self.compare_lanes(StandIn::CMP(8), size, smallest);
+        }
+        let equal = self.b.ins().fcmp(FloatCC::Equal, size, smallest);
         let unordered = self.b.ins().fcmp(FloatCC::Unordered, result, result);
-        // The lanes' signs into a register and a test of it are an operation less than PTEST.
-        let is_nan = if ty.is_vector() { self.b.ins().vhigh_bits(I32, unordered) } else { unordered };
-        self.repair_where(is_nan, inst, Usual::Always, |_| Some(result)).expect("there is a result")
+        self.b.ins().bor(equal, unordered)
+    }
+
+    /// The magnitude of `result`, and the smallest normal number.
+    fn size_and_smallest(&mut self, result: Clif) -> [Clif; 2] {
+        let ty = self.type_of(result);
+        let lane = if ty.lane_type() == F32 { Ty::F32 } else { Ty::F64 };
+        let [magnitude, smallest] = FloatLimits::offsets(lane).map(|offset| self.entry_load(ty, offset));
+        [self.b.ins().band(result, magnitude), smallest]
     }
 
     /// Has the evaluator execute `inst` where a NaN was found, for its result if `usual` makes one, and the operations whose

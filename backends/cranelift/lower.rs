@@ -709,6 +709,16 @@ impl<'a, 'b> Lower<'a, 'b> {
         *self.constants.entry((entry, ty, 0)).or_insert_with(make)
     }
 
+    /// What lies at `offset` of the state and never changes, loaded at the function's entry.
+    pub(super) fn entry_load(&mut self, ty: Type, offset: i32) -> Clif {
+        let (entry, state, func) = (self.entry, self.state, &mut *self.b.func);
+        let make = || {
+            let mut cursor = FuncCursor::new(func).at_first_insertion_point(entry);
+            cursor.ins().load(ty, MemFlagsData::trusted(), state, offset)
+        };
+        *self.constants.entry((entry, ty, offset as u64)).or_insert_with(make)
+    }
+
     /// A vector constant, as `I8X16`.
     pub(super) fn vector_constant(&mut self, bits: u128) -> Clif {
         let constant = self.b.func.dfg.constants.insert(bits.to_le_bytes().to_vec().into());

@@ -8,6 +8,7 @@
 
 use super::lower::Lower;
 use super::x86_64::StandIn;
+use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::types::{F32X4, I8X16, I16X8, I32, I32X4, I64X2};
 use cranelift_codegen::ir::{InstBuilder, SourceLoc, Type, Value as Clif};
 use philae_ir::{Helper, Inst, Op, Value};
@@ -164,6 +165,14 @@ impl Lower<'_, '_> {
         let ty = self.type_of(value);
         let other = self.cast(value, if ty == I64X2 { I8X16 } else { I64X2 });
         self.cast(other, ty)
+    }
+
+    /// A comparison of lanes that Cranelift does not have.
+    pub(super) fn compare_lanes(&mut self, stand_in: StandIn, a: Clif, b: Clif) -> Clif {
+        self.mark(stand_in);
+        let result = self.b.ins().fcmp(FloatCC::Unordered, a, b);
+        self.b.set_srcloc(SourceLoc::default());
+        result
     }
 
     /// What is emitted next stands for another instruction.

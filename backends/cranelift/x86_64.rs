@@ -14,6 +14,8 @@ use std::ops::Range;
 pub(super) struct Features {
     /// Rounding to integral values (SSE4.1).
     pub(super) rounding: bool,
+    /// Instructions of three operands.
+    pub(super) avx: bool,
     /// Fused multiply-add.
     pub(super) fma: bool,
     /// The AES instructions, and those of SSSE3 that stand for them.
@@ -68,6 +70,7 @@ pub(super) fn host_isa(forms: Forms) -> (OwnedTargetIsa, Features) {
     let avx = forms == Forms::All && is_x86_feature_detected!("avx");
     let features = Features {
         rounding: sse41,
+        avx,
         fma: avx && is_x86_feature_detected!("fma"),
         aes: ssse3 && is_x86_feature_detected!("aes"),
         sha: forms == Forms::Legacy && sse41 && ssse3 && is_x86_feature_detected!("sha"),
@@ -165,6 +168,8 @@ pub(super) enum StandIn {
     COMIS,
     /// ROUNDSS and its like with this immediate: the same with another stands for it.
     ROUND(u8),
+    /// VCMPPS or VCMPPD with this predicate: the same with another stands for it.
+    CMP(u8),
 }
 
 impl StandIn {
@@ -187,7 +192,7 @@ impl StandIn {
             StandIn::VPSRLVD | StandIn::VPSRLVQ => (0x38, 0x00, 0x45, false),
             StandIn::VPSRAVD => (0x38, 0x00, 0x46, false),
             StandIn::VPSLLVD | StandIn::VPSLLVQ => (0x38, 0x00, 0x47, false),
-            StandIn::COMIS | StandIn::ROUND(_) => unreachable!("their prefixes differ"),
+            StandIn::COMIS | StandIn::ROUND(_) | StandIn::CMP(_) => unreachable!("their prefixes differ"),
         }
     }
 }
@@ -203,6 +208,7 @@ pub(super) fn replace_stand_in(bytes: &mut [u8], stand_in: StandIn) -> Result<()
     match stand_in {
         StandIn::COMIS => return signal_nans(bytes),
         StandIn::ROUND(immediate) => return round_by(bytes, immediate),
+        StandIn::CMP(predicate) => return compare_by(bytes, predicate),
         _ => (),
     }
     let (map, old, new, unprefixed) = stand_in.opcodes();
@@ -290,6 +296,21 @@ fn round_by(bytes: &mut [u8], immediate: u8) -> Result<(), CompileError> {
     match place.and_then(|place| bytes.get_mut(place)) {
         Some(place) if operand > 0 => *place = immediate,
         _ => return Err(CompileError::Cranelift(format!("no rounding in {bytes:02x?}"))),
+    }
+    Ok(())
+}
+
+/// Gives the comparison of lanes that `bytes` start with its predicate.
+fn compare_by(bytes: &mut [u8], predicate: u8) -> Result<(), CompileError> {
+    let operand = match bytes {
+        [0xc5, _, 0xc2, ..] => 3,
+        [0xc4, _, _, 0xc2, ..] => 4,
+        _ => 0,
+    };
+    let place = bytes.get(operand..).and_then(operand_length).map(|length| operand + length);
+    match place.and_then(|place| bytes.get_mut(place)) {
+        Some(place) if operand > 0 => *place = predicate,
+        _ => return Err(CompileError::Cranelift(format!("no comparison of lanes in {bytes:02x?}"))),
     }
     Ok(())
 }

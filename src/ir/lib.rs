@@ -14,6 +14,7 @@ pub mod processor;
 pub mod region;
 pub mod state;
 pub mod text;
+pub mod tiny;
 pub mod ty;
 pub mod verify;
 

@@ -332,7 +332,7 @@ ops! {
     Fadd "fadd" (Same Same) -> Same, Pure, Nan, None;
     /// Difference.
     Fsub "fsub" (Same Same) -> Same, Pure, Nan, None;
-    /// Product.
+    /// Product. Under the rules of Arm, it and [`Op::FmulAdd`] raise an underflow if they are tiny before they are rounded.
     Fmul "fmul" (Same Same) -> Same, Pure, Nan, None;
     /// Quotient.
     Fdiv "fdiv" (Same Same) -> Same, Pure, Nan, None;

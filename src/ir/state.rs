@@ -104,7 +104,7 @@ pub struct SlotInfo {
 /// Stubs of the baseline compiler's code.
 pub const STUBS: usize = 7;
 /// Words in [`CpuState`].
-pub const WORDS: usize = 176;
+pub const WORDS: usize = 168;
 /// The guest's program counter, whatever the guest.
 pub const PC: Slot = Slot(32);
 /// The condition flags ([`Ty::Flags`]; in memory bit 3 = N, 2 = Z, 1 = C, 0 = V), whatever the guest.
@@ -339,9 +339,47 @@ pub struct Control {
     pub stubs: [u64; STUBS],
     /// The host registers in which baseline code keeps guest registers, as a fault found them.
     pub pinned: [u64; 8],
+    /// What results of floating point are compared with.
+    pub float_limits: FloatLimits,
 }
 
 const _: () = assert!(offset_of!(Control, scratch).is_multiple_of(16));
+
+/// Constants that translated code compares results of floating point with, in all lanes of a vector.
+#[derive(Debug)]
+#[repr(C, align(16))]
+pub struct FloatLimits {
+    /// All bits of a single but its sign.
+    pub single_magnitude: [u32; 4],
+    /// The smallest normal single.
+    pub single_smallest: [u32; 4],
+    /// All bits of a double but its sign.
+    pub double_magnitude: [u64; 2],
+    /// The smallest normal double.
+    pub double_smallest: [u64; 2],
+}
+
+impl Default for FloatLimits {
+    fn default() -> Self {
+        FloatLimits {
+            single_magnitude: [u32::MAX >> 1; 4],
+            single_smallest: [f32::MIN_POSITIVE.to_bits(); 4],
+            double_magnitude: [u64::MAX >> 1; 2],
+            double_smallest: [f64::MIN_POSITIVE.to_bits(); 2],
+        }
+    }
+}
+
+impl FloatLimits {
+    /// How far from the start of a [`CpuState`] the magnitude and the smallest normal number are for lanes of this type.
+    pub fn offsets(lane: Ty) -> [i32; 2] {
+        let [magnitude, smallest] = match lane {
+            Ty::F32 => [offset_of!(FloatLimits, single_magnitude), offset_of!(FloatLimits, single_smallest)],
+            _ => [offset_of!(FloatLimits, double_magnitude), offset_of!(FloatLimits, double_smallest)],
+        };
+        [magnitude, smallest].map(|offset| (offset_of!(CpuState, ctl.float_limits) + offset) as i32)
+    }
+}
 
 /// A guest thread's registers and the control words of the code that runs it.
 #[derive(Debug)]

@@ -82,7 +82,8 @@ impl Random {
         }
     }
 
-    /// A float of this width: zeroes, infinities, NaNs, denormals, halves, the borders of integers, and numbers near 1.
+    /// A float of this width: zeroes, infinities, NaNs, denormals, halves, the borders of integers, and numbers near 1. Some
+    /// have products just below the smallest normal number, or just below what the largest denormal one lacks to it.
     fn float(&mut self, bits: u32) -> u64 {
         let fraction_bits = match bits {
             16 => 10,
@@ -93,13 +94,16 @@ impl Random {
         let (bias, sign) = (top >> 1, self.bits(1) << (bits - 1));
         let fraction = self.bits(fraction_bits);
         let ones = (1 << fraction_bits) - 1;
+        // Just above a power of two, or as much below one.
+        let little = 1u64 << ((fraction >> 3) % (u64::from(fraction_bits) / 2));
+        let near_power = [fraction, little, ones + 1 - 2 * little][(fraction % 3) as usize];
         let make = |exponent: u64, fraction: u64| sign | exponent << fraction_bits | fraction & ones;
         match self.below(24) {
             0 => make(0, 0),
             1 => make(top, 0),
             2 => make(top, fraction | 1 << (fraction_bits - 1)),
             3 => make(top, fraction >> 1 | 1),
-            4 => make(0, fraction),
+            4 => make(0, [fraction, fraction, 1, ones][(fraction % 4) as usize]),
             5 => make(0, fraction >> self.below(u64::from(fraction_bits))),
             6 => make(1, self.pick(&[0, 1, ones])),
             7 => make(top - 1, self.pick(&[ones, ones - 1, 0])),
@@ -115,7 +119,7 @@ impl Random {
             }
             13 | 14 => make(1 + self.below(top - 1), fraction),
             15 => make(1 + self.below(u64::from(fraction_bits) + 4).min(top - 2), fraction),
-            16 => make((bias / 2 + self.below(4)).max(1), fraction),
+            16 => make((bias / 2 + self.below(3)).max(1), near_power),
             17 => make((bias + bias / 2 + self.below(4)).min(top - 1), fraction),
             _ => make((bias + self.below(20)).saturating_sub(8).clamp(1, top - 1), fraction),
         }

@@ -89,7 +89,7 @@ fn scramble(cpu: &mut CpuState, [a, b, c]: [u128; 3]) -> u128 {
 }
 
 /// A slot that no instruction names.
-const HIDDEN: Slot = Slot(170);
+const HIDDEN: Slot = Slot(166);
 
 static SCRAMBLE: [Helper; 4] = [
     Helper { name: "scramble0", operands: 0, result: Ty::I64, effect: HelperEffect::State, function: low64 },

@@ -1,7 +1,8 @@
 //! Floating point, bit for bit: the host's arithmetic gives numbers, [`NanRule`] gives NaNs.
 //!
 //! What an operation raises, the host's unit raises: its own arithmetic where that makes the result, else
-//! [`raise_invalid`] and [`raise_inexact`]. Underflow is found after rounding, as the host does it.
+//! [`raise_invalid`] and its like. The host finds underflow after rounding; where the rule is Arm's, products and fused
+//! sums raise it as Arm does, before (Arm ARM, FPRoundBase).
 
 use super::vector::{extract, lanes1, lanes2};
 use crate::ops::{FloatCond, NanRule, Op, Rounding, SIGNALS};
@@ -10,7 +11,9 @@ use std::hint::black_box;
 use std::ops::{Add, Div, Mul, Sub};
 
 /// binary32 or binary64; bits are zero-extended to 64.
-trait Float: Copy + PartialOrd + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> {
+pub(super) trait Float:
+    Copy + PartialOrd + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
+{
     /// The sign bit.
     const SIGN: u64;
     /// The bits of +∞: NaNs are above, the sign aside.
@@ -93,6 +96,11 @@ pub(super) fn raise_inexact() {
     black_box(black_box(1.0) + black_box(f32::MIN_POSITIVE));
 }
 
+/// Raises what a result raises that is tiny and inexact.
+fn raise_underflow() {
+    black_box(black_box(f32::MIN_POSITIVE) * black_box(f32::MIN_POSITIVE));
+}
+
 /// Raises what signalling operands raise.
 fn raise_for_operands<F: Float>(operands: &[u64]) {
     if operands.iter().any(|&a| is_signalling::<F>(a)) {
@@ -143,7 +151,7 @@ fn binary<F: Float>(op: Op, rule: NanRule, a: u64, b: u64) -> u64 {
     match op {
         Op::Fadd => made(rule, x + y),
         Op::Fsub => made(rule, x - y),
-        Op::Fmul => made(rule, x * y),
+        Op::Fmul => rounded(rule, x * y, [a, b, 0]),
         Op::Fdiv => made(rule, x / y),
         Op::Fmin | Op::FminNum if zeroes => a | b,
         Op::Fmax | Op::FmaxNum if zeroes => a & b,
@@ -168,7 +176,44 @@ fn fused<F: Float>(rule: NanRule, a: u64, b: u64, c: u64) -> u64 {
         NanRule::Arm | NanRule::ArmDefault => operand_nan::<F>(rule, &[c, a, b]),
         NanRule::X86 => operand_nan::<F>(rule, &[a, b, c]),
     };
-    nan.unwrap_or_else(|| made(rule, F::of(a).mul_add(F::of(b), F::of(c))))
+    nan.unwrap_or_else(|| rounded(rule, F::of(a).mul_add(F::of(b), F::of(c)), [a, b, c]))
+}
+
+/// The bits of a × b + c, all numbers, of which the host has made `result`.
+fn rounded<F: Float>(rule: NanRule, result: F, operands: [u64; 3]) -> u64 {
+    let bits = made(rule, result);
+    let is_smallest = bits & !F::SIGN == F::QUIET << 1;
+    if rule != NanRule::X86 && is_smallest && is_rounded_up::<F>(bits & F::SIGN != 0, operands) {
+        raise_underflow();
+    }
+    bits
+}
+
+/// Whether the magnitude of a × b + c is below that of the smallest normal number, which it is rounded to.
+pub(super) fn is_rounded_up<F: Float>(negative: bool, [a, b, c]: [u64; 3]) -> bool {
+    /// An addend of so many places above the smallest numbers is one of two that cancel out, and their sum is exact.
+    const EXACT: i32 = 60;
+    // The smallest number is 2 to the power of -`places`.
+    let places = (1 << (F::INFINITY.count_ones() - 1)) - 1 + F::QUIET.trailing_zeros() as i32;
+    let [(a, a_power), (b, b_power), (c, c_power)] = [a, b, c].map(|bits| in_smallest::<F>(bits));
+    if c_power > EXACT {
+        return false;
+    }
+    let sign = if negative { -1 } else { 1 };
+    let missing = i128::from(F::QUIET << 1) - sign * (c << c_power);
+    let (product, power) = (sign * a * b, a_power + b_power - places);
+    // Rounded down, it is below an integer if it was. Where it is shifted to the left by much, it is 0.
+    let product = if power < 0 { product >> (-power).min(127) } else { product << power.min(127) };
+    product < missing
+}
+
+/// A number as an integer times a power of two times the smallest number.
+fn in_smallest<F: Float>(bits: u64) -> (i128, i32) {
+    let lowest = F::QUIET << 1;
+    let magnitude = bits & !F::SIGN;
+    let (exponent, fraction) = (magnitude / lowest, magnitude % lowest);
+    let significand = i128::from(if exponent == 0 { fraction } else { fraction | lowest });
+    (if bits == magnitude { significand } else { -significand }, exponent.max(1) as i32 - 1)
 }
 
 fn is_invalid_product<F: Float>(a: u64, b: u64) -> bool {

@@ -1,5 +1,6 @@
 //! Edges of the meanings that are easy to get wrong; expectations follow the rows in `ops.rs` and the manuals.
 
+use super::float::is_rounded_up;
 use super::{eval_op, eval_rmw};
 use crate::ops::{Carry, FloatCond, IntCond, NanRule, Op, RmwOp, Rounding};
 use crate::ty::Ty;
@@ -101,6 +102,22 @@ fn fused_rounds_once() {
     let a = 1.0 + f64::EPSILON;
     let fused = float(Op::FmulAdd, Ty::F64, NanRule::Arm, [f(a), f(a), f(-1.0 - 2.0 * f64::EPSILON)]);
     assert_eq!(fused, f(f64::EPSILON * f64::EPSILON));
+}
+
+#[test]
+fn what_is_rounded_up_to_the_smallest_normal_number_is_told() {
+    let single = |operands: [f32; 3]| is_rounded_up::<f32>(false, operands.map(|a| a.to_bits().into()));
+    let (half, little) = (2f32.powi(-63), 2f32.powi(-14));
+    let (smallest, denormal) = (f32::MIN_POSITIVE, f32::from_bits(1));
+    assert!(single([half * (1.0 + little), half * (1.0 - little), 0.0]));
+    assert!(single([denormal, 1.0 - f32::EPSILON / 2.0, smallest - denormal]));
+    assert!(!single([half, half, 0.0]));
+    assert!(!single([denormal, 1.0, smallest - denormal]));
+    assert!(!single([denormal, 1.0 + f32::EPSILON, smallest - denormal]));
+    assert!(!single([0.0, 1e30, smallest]));
+    assert!(!single([1e30, 1.0, -1e30]));
+    let negative = [-half * (1.0 + little), half * (1.0 - little), -0.0].map(|a| a.to_bits().into());
+    assert!(is_rounded_up::<f32>(true, negative));
 }
 
 #[test]

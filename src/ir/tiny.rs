@@ -1,0 +1,41 @@
+//! Results that may be tiny for an AArch64 guest and not for the host's unit: below the smallest normal number before they
+//! are rounded (Arm ARM, FPRoundBase), and that number after (SDM volume 1, 4.9.1.5).
+//!
+//! In: an instruction of a region. Out: whether its results have to be compared with the smallest normal number while the
+//! host's unit keeps the guest's flags; the evaluator raises what the guest's does.
+//!
+//! Sums are exact where they are tiny, and quotients of two numbers of one format cannot come so near to the smallest normal
+//! number from below. Conversions are made of others by the frontend.
+
+use crate::ops::{NanRule, Op};
+use crate::region::{Floats, Inst, Region, Value};
+use crate::state::Arch;
+use crate::ty::Ty;
+
+/// Whether a result of `inst` may have to raise an underflow that the host's unit does not find.
+pub fn may_be_missed(region: &Region, inst: &Inst) -> bool {
+    if region.arch != Arch::Aarch64 || region.floats != Floats::Plain || NanRule::from_aux(inst.aux) == NanRule::X86 {
+        return false;
+    }
+    match inst.op {
+        Op::FmulAdd => true,
+        Op::Fmul if inst.args[0] == inst.args[1] => false,
+        Op::Fmul => !inst.operands().any(|factor| is_power_of_two(region, inst.ty, factor)),
+        _ => false,
+    }
+}
+
+/// Whether all lanes are constants without fraction bits: what is multiplied by them keeps its own.
+fn is_power_of_two(region: &Region, ty: Ty, value: Value) -> bool {
+    let inst = region.inst(value);
+    let lane = ty.lane();
+    let bits = match inst.op {
+        Op::Const => u128::from(inst.imm),
+        Op::WideConst => region.consts[inst.imm as usize],
+        Op::Splat => return is_power_of_two(region, lane, inst.args[0]),
+        _ => return false,
+    };
+    let fraction = if lane == Ty::F64 { (1 << 52) - 1 } else { (1 << 23) - 1 };
+    let lanes = if ty.is_vector() { ty.lanes() } else { 1 };
+    (0..lanes).all(|index| bits >> (index * lane.bits()) & fraction == 0)
+}
