@@ -1,4 +1,4 @@
-//@ static aarch64: -static -pthread
+//@ static: -static -pthread
 // Products and fused sums that are rounded to the smallest normal number: where they were below it, they underflow,
 // which the cumulative flags tell that a program reads without ever having written them. Each operation runs in a hot
 // loop, in a thread of its own so that no flag is there before. Flags are those of Arm ARM, FPRoundBase; natively the
