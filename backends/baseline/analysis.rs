@@ -8,9 +8,7 @@ use super::pins::{self, PINNED, Pins};
 use philae_ir::ops::OPS;
 use philae_ir::opt::Exactness;
 use philae_ir::state::{NZCV, WORDS};
-use philae_ir::{
-    Arch, Block, BlockId, Effect, HelperEffect, Inst, IntCond, Op, Pc, Region, Slot, Terminator, Ty, Value,
-};
+use philae_ir::{Block, BlockId, Effect, HelperEffect, Inst, IntCond, Op, Pc, Region, Slot, Terminator, Ty, Value};
 
 /// The use of a value.
 #[derive(Clone, Copy, Debug)]
@@ -279,7 +277,7 @@ impl Analysis {
                 ahead.pc_wanted = true;
                 self.take_plain(inst, position);
             }
-            Plan::Pure if unused && !raises(region, inst) => return false,
+            Plan::Pure if unused && !region.raises(inst) => return false,
             Plan::Pure => {
                 // It is executed for the status flags that it may raise, and its result dies at once.
                 if unused {
@@ -482,13 +480,6 @@ const LAZY: u128 = set_of(&[
 
 /// Operations that look at their first operand and do not need it in a register. One bit each.
 const LEANING: u128 = set_of(&[Op::Select, Op::FlagsTest, Op::FlagsWithC, Op::FlagsWithV]);
-
-/// Whether an operation is to be executed though nobody wants its result. Where x86_64 compares scalars for its parity
-/// flag, it compares them for the others as well.
-fn raises(region: &Region, inst: &Inst) -> bool {
-    let again = inst.op == Op::Fcmp && !inst.ty.is_vector() && region.arch == Arch::X86_64;
-    inst.op.raises() && !again
-}
 
 const fn set_of(ops: &[Op]) -> u128 {
     let (mut set, mut i) = (0, 0);

@@ -9,7 +9,7 @@ use super::registers::{Cleanness, Context, Register, is_word, slot_mem};
 use crate::stored_flags::{self, Described};
 use philae_ir::ops::SIGNALS;
 use philae_ir::state::NZCV;
-use philae_ir::{Arch, Carry, Cond, Inst, IntCond, Op, Ty, Value};
+use philae_ir::{Carry, Cond, Inst, IntCond, Op, Ty, Value};
 
 /// N, Z, C and V in AX after LAHF and SETO AL.
 const NZCV_OF_AX: u64 = 0xc101;
@@ -349,9 +349,9 @@ impl Lower<'_> {
             }
         }
         self.asm.store_imm(Width::D, slot_mem(NZCV), word as i32);
-        // Whether or not somebody ever looks at them, an aarch64 guest's FPSR gets what the comparison raises.
+        // Whether or not somebody ever looks at them, the guest gets what the comparison raises.
         let inst = self.region.inst(flags);
-        if inst.op == Op::FlagsFcmp && self.region.arch == Arch::Aarch64 {
+        if inst.op == Op::FlagsFcmp && self.region.raises(inst) {
             self.compare_floats(inst, inst.args[0], inst.args[1]);
         }
     }

@@ -292,12 +292,7 @@ fn round_by(bytes: &mut [u8], immediate: u8) -> Result<(), CompileError> {
         [0x66, 0x40..=0x4f, 0x0f, 0x3a, 8..=11, ..] => 5,
         _ => 0,
     };
-    let place = bytes.get(operand..).and_then(operand_length).map(|length| operand + length);
-    match place.and_then(|place| bytes.get_mut(place)) {
-        Some(place) if operand > 0 => *place = immediate,
-        _ => return Err(CompileError::Cranelift(format!("no rounding in {bytes:02x?}"))),
-    }
-    Ok(())
+    set_immediate(bytes, operand, immediate)
 }
 
 /// Gives the comparison of lanes that `bytes` start with its predicate.
@@ -307,10 +302,16 @@ fn compare_by(bytes: &mut [u8], predicate: u8) -> Result<(), CompileError> {
         [0xc4, _, _, 0xc2, ..] => 4,
         _ => 0,
     };
+    set_immediate(bytes, operand, predicate)
+}
+
+/// Gives the instruction that `bytes` start with, whose operand is at `operand`, another immediate; 0 is for an
+/// instruction that was not expected.
+fn set_immediate(bytes: &mut [u8], operand: usize, immediate: u8) -> Result<(), CompileError> {
     let place = bytes.get(operand..).and_then(operand_length).map(|length| operand + length);
     match place.and_then(|place| bytes.get_mut(place)) {
-        Some(place) if operand > 0 => *place = predicate,
-        _ => return Err(CompileError::Cranelift(format!("no comparison of lanes in {bytes:02x?}"))),
+        Some(place) if operand > 0 => *place = immediate,
+        _ => return Err(CompileError::Cranelift(format!("no instruction with an immediate in {bytes:02x?}"))),
     }
     Ok(())
 }

@@ -8,13 +8,12 @@
 //! number from below. Conversions are made of others by the frontend.
 
 use crate::ops::{NanRule, Op};
-use crate::region::{Floats, Inst, Region, Value};
-use crate::state::Arch;
+use crate::region::{Inst, Region, Value};
 use crate::ty::Ty;
 
 /// Whether a result of `inst` may have to raise an underflow that the host's unit does not find.
 pub fn may_be_missed(region: &Region, inst: &Inst) -> bool {
-    if region.arch != Arch::Aarch64 || region.floats != Floats::Plain || NanRule::from_aux(inst.aux) == NanRule::X86 {
+    if !region.keeps_status_on_host() || NanRule::from_aux(inst.aux) == NanRule::X86 {
         return false;
     }
     match inst.op {

@@ -193,3 +193,15 @@ impl Ty {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_are_in_the_same_order() {
+        for (number, (ty, _)) in Ty::NAMES.into_iter().enumerate() {
+            assert_eq!((ty as usize, Ty::from_aux(number as u8)), (number, ty));
+        }
+    }
+}
