@@ -87,6 +87,7 @@ const PROGRAMS: &[Program] = &[
     Program { name: "limits", variants: STATIC, arguments: PLAIN },
     Program { name: "seccomp", variants: STATIC, arguments: PLAIN },
     Program { name: "exec", variants: STATIC, arguments: PLAIN },
+    Program { name: "exec_races", variants: STATIC, arguments: PLAIN },
     Program { name: "futexes", variants: STATIC, arguments: PLAIN },
     Program { name: "alarms", variants: STATIC, arguments: PLAIN },
     Program { name: "proc", variants: &["static", "dynamic"], arguments: &[&["argument"]] },

@@ -22,6 +22,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "again.h"
+
 static volatile sig_atomic_t rung;
 static volatile pid_t rung_in;
 static volatile int rung_value, rung_code;
@@ -219,8 +221,10 @@ static void served_faults(void) {
     close(faults);
 }
 
-int main(void) {
+static int body(int argc, char **argv) {
+    (void)argc, (void)argv;
     setvbuf(stdout, 0, _IONBF, 0);
+    rung = stop = other_thread = 0;
     timers();
     queues();
     descriptors();

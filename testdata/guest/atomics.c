@@ -2,13 +2,17 @@
 //@ llsc aarch64: -static -pthread -mno-outline-atomics -march=armv8-a
 //@ lse aarch64: -static -pthread -mno-outline-atomics -march=armv8.1-a
 // Atomic operations from several threads: every width and operation, and orders that message passing needs.
+// argv[1]: how many rounds.
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 
-enum { THREADS = 4, ROUNDS = 20000 };
+#include "again.h"
+
+enum { THREADS = 4 };
+static uint32_t rounds = 20000;
 static _Atomic uint8_t a8, x8;
 static _Atomic uint16_t a16, o16;
 static _Atomic uint32_t a32, cas32;
@@ -22,7 +26,7 @@ static uint64_t protected_count, peterson_count, messages_lost;
 
 static void *work(void *argument) {
     uint64_t id = (uint64_t)argument;
-    for (uint32_t i = 0; i < ROUNDS; i++) {
+    for (uint32_t i = 0; i < rounds; i++) {
         atomic_fetch_add(&a8, 1);
         atomic_fetch_sub(&a16, 3);
         atomic_fetch_add_explicit(&a32, i, memory_order_relaxed);
@@ -50,7 +54,7 @@ static void *work(void *argument) {
 // Two threads with sequentially consistent plain loads and stores: a store then a load must not swap.
 static void *peterson(void *argument) {
     unsigned me = (unsigned)(uintptr_t)argument, other = 1 - me;
-    for (int i = 0; i < ROUNDS; i++) {
+    for (uint32_t i = 0; i < rounds; i++) {
         atomic_store(&flag[me], 1);
         atomic_store(&turn, other);
         UNTIL(!atomic_load(&flag[other]) || atomic_load(&turn) != other);
@@ -64,7 +68,7 @@ static uint64_t payload[8];
 static _Atomic uint32_t sequence;
 
 static void *receive(void *unused) {
-    for (uint32_t wanted = 1; wanted <= ROUNDS; wanted++) {
+    for (uint32_t wanted = 1; wanted <= rounds; wanted++) {
         UNTIL(atomic_load_explicit(&sequence, memory_order_acquire) == 2 * wanted - 1);
         for (int i = 0; i < 8; i++) messages_lost += payload[i] != wanted * 10 + (unsigned)i;
         atomic_store_explicit(&sequence, 2 * wanted, memory_order_release);
@@ -73,14 +77,17 @@ static void *receive(void *unused) {
 }
 
 static void send(void) {
-    for (uint32_t n = 1; n <= ROUNDS; n++) {
+    for (uint32_t n = 1; n <= rounds; n++) {
         UNTIL(atomic_load_explicit(&sequence, memory_order_acquire) == 2 * n - 2);
         for (int i = 0; i < 8; i++) payload[i] = n * 10 + (unsigned)i;
         atomic_store_explicit(&sequence, 2 * n - 1, memory_order_release);
     }
 }
 
-int main(void) {
+static int body(int argc, char **argv) {
+    if (argc > 1) rounds = atoi(argv[1]);
+    a8 = x8 = 0, a16 = o16 = 0, a32 = cas32 = ticket = serving = turn = sequence = 0, a64 = cas64 = highest = 0, lowest = 0;
+    protected_count = peterson_count = messages_lost = 0;
     pthread_t threads[THREADS];
     for (uintptr_t i = 0; i < THREADS; i++) pthread_create(&threads[i], 0, work, (void *)i);
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], 0);

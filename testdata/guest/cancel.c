@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "again.h"
+
 static sem_t ready;
 static volatile sig_atomic_t hits;
 static pthread_t target;
@@ -41,8 +43,10 @@ static void *wait_for_signal(void *pipe) {
     return (void *)(got == -1 && errno == EINTR ? 1l : 0l);
 }
 
-int main(void) {
+static int body(int argc, char **argv) {
+    (void)argc, (void)argv;
     void *result;
+    hits = 0;
     sem_init(&ready, 0, 0);
     void *(*const bodies[])(void *) = {sleep_in_pause, spin};
     for (int i = 0; i < 2; i++) {

@@ -11,6 +11,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "again.h"
+
 enum { SPACING = 64 };
 typedef unsigned (*function)(unsigned);
 
@@ -62,7 +64,7 @@ static void *generate(void *argument) {
     return (void *)(uintptr_t)sum;
 }
 
-int main(int argc, char **argv) {
+static int body(int argc, char **argv) {
     if (argc > 1) functions = atoi(argv[1]);
     if (argc > 2) runs = atoi(argv[2]);
     if (argc > 3) threads = atoi(argv[3]);

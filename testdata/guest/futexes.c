@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "again.h"
+
 static const char *name(int error) { return error ? strerrorname_np(error) : "0"; }
 
 static long futex(uint32_t *word, int operation, uint32_t value, void *timeout, uint32_t *word2, uint32_t value3) {
@@ -190,10 +192,11 @@ static void many(void) {
     printf("flags %s\n", syscall(449, &wrong, 1, 0, 0, 0) == -1 ? name(errno) : "woken");
 }
 
-int main(int argc, char **argv) {
+static int body(int argc, char **argv) {
     (void)argv;
     if (argc > 1) return 0;
     setvbuf(stdout, 0, _IONBF, 0);
+    turns = woken = 0;
     owners(PTHREAD_PRIO_NONE, "plain");
     owners(PTHREAD_PRIO_INHERIT, "inheriting");
     inheritance();

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "again.h"
+
 #define NEW(n) static __attribute__((noinline)) int code##n(int x) { return x % (n + 2) ? x * 3 + n : x - n; }
 #define TEN(n) NEW(n##0) NEW(n##1) NEW(n##2) NEW(n##3) NEW(n##4) NEW(n##5) NEW(n##6) NEW(n##7) NEW(n##8) NEW(n##9)
 TEN(1) TEN(2) TEN(3) TEN(4) TEN(5) TEN(6) TEN(7) TEN(8)
@@ -23,7 +25,7 @@ static int (*const all[])(int) = {NAMES(1) NAMES(2) NAMES(3) NAMES(4) NAMES(5) N
 
 static volatile pid_t victim;
 static volatile long delay;
-static volatile int sum, ready, forks;
+static volatile int sum, ready, forks, over;
 
 static double now(void) {
     struct timespec time;
@@ -34,12 +36,14 @@ static double now(void) {
 // Kills each child after a while that is a little longer from time to time.
 static void *killer(void *argument) {
     for (;;) {
-        while (!ready) sched_yield();
+        while (!ready) {
+            if (over) return argument;
+            sched_yield();
+        }
         for (volatile long n = 0; n < delay; n++);
         ready = 0;
         kill(victim, SIGKILL);
     }
-    return argument;
 }
 
 static void child(int round) {
@@ -63,11 +67,12 @@ static void child(int round) {
     }
 }
 
-int main(int argc, char **argv) {
+static int body(int argc, char **argv) {
     int rounds = argc > 1 ? atoi(argv[1]) : 50, killed = 0;
     forks = argc > 2;
     double longest = 0;
     pthread_t thread;
+    over = 0;
     pthread_create(&thread, 0, killer, 0);
     srand(1);
     for (int round = 0; round < rounds; round++) {
@@ -81,6 +86,8 @@ int main(int argc, char **argv) {
         if (waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) killed++;
         free(malloc(100 + round));
     }
+    over = 1;
+    pthread_join(thread, 0);
     printf("%d killed, the parent waited %s\n", killed, longest < 10 ? "not long" : "too long");
     return 0;
 }

@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "again.h"
+
 extern char **environ;
 static char self[4096];
 
@@ -31,7 +33,7 @@ static void wait_for(const char *name, pid_t child) {
 }
 
 // What the program does when it is started again with a first argument.
-static int again(int argc, char **argv) {
+static int executed(int argc, char **argv) {
     if (!strcmp(argv[1], "args")) {
         for (int i = 0; i < argc; i++) printf("[%s]", argv[i]);
         printf(" %s %d\n", getenv("COLOUR") ? getenv("COLOUR") : "none", environ[1] == 0);
@@ -209,13 +211,13 @@ static void family(void) {
     printf(" %d\n", WEXITSTATUS(status));
 }
 
-int main(int argc, char **argv) {
-    if (argc > 1) return again(argc, argv);
+static int body(int argc, char **argv) {
+    int forks_alone = argc > 1 && !strcmp(argv[1], "forks");
+    if (argc > 1 && !forks_alone) return executed(argc, argv);
     if (!realpath("/proc/self/exe", self)) return 2;
     statuses();
     memory();
-    pipeline();
-    executions();
+    if (!forks_alone) pipeline(), executions();
     family();
     return 0;
 }

@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "again.h"
+
 static volatile sig_atomic_t count, last, nested, depth, on_stack;
 static volatile int value, code;
 static volatile pid_t sender;
@@ -215,6 +217,7 @@ static void children(void) {
     }
     waitpid(child, &status, 0);
     printf("SIGPIPE default %d\n", WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+    signal(SIGTERM, SIG_DFL);
     child = fork();
     if (!child) for (;;) pause();
     install(SIGTERM, counting, 0);
@@ -223,8 +226,13 @@ static void children(void) {
     printf("killed %d\n", WTERMSIG(status));
 }
 
-int main(void) {
+static int body(int argc, char **argv) {
+    (void)argc, (void)argv;
     setvbuf(stdout, 0, _IOLBF, 0);
+    count = nested = depth = 0;
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, 0);
     masks();
     information();
     flags();

@@ -25,6 +25,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "again.h"
+
 static void need(int condition, const char *what) {
     if (condition) return;
     printf("%s: %s\n", what, strerror(errno));
@@ -194,7 +196,8 @@ static void events(void) {
     printf("inotify %d\n", inotify_add_watch(watch, "/tmp", IN_DELETE_SELF) > 0);
 }
 
-int main(void) {
+static int body(int argc, char **argv) {
+    (void)argc, (void)argv;
     setvbuf(stdout, 0, _IOLBF, 0);
     pairs();
     internet();

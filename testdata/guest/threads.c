@@ -12,6 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "again.h"
+
 enum { THREADS = 8, ROUNDS = 2000 };
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t filled = PTHREAD_COND_INITIALIZER, emptied = PTHREAD_COND_INITIALIZER;
@@ -93,7 +95,9 @@ static void *identify(void *leader) {
     return (void *)(long)(getpid() == (pid_t)(long)leader && (pid_t)syscall(SYS_gettid) != getpid());
 }
 
-int main(void) {
+static int body(int argc, char **argv) {
+    (void)argc, (void)argv;
+    total = queued = destroyed = initialised = 0, local = 5, once = PTHREAD_ONCE_INIT;
     pthread_t threads[THREADS];
     pthread_key_create(&key, destroy);
     pthread_barrier_init(&barrier, 0, THREADS);
@@ -142,5 +146,6 @@ int main(void) {
     pthread_mutex_lock(&mutex);
     printf("timed wait %s\n", strerror(pthread_cond_timedwait(&filled, &mutex, &soon)));
     pthread_mutex_unlock(&mutex);
+    pthread_key_delete(key);
     return 0;
 }

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "again.h"
+
 static volatile sig_atomic_t rings;
 static void ring(int signal) { rings += signal != 0; }
 
@@ -22,7 +24,8 @@ static double now(clockid_t clock) {
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-int main(void) {
+static int body(int argc, char **argv) {
+    (void)argc, (void)argv;
     double monotonic = now(CLOCK_MONOTONIC), real = now(CLOCK_REALTIME);
     struct timeval day;
     gettimeofday(&day, 0);

@@ -21,6 +21,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "again.h"
+
 struct ring {
     int fd;
     unsigned *head, *tail, *mask, *array, *done_head, *done_tail, *done_mask;
@@ -215,6 +217,9 @@ static void descriptors(struct ring *ring) {
     long registered = syscall(__NR_io_uring_register, ring->fd, IORING_REGISTER_RING_FDS, &update, 1);
     printf("registered %ld\n", registered);
     show("by its index", open_directory(ring, update.offset, IORING_ENTER_REGISTERED_RING));
+    update.data = 0;
+    registered = syscall(__NR_io_uring_register, ring->fd, IORING_UNREGISTER_RING_FDS, &update, 1);
+    printf("unregistered %ld\n", registered);
     struct ring second = open_ring(4);
     show("another ring", open_directory(&second, second.fd, 0));
     int status = -1, child = fork();
@@ -239,7 +244,8 @@ static void *worker(void *argument) {
     return (void *)good;
 }
 
-int main(void) {
+static int body(int argc, char **argv) {
+    (void)argc, (void)argv;
     struct ring ring = open_ring(8);
     files(&ring);
     events(&ring);

@@ -8,10 +8,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "again.h"
+
 extern char **environ;
 static volatile int shared = 1;
 
-int main(void) {
+static int body(int argc, char **argv) {
+    (void)argc, (void)argv;
     pid_t parent = getpid(), child = vfork();
     if (!child) {
         shared = getppid() == parent ? 2 : 3;

@@ -3,7 +3,7 @@
 //!
 //! What must hold: no program can tell. Each test is short; with PHILAE_SOAK set it does what it does many times.
 
-use super::{LIMIT, PROGRAMS, files, guest_path, native_path, programs_with, show, with_twin};
+use super::{LIMIT, PLAIN, PROGRAMS, files, guest_path, native_path, programs_with, show, with_twin};
 use crate::support::{Failures, GUESTS, Outcome, philae, run, skip};
 use std::process::Command;
 use std::sync::Mutex;
@@ -151,44 +151,54 @@ fn faults_without_end() {
     }
 }
 
-/// Programs whose outcome hangs on what comes first: threads, signals, processes, events.
-const RACY: &[&str] = &[
-    "threads",
-    "cancel",
-    "atomics",
-    "processes",
-    "signals",
-    "sockets",
-    "uring",
-    "vfork",
-    "killed_vforks",
-    "codegen",
-    "futexes",
-    "alarms",
-    "exec",
-    "times",
+/// Programs whose outcome hangs on what comes first (threads, signals, processes, events), and with what arguments each
+/// is run a thousand times: `PROGRAMS` has them once, for longer.
+const RACY: &[(&str, &[&[&str]])] = &[
+    ("threads", PLAIN),
+    ("cancel", PLAIN),
+    ("atomics", &[&["2000"]]),
+    ("processes", &[&["forks"]]),
+    ("signals", PLAIN),
+    ("sockets", PLAIN),
+    ("uring", PLAIN),
+    ("vfork", PLAIN),
+    ("killed_vforks", &[&["20"], &["20", "forks"]]),
+    ("codegen", &[&["200"]]),
+    ("futexes", PLAIN),
+    ("alarms", PLAIN),
+    ("exec_races", &[&["2"]]),
+    ("times", PLAIN),
 ];
 
-/// How many runs of a program go on at a time: most of their time is waiting, and others make races likelier.
+/// How many processes of a program go on at a time: most of their time is waiting, and others make races likelier.
 const LANES: usize = 4;
 
-/// Runs them a thousand times in one tier; [`PROGRAMS`] has them once. PHILAE_RUNS says how often instead.
+/// How often a process runs its program's body: each but the first meets code that is translated already, and translating
+/// it anew would be nearly all of the time that tier cranelift takes (testdata/guest/again.h).
+const BODIES: usize = 25;
+
+/// After how long a process of so many bodies hangs: one takes seconds at a high load.
+const HUNG: Duration = Duration::from_secs(1200);
+
+/// Runs them a thousand times in one tier. PHILAE_RUNS says how often instead.
 fn again(guest: &str, tier: &str) {
     let runs = std::env::var("PHILAE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(1000);
     let mut failures = Failures::default();
-    for program in PROGRAMS.iter().filter(|program| soak() && RACY.contains(&program.name)) {
+    for (name, arguments) in RACY.iter().filter(|_| soak()) {
+        let program = PROGRAMS.iter().find(|program| program.name == *name).expect("a program");
         for file in files(guest, program) {
             let case = format!("{file} for {guest} in tier {tier}");
             let Some((path, twin)) = with_twin(guest, &file, &case) else { continue };
-            for words in program.arguments {
-                let wanted = run(Command::new(&twin).args(*words), "", LIMIT);
+            for words in *arguments {
+                let bodies = BODIES.min(runs).to_string();
+                let wanted = run(Command::new(&twin).args(*words).env("AGAIN", &bodies), "", HUNG);
                 let command = || {
                     let mut command = philae(["--tier", tier]);
-                    command.arg(&path).args(*words);
+                    command.arg(&path).args(*words).env("AGAIN", &bodies);
                     command
                 };
-                let failed = repeat(runs, &wanted, command, &case, &mut failures);
-                println!("{runs} runs of {case}: {failed} failed");
+                let failed = repeat(runs.div_ceil(BODIES), &wanted, command, &case, &mut failures);
+                println!("{runs} runs of {case} {words:?}, {bodies} in each process: {failed} processes failed");
             }
         }
     }
@@ -197,7 +207,7 @@ fn again(guest: &str, tier: &str) {
 
 /// Runs a command that often; says how often the outcome was another one.
 fn repeat(
-    runs: usize,
+    times: usize,
     wanted: &Outcome,
     command: impl Fn() -> Command + Sync,
     case: &str,
@@ -206,8 +216,8 @@ fn repeat(
     let begun = AtomicUsize::new(0);
     let found = Mutex::new((failures, 0));
     let lane = || {
-        while begun.fetch_add(1, Ordering::Relaxed) < runs {
-            let outcome = run(&mut command(), "", LIMIT);
+        while begun.fetch_add(1, Ordering::Relaxed) < times {
+            let outcome = run(&mut command(), "", HUNG);
             if outcome.stdout != wanted.stdout || outcome.end != wanted.end {
                 let mut found = found.lock().expect("no panic");
                 found.0.add(case, &show(&outcome, wanted));
