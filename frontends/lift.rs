@@ -7,7 +7,7 @@
 
 use crate::graph::{self, Wanted};
 use crate::{Changes, Coverage, Fetch, Run, Shape};
-use philae_ir::{BlockId, Builder, Effect, ExitReason, FlowHint, Helper, IntCond, Pc, Region, Ty, Value};
+use philae_ir::{BlockId, Builder, Effect, ExitReason, FlowHint, Helper, IntCond, Pc, Region, Terminator, Ty, Value};
 use std::ops::ControlFlow;
 
 /// Where control can go after an instruction, as far as its bytes tell.
@@ -428,13 +428,28 @@ fn lift_one<G: Guest>(lift: &mut Lift<'_>, insn: &G::Insn, length: u8) -> Result
         Arrival::Known => G::lift(insn, lift),
         Arrival::Any => G::lift_arrival(insn, lift),
     };
-    lifted.inspect_err(|_| {
-        lift.b.region.insts.truncate(insts);
-        lift.b.region.blocks.truncate(blocks);
-        lift.b.region.blocks[block.index()].insts.truncate(in_block);
-        lift.b.region.blocks[block.index()].end = philae_ir::Terminator::Open;
-        lift.b.switch_to(block);
-    })
+    if lifted.is_err() {
+        forget(&mut lift.b, block, Sizes { blocks, insts, in_block });
+    }
+    lifted
+}
+
+/// How much there was before an instruction that cannot be lifted.
+struct Sizes {
+    blocks: usize,
+    insts: usize,
+    in_block: usize,
+}
+
+/// Takes back what came after `before`, when `block` was the current one.
+#[cold]
+#[inline(never)]
+fn forget(b: &mut Builder<'_>, block: BlockId, before: Sizes) {
+    b.region.insts.truncate(before.insts);
+    b.region.blocks.truncate(before.blocks);
+    b.region.blocks[block.index()].insts.truncate(before.in_block);
+    b.region.blocks[block.index()].end = Terminator::Open;
+    b.switch_to(block);
 }
 
 impl<I> Found<I> {

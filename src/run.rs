@@ -168,8 +168,10 @@ impl Thread {
         if known.is_some() {
             self.tidings.tell(pc);
         }
-        // What code leads to that was worth making goes on to be executed more often than not.
-        let interprets = !unknown && known.is_none() && tier::starts_in_interpreter(self.runtime.options.tier);
+        // What code leads to that was worth making goes on to be executed more often than not, but for what a process
+        // does first.
+        let once = !unknown || self.counts.interpreted < tier::FIRST_INTERPRETED;
+        let interprets = once && known.is_none() && tier::starts_in_interpreter(self.runtime.options.tier);
         if interprets && FIRST_RUNS.is_first(pc) {
             self.tidings.tell(pc);
             return self.interpret_afresh(pc);

@@ -220,63 +220,88 @@ impl Analysis {
         self.live_starts.clear();
         self.live_starts.resize(region.blocks.len() + 1, live as u32);
         for (number, block) in region.blocks.iter().enumerate().rev() {
-            if is_nothing(block) {
-                self.live_starts[number] = live as u32;
-                continue;
-            }
-            let mut position = self.starts[number] + block.insts.len() as u32;
-            self.use_end(block.end, position);
-            if !block.insts.is_empty() {
-                let mut ahead = Ahead {
-                    exactness,
-                    unseen: SlotSet::default(),
-                    barrier: position,
-                    touched: [0; PINNED + 1],
-                    pc_wanted: false,
-                };
-                for &value in block.insts.iter().rev() {
-                    position -= 1;
-                    let kept = self.use_inst(region, value, position, pins, &mut ahead);
-                    // No branch: which ones are dropped the processor would not guess.
-                    self.live[live - 1] = (value, position);
-                    live -= usize::from(kept);
+            if !is_nothing(block) {
+                let end = self.starts[number] + block.insts.len() as u32;
+                self.use_end(block.end, end);
+                if !block.insts.is_empty() {
+                    live = self.look_back(region, &block.insts, end, live, exactness, pins);
                 }
             }
             self.live_starts[number] = live as u32;
         }
     }
 
-    /// Notes what an instruction uses; whether it is to be emitted where it stands. It is not if nobody uses what it
-    /// makes, if its slot is written again unseen, or if whoever looks at it computes it.
-    fn use_inst(&mut self, region: &Region, value: Value, position: u32, pins: &Pins, ahead: &mut Ahead) -> bool {
-        let inst = &region.insts[value.index()];
-        // Field by field: a copy of the whole would wait for the narrow stores that came just before.
-        let known = &self.uses[value.index()];
-        let (unused, eager, target) = (known.last == 0, known.eager, known.target);
-        let plan = PLANS[inst.op as usize];
-        if target != NO_TARGET && plan != Plan::Const {
-            self.settle_target(region, value, inst, ahead);
-        }
-        match plan {
-            Plan::Const => return false,
-            Plan::Plain if unused => return false,
-            Plan::Plain => self.take_plain(inst, position),
-            Plan::Marker => return std::mem::take(&mut ahead.pc_wanted),
-            Plan::Read if unused => return false,
-            Plan::Read => {
-                ahead.unseen.remove(inst.slot());
-                ahead.touched[place(pins.registers[usize::from(inst.slot().0)])] = position;
+    /// Looks at the instructions of a block, the last of which stands before position `end`. Those that are to be emitted
+    /// where they stand are put into the list in front of `live`; gives where they begin. Apart, as the registers that
+    /// this loop needs are not to be had in the middle of others.
+    #[inline(never)]
+    fn look_back(
+        &mut self,
+        region: &Region,
+        block: &[Value],
+        end: u32,
+        mut live: usize,
+        exactness: Exactness,
+        pins: &Pins,
+    ) -> usize {
+        let mut ahead =
+            Ahead { exactness, unseen: SlotSet::default(), barrier: end, touched: [0; PINNED + 1], pc_wanted: false };
+        let mut position = end;
+        for &value in block.iter().rev() {
+            position -= 1;
+            let inst = &region.insts[value.index()];
+            // Field by field: a copy of the whole would wait for the narrow stores that came just before.
+            let known = &self.uses[value.index()];
+            let unused = known.last == 0;
+            let plan = PLANS[inst.op as usize];
+            if known.target != NO_TARGET && plan != Plan::Const {
+                self.settle_target(region, value, inst, &ahead);
             }
-            Plan::Write if ahead.unseen.contains(inst.slot()) => return false,
-            Plan::Write => self.use_write(region, inst, position, pins, ahead),
-            Plan::Access => {
-                if ahead.exactness == Exactness::Exact {
-                    ahead.unseen.clear();
+            let kept = match plan {
+                Plan::Const => false,
+                Plan::Plain => {
+                    if !unused {
+                        self.take_plain(inst, position);
+                    }
+                    !unused
                 }
-                ahead.barrier = position;
-                ahead.pc_wanted = true;
-                self.take_plain(inst, position);
-            }
+                Plan::Marker => std::mem::take(&mut ahead.pc_wanted),
+                Plan::Read => {
+                    if !unused {
+                        let slot = inst.slot();
+                        ahead.unseen.remove(slot);
+                        ahead.touched[place(pins.registers[usize::from(slot.0)])] = position;
+                    }
+                    !unused
+                }
+                Plan::Write => self.use_write(region, inst, position, pins, &mut ahead),
+                Plan::Access => {
+                    if ahead.exactness == Exactness::Exact {
+                        ahead.unseen.clear();
+                    }
+                    ahead.barrier = position;
+                    ahead.pc_wanted = true;
+                    self.take_plain(inst, position);
+                    true
+                }
+                Plan::Pure | Plan::Helper | Plan::Poll | Plan::Fence | Plan::Hint => {
+                    self.use_other(region, value, plan, position, &mut ahead)
+                }
+            };
+            // No branch: which ones are dropped the processor would not guess.
+            self.live[live - 1] = (value, position);
+            live -= usize::from(kept);
+        }
+        live
+    }
+
+    /// Notes what an instruction of the less common kinds uses; whether it is to be emitted where it stands.
+    #[inline(never)]
+    fn use_other(&mut self, region: &Region, value: Value, plan: Plan, position: u32, ahead: &mut Ahead) -> bool {
+        let inst = &region.insts[value.index()];
+        let known = &self.uses[value.index()];
+        let (unused, eager) = (known.last == 0, known.eager);
+        match plan {
             Plan::Pure if unused && !region.raises(inst) => return false,
             Plan::Pure => {
                 // It is executed for the status flags that it may raise, and its result dies at once.
@@ -289,6 +314,9 @@ impl Analysis {
             Plan::Poll => return eager,
             Plan::Fence => ahead.barrier = position,
             Plan::Hint => self.take_plain(inst, position),
+            Plan::Const | Plan::Plain | Plan::Marker | Plan::Read | Plan::Write | Plan::Access => {
+                unreachable!("one of the common kinds")
+            }
         }
         true
     }
@@ -306,13 +334,18 @@ impl Analysis {
         true
     }
 
-    fn use_write(&mut self, region: &Region, inst: &Inst, position: u32, pins: &Pins, ahead: &mut Ahead) {
+    /// Notes what the write of a slot uses; whether anybody sees it.
+    fn use_write(&mut self, region: &Region, inst: &Inst, position: u32, pins: &Pins, ahead: &mut Ahead) -> bool {
         let slot = inst.slot();
+        if ahead.unseen.contains(slot) {
+            return false;
+        }
         if inst.op == Op::Set {
             ahead.unseen.insert(slot);
         }
         if slot == NZCV && inst.op == Op::Set {
-            return self.store_flags(region, inst.args[0], position);
+            self.store_flags(region, inst.args[0], position);
+            return true;
         }
         self.take(inst.args[0], position);
         let register = pins.registers[usize::from(slot.0)];
@@ -321,6 +354,7 @@ impl Analysis {
             let value = &mut self.uses[inst.args[0].index()];
             (value.target, value.written) = (register, position);
         }
+        true
     }
 
     /// Whether the value can be made in the register that it is written to.

@@ -127,7 +127,14 @@ impl Lower<'_> {
         let analysis = self.analysis;
         for &(value, position) in analysis.live(number) {
             self.registers.start_inst(position);
-            self.inst(value)?;
+            let inst = &self.region.insts[value.index()];
+            // The commonest apart: they need little of what the others have to put aside.
+            match inst.op {
+                Op::Insn => self.pc = inst.imm,
+                Op::Get => self.get(value, inst),
+                Op::Set => self.set(inst),
+                _ => self.inst(value, inst)?,
+            }
         }
         self.registers.start_inst(analysis.start(number) + block.insts.len() as u32);
         self.end(number, block.end);
@@ -193,13 +200,9 @@ impl Lower<'_> {
         }
     }
 
-    fn inst(&mut self, value: Value) -> Result<(), Refusal> {
-        let inst = &self.region.insts[value.index()];
+    fn inst(&mut self, value: Value, inst: &Inst) -> Result<(), Refusal> {
         match inst.op {
             Op::Const => {}
-            Op::Insn => self.pc = inst.imm,
-            Op::Get => self.get(value, inst),
-            Op::Set => self.set(inst),
             Op::SetLow => self.set_low(inst),
             Op::Load | Op::LoadZext | Op::LoadSext | Op::Store => self.access(value, inst),
             Op::AtomicLoad | Op::AtomicStore | Op::AtomicRmw | Op::AtomicCas => return self.atomic(value, inst),
@@ -285,7 +288,20 @@ impl Lower<'_> {
     }
 
     /// Reads a slot.
+    #[inline]
     fn get(&mut self, value: Value, inst: &Inst) {
+        match self.registers.pinned(inst.slot()) {
+            Some(pinned) if is_word(inst.ty) => {
+                let clean = if inst.ty == Ty::I64 { Cleanness::Clean } else { Cleanness::Dirty };
+                regs!(self.share(value, Register::Gpr(pinned), clean));
+            }
+            _ => self.get_unpinned(value, inst),
+        }
+    }
+
+    /// Reads a slot in memory, or a pinned one as something else than a word.
+    #[inline(never)]
+    fn get_unpinned(&mut self, value: Value, inst: &Inst) {
         let (ty, slot) = (inst.ty, inst.slot());
         if ty == Ty::Flags {
             return self.get_flags(value);
@@ -316,18 +332,22 @@ impl Lower<'_> {
     }
 
     /// Writes a whole slot.
+    #[inline]
     fn set(&mut self, inst: &Inst) {
+        match self.registers.pinned(inst.slot()) {
+            Some(pinned) => self.set_pinned(inst.ty, pinned, inst.args[0]),
+            None => self.set_unpinned(inst),
+        }
+    }
+
+    /// Writes a whole slot in memory.
+    #[inline(never)]
+    fn set_unpinned(&mut self, inst: &Inst) {
         let (ty, slot, value) = (inst.ty, inst.slot(), inst.args[0]);
         match ty {
             Ty::Flags => self.set_flags(value),
             _ if self.region.arch.is_wide(slot) => self.set_wide(ty, slot, value),
-            _ => {
-                if let Some(pinned) = self.registers.pinned(slot) {
-                    self.set_pinned(ty, pinned, value);
-                } else {
-                    self.set_word(ty, slot, value);
-                }
-            }
+            _ => self.set_word(ty, slot, value),
         }
     }
 
@@ -373,11 +393,18 @@ impl Lower<'_> {
     }
 
     /// Writes a slot that lives in a host register.
+    #[inline]
     fn set_pinned(&mut self, ty: Ty, pinned: Gpr, value: Value) {
         let here = self.registers.register(value) == Some(Register::Gpr(pinned));
         if here && (ty == Ty::I64 || (self.registers.cleanness(value) == Cleanness::Clean)) {
             return;
         }
+        self.move_to_pinned(ty, pinned, value);
+    }
+
+    /// The same where the value is not there yet.
+    #[inline(never)]
+    fn move_to_pinned(&mut self, ty: Ty, pinned: Gpr, value: Value) {
         if let Some(bits) = self.constant(value) {
             regs!(self.before_write(pinned));
             return self.asm.mov_imm(pinned, bits);

@@ -273,6 +273,26 @@ impl Registers {
 
     /// The value is what another one's register holds already.
     pub(super) fn share(&mut self, cx: &mut Context<'_>, value: Value, register: Register, clean: Cleanness) {
+        let used = cx.analysis.of(value);
+        let (last, crosses, block) = (used.last, used.crosses, self.block);
+        let holding = self.holding(register);
+        let count = usize::from(holding.count);
+        if crosses || count == holding.values.len() {
+            return self.share_with_more(cx, value, register, clean);
+        }
+        holding.values[count] = value;
+        holding.count += 1;
+        holding.until = holding.until.max(last);
+        let place = &mut self.places[value.index()];
+        place.register = Some(register);
+        place.block = block;
+        place.clean = clean;
+    }
+
+    /// The same where the value needs a home, or the register has as many names as can be noted.
+    #[cold]
+    #[inline(never)]
+    fn share_with_more(&mut self, cx: &mut Context<'_>, value: Value, register: Register, clean: Cleanness) {
         self.attach(cx, value, register);
         self.places[value.index()].clean = clean;
         if cx.analysis.of(value).crosses {
@@ -498,11 +518,18 @@ impl Registers {
     }
 
     /// The general register that holds a value, locked; loads it where it is in none.
+    #[inline]
     pub(super) fn gpr(&mut self, cx: &mut Context<'_>, value: Value) -> Gpr {
         if let Some(Register::Gpr(gpr)) = self.register(value) {
             self.lock(Register::Gpr(gpr));
             return gpr;
         }
+        self.gpr_loaded(cx, value)
+    }
+
+    /// A general register that a value is loaded into, locked. Apart, as most values are in one.
+    #[inline(never)]
+    fn gpr_loaded(&mut self, cx: &mut Context<'_>, value: Value) -> Gpr {
         let gpr = self.take_any(cx);
         let inst = &cx.region.insts[value.index()];
         if inst.op == Op::Const {

@@ -78,9 +78,12 @@ fn set(l: &mut Lift<'_>, kind: u64) {
 
 /// Appends an instruction that such a branch may have come to.
 pub(super) fn lift(insn: &Insn, l: &mut Lift<'_>) -> Lifted {
-    if l.b.region.guards == Guards::Unknown {
-        return Aarch64::lift(insn, l);
-    }
+    if l.b.region.guards == Guards::Unknown { Aarch64::lift(insn, l) } else { lift_guarded(insn, l) }
+}
+
+/// The same where there are guarded pages; apart, as hardly any program has them.
+#[inline(never)]
+fn lift_guarded(insn: &Insn, l: &mut Lift<'_>) -> Lifted {
     let pad = pad(insn.word, l.b.region.processor.features);
     if l.b.region.guards.contain(l.pc) {
         refuse(l, pad);
