@@ -449,6 +449,7 @@ fn forget(b: &mut Builder<'_>, block: BlockId, before: Sizes) {
     b.region.blocks.truncate(before.blocks);
     b.region.blocks[block.index()].insts.truncate(before.in_block);
     b.region.blocks[block.index()].end = Terminator::Open;
+    b.forget_flags();
     b.switch_to(block);
 }
 

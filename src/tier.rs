@@ -11,7 +11,7 @@ use std::time::Duration;
 /// The most guest instructions in a block.
 pub const BLOCK_LIMIT: usize = 48;
 /// Blocks behind calls that are translated with the block that calls, one behind the other.
-pub const RETURNS_AHEAD: usize = 4;
+pub const RETURNS_AHEAD: usize = 2;
 /// Blocks that are translated with the block whose only way leads there, one behind the other.
 pub const WAYS_AHEAD: usize = 8;
 /// So many blocks a thread interprets at their first execution even where code leads to them. Half of what the start of a

@@ -8,6 +8,7 @@
 pub mod eval;
 pub mod flow;
 pub mod guards;
+pub mod helper;
 pub mod ops;
 pub mod opt;
 pub mod processor;
@@ -19,10 +20,8 @@ pub mod ty;
 pub mod verify;
 
 pub use guards::Guards;
+pub use helper::{Helper, HelperEffect};
 pub use ops::{Barrier, Carry, Cond, Effect, FloatCond, FlowHint, IntCond, NanRule, Op, Ordering, RmwOp, Rounding};
-pub use region::{
-    Block, BlockId, Builder, ExitReason, Floats, Helper, HelperEffect, Inst, Pc, Region, RuntimePage, Tags, Terminator,
-    Value,
-};
+pub use region::{Block, BlockId, Builder, ExitReason, Floats, Inst, Pc, Region, RuntimePage, Tags, Terminator, Value};
 pub use state::{Arch, CpuState, Slot};
 pub use ty::Ty;

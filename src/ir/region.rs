@@ -5,9 +5,10 @@
 //! so a pass can drop, replace or move one without touching the others.
 
 use crate::guards::Guards;
+use crate::helper::Helper;
 use crate::ops::{Barrier, Carry, Cond, FloatCond, FlowHint, IntCond, NanRule, Op, Ordering, RmwOp, Rounding, SIGNALS};
 use crate::processor::{MAX, Model};
-use crate::state::{Arch, CpuState, Slot};
+use crate::state::{Arch, Slot};
 use crate::ty::Ty;
 use std::ops::Range;
 
@@ -245,30 +246,6 @@ pub struct Block {
     pub end: Terminator,
 }
 
-/// What a helper may do to the guest, beside making its result.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum HelperEffect {
-    /// Nothing: equal operands give equal results.
-    Pure,
-    /// Reads and writes slots that instructions never name (such as the x87 registers), and depends on them.
-    State,
-}
-
-/// A guest operation too rare or too large for operations of its own, as a function in Rust.
-#[derive(Debug)]
-pub struct Helper {
-    /// Its name in text.
-    pub name: &'static str,
-    /// How many of the three operands it uses.
-    pub operands: u8,
-    /// The type of its result; a helper without one makes an `i64` that nobody uses.
-    pub result: Ty,
-    /// What it does beside.
-    pub effect: HelperEffect,
-    /// The function. Operands and result are zero-extended.
-    pub function: fn(&mut CpuState, [u128; 3]) -> u128,
-}
-
 /// How much of the guest's floating-point environment lifted code keeps.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 #[repr(u8)]
@@ -426,6 +403,8 @@ pub struct Builder<'a> {
     /// The region under construction.
     pub region: &'a mut Region,
     current: BlockId,
+    /// The flags that a block has in its slot from the last write to it on, as long as nobody else may have written there.
+    flags: Option<(BlockId, Value)>,
 }
 
 macro_rules! unary {
@@ -449,7 +428,7 @@ macro_rules! binary {
 impl<'a> Builder<'a> {
     /// A builder that appends to a new first or next block of `region`.
     pub fn new(region: &'a mut Region) -> Builder<'a> {
-        let mut builder = Builder { region, current: BlockId(0) };
+        let mut builder = Builder { region, current: BlockId(0), flags: None };
         builder.current = builder.new_block();
         builder
     }
@@ -519,15 +498,30 @@ impl<'a> Builder<'a> {
         self.emit_with(Op::WideConst, ty, &[], 0, index)
     }
 
-    /// Reads the low bits of a slot.
+    /// Reads the low bits of a slot. Flags that this block has written are these.
     #[inline]
     pub fn get(&mut self, ty: Ty, slot: Slot) -> Value {
-        self.region.reads_flags |= ty == Ty::Flags;
+        if ty == Ty::Flags {
+            if let Some((block, flags)) = self.flags
+                && block == self.current
+            {
+                return flags;
+            }
+            self.region.reads_flags = true;
+        }
         self.emit_with(Op::Get, ty, &[], 0, u64::from(slot.0))
+    }
+
+    /// Forgets which flags a block has written: they are taken back.
+    pub fn forget_flags(&mut self) {
+        self.flags = None;
     }
 
     /// Writes a slot, zero-extending a value of a narrower type `ty`.
     pub fn set(&mut self, ty: Ty, slot: Slot, value: Value) {
+        if ty == Ty::Flags {
+            self.flags = Some((self.current, value));
+        }
         self.emit_with(Op::Set, ty, &[value], 0, u64::from(slot.0));
     }
 
@@ -966,6 +960,7 @@ impl<'a> Builder<'a> {
     /// Calls a helper; `args` are as many as it declares.
     pub fn call(&mut self, helper: &'static Helper, args: &[Value]) -> Value {
         debug_assert_eq!(args.len(), usize::from(helper.operands), "{}", helper.name);
+        self.flags = None;
         let index = self.region.intern_helper(helper);
         self.emit_with(Op::Call, helper.result, args, 0, index)
     }

@@ -10,8 +10,9 @@ mod raising;
 mod sink;
 mod slots;
 
+use crate::helper::HelperEffect;
 use crate::ops::{Effect, Op};
-use crate::region::{BlockId, HelperEffect, Inst, Pc, Region, Terminator, Value};
+use crate::region::{BlockId, Inst, Pc, Region, Terminator, Value};
 use crate::verify::verify;
 
 /// When the guest's state has to be in its slots.

@@ -1,8 +1,9 @@
 //! Text to regions. Every error names its line.
 
 use super::{aux_name, implied_type};
+use crate::helper::Helper;
 use crate::ops::{AuxKind, ImmKind, Op, OpInfo};
-use crate::region::{Block, BlockId, ExitReason, Helper, Inst, Pc, Region, Terminator, Value};
+use crate::region::{Block, BlockId, ExitReason, Inst, Pc, Region, Terminator, Value};
 use crate::state::Arch;
 use crate::ty::Ty;
 use std::fmt::{self, Display, Formatter};
