@@ -226,7 +226,7 @@ impl Lower<'_, '_> {
     /// were left to `inst`.
     fn repair_nan(&mut self, inst: &Inst, result: Clif) -> Clif {
         let is_unusual = if tiny::may_be_missed(self.region, inst) {
-            self.is_smallest_or_nan(result)
+            self.is_smallest_or_nan(inst, result)
         } else {
             self.b.ins().fcmp(FloatCC::Unordered, result, result)
         };
@@ -241,9 +241,11 @@ impl Lower<'_, '_> {
     }
 
     /// Whether `result`, or a lane of it, is a NaN or has the magnitude of the smallest normal number.
-    fn is_smallest_or_nan(&mut self, result: Clif) -> Clif {
-        let [size, smallest] = self.size_and_smallest(result);
+    fn is_smallest_or_nan(&mut self, inst: &Inst, result: Clif) -> Clif {
         let ty = self.type_of(result);
+        let [magnitude, smallest] = self.magnitude_and_smallest(ty);
+        let has_sign = !tiny::is_positive(self.region, inst);
+        let size = if has_sign { self.b.ins().band(result, magnitude) } else { result };
         if !ty.is_vector() {
             return self.b.ins().fcmp(FloatCC::UnorderedOrEqual, size, smallest);
         }
@@ -256,12 +258,14 @@ impl Lower<'_, '_> {
         self.b.ins().bor(equal, unordered)
     }
 
-    /// The magnitude of `result`, and the smallest normal number.
-    fn size_and_smallest(&mut self, result: Clif) -> [Clif; 2] {
-        let ty = self.type_of(result);
-        let lane = if ty.lane_type() == F32 { Ty::F32 } else { Ty::F64 };
-        let [magnitude, smallest] = FloatLimits::offsets(lane).map(|offset| self.entry_load(ty, offset));
-        [self.b.ins().band(result, magnitude), smallest]
+    /// All bits of a float or of the lanes of a vector but the sign, and the smallest normal number.
+    fn magnitude_and_smallest(&mut self, ty: Type) -> [Clif; 2] {
+        let (lane, vector) = if ty.lane_type() == F32 { (Ty::F32, F32X4) } else { (Ty::F64, F64X2) };
+        FloatLimits::offsets(lane).map(|offset| {
+            let lanes = self.entry_load(vector, offset);
+            // The lowest lane is where a scalar is: both need one register, and no instruction.
+            if ty == vector { lanes } else { self.b.ins().extractlane(lanes, 0) }
+        })
     }
 
     /// Has the evaluator execute `inst` where a NaN was found, for its result if `usual` makes one, and the operations whose

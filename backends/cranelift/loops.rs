@@ -43,11 +43,39 @@ impl Loops {
         self.members.iter().any(|members| members[block.index()])
     }
 
+    /// Whether control comes back to `from`, a block of a loop, sooner by `then` than by `other`: loops within each other
+    /// that are entered at the same block, or in the middle, are one for [`Loops::are_left`].
+    pub(super) fn are_shorter(&self, region: &Region, from: BlockId, then: BlockId, other: BlockId) -> bool {
+        if !self.contain(from) {
+            return false;
+        }
+        let [then, other] = [then, other].map(|to| distance(region, to, from));
+        then.is_some_and(|then| other.is_none_or(|other| then < other))
+    }
+
     /// Whether the edge leaves the innermost loop that `from` is in.
     pub(super) fn are_left(&self, from: BlockId, to: BlockId) -> bool {
         let innermost = self.members.iter().find(|members| members[from.index()]);
         innermost.is_some_and(|members| !members[to.index()])
     }
+}
+
+/// How many edges lead from `start` to `end` by the shortest way.
+fn distance(region: &Region, start: BlockId, end: BlockId) -> Option<usize> {
+    let mut seen = vec![false; region.blocks.len()];
+    seen[start.index()] = true;
+    let mut front = vec![start];
+    for distance in 0.. {
+        if front.contains(&end) {
+            return Some(distance);
+        }
+        if front.is_empty() {
+            break;
+        }
+        let next = front.iter().flat_map(|&block| region.block(block).end.successors());
+        front = next.filter(|to| !std::mem::replace(&mut seen[to.index()], true)).collect();
+    }
+    None
 }
 
 /// Adds the blocks from which control comes to `from` without passing one that is a member already.

@@ -284,8 +284,10 @@ impl<'a, 'b> Lower<'a, 'b> {
             }
             Terminator::Branch { cond, then, other } => {
                 self.publish(id);
-                // What goes on in the loop is to follow: Cranelift has the second block behind the branch.
-                let follows = !self.plan.loops.are_left(id, then) && self.plan.loops.are_left(id, other);
+                // What goes on in the innermost loop is to follow: Cranelift has the second block behind the branch.
+                let loops = &self.plan.loops;
+                let stays = [then, other].map(|to| !loops.are_left(id, to));
+                let follows = stays[0] && (!stays[1] || loops.are_shorter(self.region, id, then, other));
                 let (then, other) = (self.clif_block(then), self.clif_block(other));
                 if follows {
                     self.branch_opposite(cond, then, other);

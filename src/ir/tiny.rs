@@ -24,6 +24,16 @@ pub fn may_be_missed(region: &Region, inst: &Inst) -> bool {
     }
 }
 
+/// Whether what `inst` makes has no sign, but where it is a NaN: squares, and squares added to such.
+pub fn is_positive(region: &Region, inst: &Inst) -> bool {
+    let is_square = inst.args[0] == inst.args[1];
+    match inst.op {
+        Op::Fmul => is_square,
+        Op::FmulAdd => is_square && is_positive(region, region.inst(inst.args[2])),
+        _ => false,
+    }
+}
+
 /// Whether all lanes are constants without fraction bits: what is multiplied by them keeps its own.
 fn is_power_of_two(region: &Region, ty: Ty, value: Value) -> bool {
     let inst = region.inst(value);
