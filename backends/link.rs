@@ -104,16 +104,20 @@ pub fn jump_cache_index(pc: u64, entries: usize) -> usize {
     JUMP_CACHE_WAYS * pair
 }
 
-/// What `ctl.jump_cache_mask` is for a jump cache of so many entries.
+/// What `ctl.jump_cache_mask` is for a jump cache of so many entries: in units of [`JUMP_CACHE_SCALE`] bytes, as far as the
+/// start of its last pair.
 pub const fn jump_cache_mask(entries: usize) -> u64 {
-    ((entries - JUMP_CACHE_WAYS) * size_of::<JumpCacheEntry>()) as u64
+    (((entries - JUMP_CACHE_WAYS) * size_of::<JumpCacheEntry>()) >> JUMP_CACHE_SCALE) as u64
 }
 
-/// How code finds the first entry: its distance from the start of the table is `ctl.jump_cache_mask` of the pc shifted left by
-/// [`JUMP_CACHE_UP`] ^ the pc shifted right by [`JUMP_CACHE_DOWN`].
-pub(crate) const JUMP_CACHE_UP: u32 = (JUMP_CACHE_WAYS * size_of::<JumpCacheEntry>()).trailing_zeros() - 2;
-/// See [`JUMP_CACHE_UP`].
-pub(crate) const JUMP_CACHE_DOWN: u32 = LEAST_JUMP_CACHE_BITS - JUMP_CACHE_UP;
+/// How code finds the first entry: its distance from the start of the table is `ctl.jump_cache_mask` of the pc ^ the pc shifted
+/// right by [`JUMP_CACHE_DOWN`], shifted left by this, which is a scale that addresses can have. What of a pc is looked at
+/// is in its low 32 bits.
+pub(crate) const JUMP_CACHE_SCALE: u32 = (JUMP_CACHE_WAYS * size_of::<JumpCacheEntry>()).trailing_zeros() - 2;
+const _: () = assert!(JUMP_CACHE_SCALE <= 3);
+/// See [`JUMP_CACHE_SCALE`].
+pub(crate) const JUMP_CACHE_DOWN: u32 = LEAST_JUMP_CACHE_BITS;
+const _: () = assert!(JUMP_CACHE_DOWN + 2 + (LARGEST_JUMP_CACHE / JUMP_CACHE_WAYS).trailing_zeros() <= 32);
 
 /// Bytes at the stack pointer that the frame of [`enter`] keeps for the values of a region: code that pushes nothing
 /// may use them.

@@ -28,6 +28,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) ends: &'a dyn Fn(u64, Room) -> bool,
     /// The pointer at an address, as far as jumps through it are expected to find it again.
     pub(crate) pointer: &'a dyn Fn(u64) -> Option<u64>,
+    /// Where the jump to a computed address at an address went.
+    pub(crate) went: &'a dyn Fn(u64) -> Option<u64>,
 }
 
 /// The number of a frame.
@@ -55,7 +57,7 @@ struct Discovery<I> {
     calls: VecDeque<(Place, u64, u64)>,
     /// The calls that were followed, and the places they go to.
     followed: BTreeMap<Place, Place>,
-    /// Where jumps through pointers are expected to go.
+    /// Where jumps to computed addresses are expected to go.
     expected: BTreeMap<Place, u64>,
 }
 
@@ -128,9 +130,8 @@ impl<I: Copy> Discovery<I> {
             if flow == Flow::Next {
                 return ControlFlow::Continue(());
             }
-            if flow == Flow::Leave
-                && let Some(target) = G::jump_pointer(&run).and_then(wanted.pointer)
-            {
+            let pointer = if flow == Flow::Computed { G::jump_pointer(&run).and_then(wanted.pointer) } else { None };
+            if let Some(target) = pointer.or_else(|| foreseen((frame, at), flow, wanted)) {
                 self.expected.insert((frame, at), target);
                 self.go_on((frame, at), Flow::Jump(target), next, wanted);
             } else {
@@ -149,7 +150,7 @@ impl<I: Copy> Discovery<I> {
             }
         };
         match flow {
-            Flow::Next | Flow::Leave => {}
+            Flow::Next | Flow::Computed | Flow::Leave => {}
             Flow::Jump(target) => jump(target),
             Flow::Branch(target) => {
                 jump(next);
@@ -182,6 +183,13 @@ impl<I: Copy> Discovery<I> {
         self.followed.insert(from, callee);
         self.leaders.push(callee);
     }
+}
+
+/// Where a jump to a computed address goes as before, if the region's own function makes it and goes on there: one that is
+/// taken in knows where it returns.
+fn foreseen((frame, at): Place, flow: Flow, wanted: Wanted<'_>) -> Option<u64> {
+    let computed = frame == 0 && matches!(flow, Flow::Computed | Flow::Return);
+    computed.then(|| (wanted.went)(at))?.filter(|&target| (wanted.wanted)(target))
 }
 
 /// The ways inside a region from the places of one frame.

@@ -43,6 +43,8 @@ pub enum Shape<'a> {
         ends: &'a dyn Fn(u64, Room) -> bool,
         /// The pointer at this address of the guest's memory, if it may be what a jump through it finds again.
         pointer: &'a dyn Fn(u64) -> Option<u64>,
+        /// Where the jump to a computed address at this one went, if it may go there again.
+        went: &'a dyn Fn(u64) -> Option<u64>,
     },
 }
 

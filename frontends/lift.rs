@@ -23,7 +23,9 @@ pub enum Flow {
     Call(u64),
     /// Back to where the function was called.
     Return,
-    /// Out of the region: indirect branches and calls, system calls, traps.
+    /// To a computed address.
+    Computed,
+    /// Out of the region: system calls, traps.
     Leave,
 }
 
@@ -168,7 +170,7 @@ impl<'a> Lift<'a> {
             self.b.branch(expected, block, elsewhere);
             self.b.switch_to(elsewhere);
         }
-        if let (FlowHint::Jump, Some(expected)) = (hint, find(self.ways.expected, self.pc)) {
+        if let Some(expected) = find(self.ways.expected, self.pc) {
             let there = self.edge(expected, ExitReason::Jump);
             let elsewhere = self.b.new_block();
             let as_expected = self.b.icmp_imm(Ty::I64, IntCond::Eq, target, expected);
@@ -264,8 +266,8 @@ pub(crate) fn lift<G: Guest>(region: &mut Region, shape: Shape<'_>, fetch: Fetch
     match shape {
         Shape::Instruction => straight::<G>(region, 1, fetch, |_, _| false).into(),
         Shape::Block { limit, changes } => block::<G>(region, limit, changes, fetch).into(),
-        Shape::Graph { limit, wanted, called, ends, pointer } => {
-            graph::lift::<G>(region, limit, Wanted { wanted, called, ends, pointer }, fetch)
+        Shape::Graph { limit, wanted, called, ends, pointer, went } => {
+            graph::lift::<G>(region, limit, Wanted { wanted, called, ends, pointer, went }, fetch)
         }
     }
 }

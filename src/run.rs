@@ -366,7 +366,8 @@ impl Thread {
             Admission::Later => slot.set_heat(tier::SOON),
             Admission::Lift(limit) => {
                 slot.set_heat(tier::SETTLED);
-                let job = translate::region(&self.runtime, &self.task.mm, pc, limit);
+                let went = |at| self.went.from(at);
+                let job = translate::region(&self.runtime, &self.task.mm, pc, limit, &went);
                 if self.runtime.background.request(&self.runtime, job).is_err() {
                     self.compile(pc, slot);
                 }
@@ -393,7 +394,8 @@ impl Thread {
         slot.set_heat(tier::SETTLED);
         let mut limit = tier::REGION_LIMIT;
         loop {
-            let mut job = translate::region(runtime, &self.task.mm, pc, limit);
+            let went = |at| self.went.from(at);
+            let mut job = translate::region(runtime, &self.task.mm, pc, limit, &went);
             if job.is_cut {
                 return;
             }

@@ -12,6 +12,7 @@ use crate::translate::Workshop;
 use philae_backends::baseline;
 use philae_backends::interp::Interpreter;
 use philae_ir::CpuState;
+use philae_ir::went::Went;
 use philae_syscalls::loan::{by_lender, is_borrower};
 use philae_syscalls::{Task, signal};
 use std::mem::ManuallyDrop;
@@ -60,6 +61,8 @@ pub struct Thread {
     pub through_link: bool,
     /// Where code ended at the last fork, and how many forks before had found it there.
     forks: (u64, u32),
+    /// Where its baseline code notes where computed jumps go.
+    pub went: Box<Went>,
     /// Another thread's again when this one is gone.
     jump_cache: ManuallyDrop<JumpCache>,
     presence: Presence,
@@ -89,6 +92,8 @@ impl Thread {
         let workshop = Workshop::new(runtime.arch);
         baseline::prepare(&mut cpu.ctl, runtime.arch);
         let chaos = runtime.options.chaos.map(|seed| Chaos::new(seed, task.tid));
+        let went = Box::<Went>::default();
+        cpu.ctl.went = went.address();
         let (jump_cache, followed) = runtime.cache.take_jumps();
         Box::new(Thread {
             cpu,
@@ -105,6 +110,7 @@ impl Thread {
             keeps_float_flags: false,
             through_link: false,
             forks: (0, 0),
+            went,
             jump_cache: ManuallyDrop::new(jump_cache),
             presence: Presence::outside(),
             followed,

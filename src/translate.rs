@@ -217,7 +217,8 @@ pub fn publish(runtime: &Runtime, code: Code, job: Job) -> Option<SlotPointer> {
 }
 
 /// Lifts the region that is worth compiling at `pc`, of `limit` instructions at most.
-pub fn region(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Job {
+/// `went` says where the jump to a computed address at another one went.
+pub fn region(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize, went: &dyn Fn(u64) -> Option<u64>) -> Job {
     let start = Instant::now();
     let generation = runtime.cache.generation();
     let round = if runtime.cache.is_compiled(pc) { Round::Again } else { Round::First };
@@ -229,7 +230,7 @@ pub fn region(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize) -> Job {
     let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
     let mut region = Region::new(runtime.arch, pc);
     prepare(runtime, mm, &mut region);
-    let shape = Shape::Graph { limit, wanted: &wanted, called: &called, ends: &ends, pointer: &pointer };
+    let shape = Shape::Graph { limit, wanted: &wanted, called: &called, ends: &ends, pointer: &pointer, went };
     let coverage = lift_into(&mut region, shape, &mut fetch);
     lifted(runtime, mm, &region, &coverage.ranges);
     runtime.stats.lift_nanos.add(start.elapsed().as_nanos() as u64);

@@ -132,6 +132,8 @@ pub(super) enum Mem {
     At(Gpr, i32),
     /// At the sum of two registers, the second not RSP.
     Sum(Gpr, Gpr),
+    /// At a register plus eight times another, which is not RSP, plus a displacement.
+    Eightfold(Gpr, Gpr, i8),
     /// In or near the code: the displacement is filled in later.
     Rip,
 }
@@ -264,7 +266,7 @@ impl Assembler {
         out.push_if(encoding.prefix != 0, encoding.prefix);
         let (index, base) = match rm {
             Rm::Gpr(Gpr(number)) | Rm::Xmm(Xmm(number)) | Rm::Mem(Mem::At(Gpr(number), _)) => (0, number),
-            Rm::Mem(Mem::Sum(base, index)) => (index.0, base.0),
+            Rm::Mem(Mem::Sum(base, index) | Mem::Eightfold(base, index, _)) => (index.0, base.0),
             Rm::Mem(Mem::Rip) => (0, 0),
         };
         let rex = u8::from(encoding.wide) << 3 | reg >> 3 << 2 | index >> 3 << 1 | base >> 3;
@@ -749,6 +751,11 @@ fn operand(out: &mut Bytes, reg: u8, rm: Rm) {
             out.push(0x44 | reg);
             out.push((index.0 & 7) << 3 | base.0 & 7);
             out.push(0);
+        }
+        Rm::Mem(Mem::Eightfold(base, index, displacement)) => {
+            out.push(0x44 | reg);
+            out.push(3 << 6 | (index.0 & 7) << 3 | base.0 & 7);
+            out.push(displacement as u8);
         }
         Rm::Mem(Mem::At(base, displacement)) => {
             let place = Place::of(base, displacement);

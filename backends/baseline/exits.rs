@@ -5,17 +5,22 @@ use super::lower::{Cold, Far, Lower, regs};
 use super::pins::Stub;
 use super::registers::{Context, STATE, slot_mem};
 use crate::compiled::{ExitSite, Relocation};
-use crate::link::{JUMP_CACHE_DOWN, JUMP_CACHE_UP, JUMP_CACHE_WAYS, JumpCacheEntry, LinkSite, LinkSlot};
+use crate::link::{JUMP_CACHE_DOWN, JUMP_CACHE_SCALE, JUMP_CACHE_WAYS, JumpCacheEntry, LinkSite, LinkSlot};
 use philae_ir::state::PC;
-use philae_ir::{BlockId, CpuState, ExitReason, Pc, Value};
+use philae_ir::went::{Place, Went};
+use philae_ir::{BlockId, CpuState, ExitReason, Op, Pc, Value};
 use std::mem::offset_of;
 
 const EXIT_REASON: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.exit_reason) as i32);
 const EXIT_ARGUMENT: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.exit_argument) as i32);
 const JUMP_CACHE: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.jump_cache) as i32);
 const JUMP_CACHE_MASK: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.jump_cache_mask) as i32);
-/// Where [`Lower::looked_up_exit`] has the first entry that may be the one.
-const ENTRY: Gpr = Gpr::RCX;
+const WENT: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.went) as i32);
+/// Where [`Lower::looked_up_exit`] has how far into [`CACHE`] the first entry is that may be the one.
+const INDEX: Gpr = Gpr::RCX;
+/// Where it has the jump cache.
+const CACHE: Gpr = Gpr::RDX;
+const _: () = assert!(JUMP_CACHE_SCALE == 3, "Mem::Eightfold");
 const POLL: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.poll) as i32);
 
 /// `call [rdi + Stub::Load]`; `sub dword [rip], 1`; `js`: what units start with.
@@ -142,22 +147,33 @@ impl Lower<'_> {
     /// Looks a pc up in the jump cache; see [`crate::link::jump_cache_index`] for the place.
     fn looked_up_exit(&mut self, reason: ExitReason, pc: Value) {
         self.move_to_rax(pc);
-        let other = Gpr::RDX;
-        self.asm.mov(Width::Q, ENTRY, Gpr::RAX);
-        self.asm.mov(Width::Q, other, Gpr::RAX);
-        self.asm.shift_imm(Width::Q, Shift::Shl, ENTRY, JUMP_CACHE_UP as u8);
-        self.asm.shift_imm(Width::Q, Shift::Shr, other, JUMP_CACHE_DOWN as u8);
-        self.asm.alu(Width::D, Alu::Xor, ENTRY, other);
-        self.asm.alu_mem(Width::D, Alu::And, ENTRY, JUMP_CACHE_MASK);
-        self.asm.alu_mem(Width::Q, Alu::Add, ENTRY, JUMP_CACHE);
+        self.note_target();
+        self.asm.mov(Width::D, INDEX, Gpr::RAX);
+        self.asm.shift_imm(Width::D, Shift::Shr, INDEX, JUMP_CACHE_DOWN as u8);
+        self.asm.alu(Width::D, Alu::Xor, INDEX, Gpr::RAX);
+        self.asm.alu_mem(Width::D, Alu::And, INDEX, JUMP_CACHE_MASK);
+        self.asm.load(Width::Q, CACHE, JUMP_CACHE);
         let from = self.entry_exit(0);
         self.tables.far.push(Far::Missed { from, reason });
     }
 
-    /// Goes where an entry of the pair at [`ENTRY`] says, if it is that of the pc in RAX; where control is otherwise is
+    /// Notes where the jump to the computed address in RAX goes. It is the unit's last instruction.
+    fn note_target(&mut self) {
+        let last = self.region.insts.iter().rev().find(|inst| inst.op == Op::Insn);
+        let from = last.map_or(self.region.pc, |inst| inst.imm);
+        let at = |field: usize| Mem::At(CACHE, (Went::offset(from) + field) as i32);
+        let to = at(offset_of!(Place, to));
+        self.asm.load(Width::Q, CACHE, WENT);
+        self.asm.load(Width::D, INDEX, to);
+        self.asm.store(Width::D, at(offset_of!(Place, before)), INDEX);
+        self.asm.store(Width::D, to, Gpr::RAX);
+        self.asm.store_imm(Width::D, at(offset_of!(Place, from)), from as i32);
+    }
+
+    /// Goes where an entry of the pair at [`INDEX`] says, if it is that of the pc in RAX; where control is otherwise is
     /// still to be patched.
     fn entry_exit(&mut self, way: usize) -> usize {
-        let at = |field: usize| Mem::At(ENTRY, (way * size_of::<JumpCacheEntry>() + field) as i32);
+        let at = |field: usize| Mem::Eightfold(CACHE, INDEX, (way * size_of::<JumpCacheEntry>() + field) as i8);
         self.asm.alu_mem(Width::Q, Alu::Cmp, Gpr::RAX, at(offset_of!(JumpCacheEntry, pc)));
         let other = self.asm.jcc(Cc::Ne);
         self.asm.load(Width::Q, Gpr::RSI, at(offset_of!(JumpCacheEntry, slot)));

@@ -39,6 +39,7 @@ use assembler::Assembler;
 use lower::{Lower, Tables};
 use philae_ir::opt::Exactness;
 use philae_ir::state::Control;
+use philae_ir::went::NOBODYS;
 use philae_ir::{Arch, Region};
 use pins::Pins;
 use registers::Registers;
@@ -133,7 +134,8 @@ pub fn open(head: [u8; HEAD], unit: u64, count: u64) -> u64 {
     u64::from_le_bytes([head[0], head[1], head[2], 0x83, 0x2d, d0, d1, d2])
 }
 
-/// Fills in where code of a guest finds the stubs that it calls and jumps to.
+/// Fills in where code of a guest finds the stubs that it calls and jumps to, and what nobody reads of what it notes.
 pub fn prepare(control: &mut Control, arch: Arch) {
     control.stubs = pins::stubs(arch);
+    control.went = NOBODYS.address();
 }

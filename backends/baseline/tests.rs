@@ -18,6 +18,7 @@ fn encodings() {
     asm.load(Width::D, Gpr(9), Mem::At(Gpr(13), 0));
     asm.store(Width::B, Mem::At(Gpr(12), 8), Gpr::RDI);
     asm.lea(Width::Q, Gpr::RAX, Mem::Sum(Gpr(13), Gpr(9)));
+    asm.load(Width::Q, Gpr(9), Mem::Eightfold(Gpr(12), Gpr(9), 24));
     asm.mov_imm(Gpr(15), u64::MAX);
     asm.pext(Gpr::RAX, Gpr::RAX, Gpr(9));
     asm.bt_imm(Gpr(8), 31);
@@ -31,6 +32,7 @@ fn encodings() {
         0x45, 0x8b, 0x4d, 0x00, // mov r9d, [r13]
         0x41, 0x88, 0x7c, 0x24, 0x08, // mov [r12 + 8], dil
         0x4b, 0x8d, 0x44, 0x0d, 0x00, // lea rax, [r13 + r9]
+        0x4f, 0x8b, 0x4c, 0xcc, 0x18, // mov r9, [r12 + 8*r9 + 24]
         0x49, 0xc7, 0xc7, 0xff, 0xff, 0xff, 0xff, // mov r15, -1
         0xc4, 0xc2, 0x7a, 0xf5, 0xc1, // pext eax, eax, r9d
         0x41, 0x0f, 0xba, 0xe0, 0x1f, // bt r8d, 31

@@ -1,7 +1,9 @@
 //! The ways out of a region: through a link slot, through the slot in the jump cache, or back to the host.
 
 use super::lower::Lower;
-use crate::link::{JUMP_CACHE_DOWN, JUMP_CACHE_UP, JUMP_CACHE_WAYS, JumpCacheEntry, LinkSite, LinkSlot, leave_address};
+use crate::link::{
+    JUMP_CACHE_DOWN, JUMP_CACHE_SCALE, JUMP_CACHE_WAYS, JumpCacheEntry, LinkSite, LinkSlot, leave_address,
+};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value as Clif};
@@ -80,11 +82,15 @@ impl Lower<'_, '_> {
     fn looked_up_exit(&mut self, reason: ExitReason, pc: Clif) {
         let state = self.state;
         let cache = self.b.ins().load(I64, MemFlagsData::trusted(), state, JUMP_CACHE);
-        let (up, down) = (self.iconst(I64, u64::from(JUMP_CACHE_UP)), self.iconst(I64, u64::from(JUMP_CACHE_DOWN)));
-        let (low, high) = (self.b.ins().ishl(pc, up), self.b.ins().ushr(pc, down));
-        let mixed = self.b.ins().bxor(low, high);
-        let mask = self.b.ins().load(I64, MemFlagsData::trusted(), state, JUMP_CACHE_MASK);
-        let offset = self.b.ins().band(mixed, mask);
+        let low = self.b.ins().ireduce(I32, pc);
+        let down = self.iconst(I32, u64::from(JUMP_CACHE_DOWN));
+        // The bits that come in from below are not looked at.
+        let high = self.b.ins().rotr(low, down);
+        let mixed = self.b.ins().bxor(high, low);
+        let mask = self.b.ins().load(I32, MemFlagsData::trusted(), state, JUMP_CACHE_MASK);
+        let index = self.b.ins().band(mixed, mask);
+        let (index, scale) = (self.b.ins().uextend(I64, index), self.iconst(I64, u64::from(JUMP_CACHE_SCALE)));
+        let offset = self.b.ins().ishl(index, scale);
         let entry = self.b.ins().iadd(cache, offset);
         for way in 0..JUMP_CACHE_WAYS {
             self.entry_exit(entry, way, pc);
@@ -98,7 +104,8 @@ impl Lower<'_, '_> {
         let flags = MemFlagsData::trusted();
         let at = (way * size_of::<JumpCacheEntry>()) as i32;
         let cached = self.b.ins().load(I64, flags, entry, at + offset_of!(JumpCacheEntry, pc) as i32);
-        let found = self.b.ins().icmp(IntCC::Equal, cached, pc);
+        // In this order the load becomes the comparison's operand.
+        let found = self.b.ins().icmp(IntCC::Equal, pc, cached);
         let (hit, miss) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(miss);
         if way > 0 {

@@ -5,8 +5,10 @@
 //! before every tail jump. Skipping the first and dropping the second keeps the invariant from one region to the next.
 
 use super::CompileError;
+use crate::link::LinkSlot;
 use cranelift_codegen::isa::{self, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable, Flags};
+use std::mem::offset_of;
 use std::ops::Range;
 
 /// Parts of the instruction set that change what Cranelift can compile without calls to a library.
@@ -111,6 +113,14 @@ fn detected(forms: Forms) -> [(&'static str, bool); 17] {
 const FRAME_SETUP: [u8; 4] = [0x55, 0x48, 0x89, 0xe5];
 /// `mov rsp, rbp; pop rbp`.
 const FRAME_RESTORE: [u8; 4] = [0x48, 0x89, 0xec, 0x5d];
+
+/// `mov r10, [rsi + LinkSlot::target]`. Where it stands before a tail jump it is that: constants there are addresses and
+/// places in the frame, none of which ends like this.
+const LOAD_TARGET: [u8; 4] = [0x4c, 0x8b, 0x56, offset_of!(LinkSlot, target) as u8];
+/// `jmp r10`.
+const JUMP_TO_TARGET: [u8; 3] = [0x41, 0xff, 0xe2];
+/// `jmp [rsi + LinkSlot::target]`, for the two.
+const JUMP_THROUGH_SLOT: [u8; 3] = [0xff, 0x66, offset_of!(LinkSlot, target) as u8];
 
 /// Makes a `prefetcht0` of the load of a byte, zero-extended, that `bytes` start with: but for the opcode and the register
 /// they are the same.
@@ -352,7 +362,8 @@ fn exchange_operands(bytes: &mut [u8]) -> Result<(), CompileError> {
 /// calls and tail jumps end, `tail_jumps` how many of the latter there must be.
 ///
 /// The entry is behind the frame's setup and the saves of registers that a function of the host would have to keep: only
-/// [`crate::link::enter`] has to. Tail jumps move to where the restores began. The stack pointer stays where it is, too, if the
+/// [`crate::link::enter`] has to. Tail jumps move to where the restores began, and become one instruction with the load of
+/// their target. The stack pointer stays where it is, too, if the
 /// values on the stack fit into what the one frame has for them.
 pub(super) fn drop_frames(
     bytes: &mut [u8],
@@ -367,10 +378,16 @@ pub(super) fn drop_frames(
         if bytes[restores..jump.start] != frame.restores {
             return Err(CompileError::Frame);
         }
-        let release: &[u8] = if frame.keeps_stack { &[] } else { &frame.release };
-        bytes[restores..restores + release.len()].copy_from_slice(release);
-        bytes.copy_within(jump, restores + release.len());
         dropped += 1;
+        if !frame.keeps_stack {
+            bytes[restores..restores + frame.release.len()].copy_from_slice(&frame.release);
+            bytes.copy_within(jump, restores + frame.release.len());
+        } else if bytes[jump.clone()] == JUMP_TO_TARGET && bytes[..restores].ends_with(&LOAD_TARGET) {
+            let load = restores - LOAD_TARGET.len();
+            bytes[load..load + JUMP_THROUGH_SLOT.len()].copy_from_slice(&JUMP_THROUGH_SLOT);
+        } else {
+            bytes.copy_within(jump, restores);
+        }
     }
     if dropped != tail_jumps {
         return Err(CompileError::Frame);

@@ -16,8 +16,10 @@ pub(super) fn flow(pc: u64, w: Word) -> Flow {
         0x94..=0x97 => Flow::Call(target_26(pc, w)),
         // RET, RETAA, RETAB.
         0xd6 if w.bits(23, 21) == 0b010 => Flow::Return,
-        // Exception generation; other branches to registers.
-        0xd4 | 0xd6 | 0xd7 => Flow::Leave,
+        // Other branches to registers.
+        0xd6 | 0xd7 => Flow::Computed,
+        // Exception generation.
+        0xd4 => Flow::Leave,
         // IC IVAU.
         0xd5 if w.0 & !0x1f == 0xd50b_7520 => Flow::Leave,
         _ => Flow::Next,

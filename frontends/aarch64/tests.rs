@@ -160,7 +160,10 @@ fn flows() {
     for returns in [0xd65f_03c0, 0xd65f_0bff, 0xd65f_0fff] {
         assert_eq!(flow(returns), Flow::Return, "{returns:08x}");
     }
-    for leaves in [0xd61f_0000, 0xd63f_0000, 0xd400_0001, 0xd420_0000, 0xd50b_7520] {
+    for computed in [0xd61f_0000, 0xd63f_0000, 0xd71f_0801] {
+        assert_eq!(flow(computed), Flow::Computed, "{computed:08x}");
+    }
+    for leaves in [0xd400_0001, 0xd420_0000, 0xd50b_7520] {
         assert_eq!(flow(leaves), Flow::Leave, "{leaves:08x}");
     }
     for next in [0xd503_201f, 0xd50b_7421, 0xd53b_d040, 0x8b02_0020, 0xf940_0020, 0x1e62_2820] {
@@ -224,8 +227,14 @@ fn jumps_through_a_linkers_pointer_are_expected() {
     let words = [0xb000_0010, 0xf940_0e11, 0x9100_6210, 0xd61f_0220, 0xd65f_03c0];
     let lifted = |pointed: Option<u64>| {
         let pointer = |at: u64| pointed.filter(|_| at == (PC & !0xfff) + 0x1018);
-        let shape =
-            Shape::Graph { limit: 20, wanted: &|_| true, called: &|_| false, ends: &|_, _| false, pointer: &pointer };
+        let shape = Shape::Graph {
+            limit: 20,
+            wanted: &|_| true,
+            called: &|_| false,
+            ends: &|_, _| false,
+            pointer: &pointer,
+            went: &|_| None,
+        };
         let (region, coverage) = lift_region(Arch::Aarch64, PC, shape, &mut reader(&words));
         let jumps = region.blocks.iter().map(|block| block.end);
         let computed = |end| matches!(end, Terminator::Exit { reason: ExitReason::Jump, pc: Pc::Dynamic(_), .. });
@@ -233,4 +242,30 @@ fn jumps_through_a_linkers_pointer_are_expected() {
     };
     assert_eq!(lifted(None), (4, 1, false));
     assert_eq!(lifted(Some(PC + 16)), (5, 1, true));
+}
+
+#[test]
+fn computed_jumps_go_on_where_they_went() {
+    // br x1, or ret; and a return that it went to.
+    let lifted = |jump: u32, went: Option<u64>| {
+        let words = [jump, 0xd503_201f, 0xd65f_03c0];
+        let went = |at: u64| went.filter(|_| at == PC);
+        let shape = Shape::Graph {
+            limit: 20,
+            wanted: &|at| at == PC + 8,
+            called: &|_| false,
+            ends: &|_, _| false,
+            pointer: &|_| None,
+            went: &went,
+        };
+        let (region, coverage) = lift_region(Arch::Aarch64, PC, shape, &mut reader(&words));
+        let computed = |end| matches!(end, Terminator::Exit { pc: Pc::Dynamic(_), .. });
+        (coverage.instructions, region.blocks.iter().filter(|block| computed(block.end)).count())
+    };
+    for jump in [0xd61f_0020, 0xd63f_0020, 0xd65f_03c0] {
+        assert_eq!(lifted(jump, None), (1, 1), "{jump:08x}");
+        assert_eq!(lifted(jump, Some(PC + 4)), (1, 1), "{jump:08x} to where nothing is worth while");
+        assert_eq!(lifted(jump, Some(PC + 8)), (2, 2), "{jump:08x}");
+    }
+    assert_eq!(lifted(0xd400_0001, Some(PC + 8)).0, 1, "svc");
 }

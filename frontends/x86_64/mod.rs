@@ -82,6 +82,7 @@ fn flow(insn: &Instruction) -> Flow {
         FlowControl::ConditionalBranch if near => Flow::Branch(insn.near_branch64()),
         FlowControl::Call if near => Flow::Call(insn.near_branch64()),
         FlowControl::Return if insn.mnemonic() == Mnemonic::Ret => Flow::Return,
+        FlowControl::IndirectBranch | FlowControl::IndirectCall => Flow::Computed,
         _ => Flow::Leave,
     }
 }

@@ -42,7 +42,7 @@ fn flow_and_length() {
         (&[0xe2, 0x00], 2, Flow::Branch(PC + 2)),
         (&[0xe3, 0x05], 2, Flow::Branch(PC + 7)),
         (&[0xe8, 0, 0, 0, 0], 5, Flow::Call(PC + 5)),
-        (&[0xff, 0xe0], 2, Flow::Leave),
+        (&[0xff, 0xe0], 2, Flow::Computed),
         (&[0xc3], 1, Flow::Return),
         (&[0x0f, 0x05], 2, Flow::Leave),
         (&[0xcc], 1, Flow::Leave),

@@ -18,6 +18,7 @@ pub mod text;
 pub mod tiny;
 pub mod ty;
 pub mod verify;
+pub mod went;
 
 pub use guards::Guards;
 pub use helper::{Helper, HelperEffect};

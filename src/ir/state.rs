@@ -339,6 +339,8 @@ pub struct Control {
     pub stubs: [u64; STUBS],
     /// The host registers in which baseline code keeps guest registers, as a fault found them.
     pub pinned: [u64; 8],
+    /// Address of the [`crate::went::Went`] in which baseline code notes where computed jumps go.
+    pub went: u64,
     /// What results of floating point are compared with.
     pub float_limits: FloatLimits,
 }

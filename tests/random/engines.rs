@@ -59,6 +59,7 @@ fn lift(piece: &Piece, place: u64, code: &[u8], floats: Floats) -> Region {
             called: &wanted,
             ends: &|_, room| room == Room::Used,
             pointer: &|_| None,
+            went: &|_| None,
         },
     };
     let mut region = Region::new(Arch::Aarch64, place + 4);
