@@ -224,7 +224,7 @@ static void served_faults(void) {
 static int body(int argc, char **argv) {
     (void)argc, (void)argv;
     setvbuf(stdout, 0, _IONBF, 0);
-    rung = stop = other_thread = 0;
+    rung = stop = other_thread = 0, order[0] = 0;
     timers();
     queues();
     descriptors();
