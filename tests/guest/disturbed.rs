@@ -156,7 +156,7 @@ fn faults_without_end() {
 const RACY: &[(&str, &[&[&str]])] = &[
     ("threads", PLAIN),
     ("cancel", PLAIN),
-    ("atomics", &[&["2000"]]),
+    ("atomics", &[&["400"]]),
     ("processes", &[&["forks"]]),
     ("signals", PLAIN),
     ("sockets", PLAIN),
