@@ -168,7 +168,7 @@ impl Thread {
         if known.is_some() {
             self.tidings.tell(pc);
         }
-        // What code leads to that was worth making goes on to be executed more often than not, but for what a process
+        // What code leads to that was worth making goes on to be executed more often than not, but for what a thread
         // does first.
         let once = !unknown || self.counts.interpreted < tier::FIRST_INTERPRETED;
         let interprets = once && known.is_none() && tier::starts_in_interpreter(self.runtime.options.tier);
@@ -366,8 +366,7 @@ impl Thread {
             Admission::Later => slot.set_heat(tier::SOON),
             Admission::Lift(limit) => {
                 slot.set_heat(tier::SETTLED);
-                let went = |at| self.went.from(at);
-                let job = translate::region(&self.runtime, &self.task.mm, pc, limit, &went);
+                let job = translate::region(&self.runtime, &self.task.mm, pc, limit, &self.went);
                 if self.runtime.background.request(&self.runtime, job).is_err() {
                     self.compile(pc, slot);
                 }
@@ -394,8 +393,7 @@ impl Thread {
         slot.set_heat(tier::SETTLED);
         let mut limit = tier::REGION_LIMIT;
         loop {
-            let went = |at| self.went.from(at);
-            let mut job = translate::region(runtime, &self.task.mm, pc, limit, &went);
+            let mut job = translate::region(runtime, &self.task.mm, pc, limit, &self.went);
             if job.is_cut {
                 return;
             }

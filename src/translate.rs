@@ -12,6 +12,7 @@ use philae_backends::cranelift::{Compiler, Exactness, Options};
 use philae_backends::interp::Steps;
 use philae_backends::link::LinkSite;
 use philae_frontends::{Changes, Coverage, Run, Shape, lift_block, lift_into};
+use philae_ir::went::Went;
 use philae_ir::{Arch, ExitReason, Pc, Region, RuntimePage, Terminator, opt, verify};
 use philae_syscalls::{Mm, uaccess, vdso};
 use std::ops::Range;
@@ -216,9 +217,9 @@ pub fn publish(runtime: &Runtime, code: Code, job: Job) -> Option<SlotPointer> {
     Some(slot)
 }
 
-/// Lifts the region that is worth compiling at `pc`, of `limit` instructions at most.
-/// `went` says where the jump to a computed address at another one went.
-pub fn region(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize, went: &dyn Fn(u64) -> Option<u64>) -> Job {
+/// Lifts the region that is worth compiling at `pc`, of `limit` instructions at most. `went` has where computed jumps led the
+/// thread that asks.
+pub fn region(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize, went: &Went) -> Job {
     let start = Instant::now();
     let generation = runtime.cache.generation();
     let round = if runtime.cache.is_compiled(pc) { Round::Again } else { Round::First };
@@ -226,11 +227,12 @@ pub fn region(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize, went: &dyn Fn(u
     let called = |target| tier::is_worth_inlining(runtime, pc, target, round);
     let ends = |at, room| tier::ends(runtime, pc, at, room, round);
     let pointer = |at| pointer(mm, at);
+    let went = |at| went.from(at);
     let mut reader = Reader::new(mm, Watch::On);
     let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
     let mut region = Region::new(runtime.arch, pc);
     prepare(runtime, mm, &mut region);
-    let shape = Shape::Graph { limit, wanted: &wanted, called: &called, ends: &ends, pointer: &pointer, went };
+    let shape = Shape::Graph { limit, wanted: &wanted, called: &called, ends: &ends, pointer: &pointer, went: &went };
     let coverage = lift_into(&mut region, shape, &mut fetch);
     lifted(runtime, mm, &region, &coverage.ranges);
     runtime.stats.lift_nanos.add(start.elapsed().as_nanos() as u64);

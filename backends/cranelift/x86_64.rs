@@ -363,8 +363,8 @@ fn exchange_operands(bytes: &mut [u8]) -> Result<(), CompileError> {
 ///
 /// The entry is behind the frame's setup and the saves of registers that a function of the host would have to keep: only
 /// [`crate::link::enter`] has to. Tail jumps move to where the restores began, and become one instruction with the load of
-/// their target. The stack pointer stays where it is, too, if the
-/// values on the stack fit into what the one frame has for them.
+/// their target. The stack pointer stays where it is, too, if the values on the stack fit into what the one frame has for
+/// them.
 pub(super) fn drop_frames(
     bytes: &mut [u8],
     call_ends: impl Iterator<Item = u32>,

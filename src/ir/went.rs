@@ -18,12 +18,11 @@ pub struct Place {
     pub to: AtomicU32,
     /// Where it, or one that has the same place, went the time before.
     pub before: AtomicU32,
-    unused: u32,
 }
 
 impl Place {
     const fn new() -> Place {
-        Place { from: AtomicU32::new(0), to: AtomicU32::new(0), before: AtomicU32::new(0), unused: 0 }
+        Place { from: AtomicU32::new(0), to: AtomicU32::new(0), before: AtomicU32::new(0) }
     }
 }
 
@@ -56,7 +55,7 @@ impl Went {
 
     /// Where the jump at `pc` goes, if that is known, was the same two times, and is less than 2 GiB away.
     pub fn from(&self, pc: u64) -> Option<u64> {
-        let Place { from, to, before, .. } = &self.0[Went::index(pc)];
+        let Place { from, to, before } = &self.0[Went::index(pc)];
         let [from, to, before] = [from, to, before].map(|half| half.load(Ordering::Relaxed));
         let distance = to.wrapping_sub(from) as i32;
         (from == pc as u32 && to == before).then(|| pc.wrapping_add_signed(i64::from(distance)))

@@ -10,17 +10,9 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-static char program[4096];
-static char *none[] = {0};
-
-static int ended(pid_t child) {
-    int status;
-    waitpid(child, &status, __WALL);
-    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
-}
+#include "execute.h"
 
 // Executes in a child: the error, or the program's status.
 static int attempt(const char *path, char **argv, char **envp) {

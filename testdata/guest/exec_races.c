@@ -12,19 +12,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "again.h"
-
-static char program[4096];
-static char *none[] = {0};
-
-static int ended(pid_t child) {
-    int status;
-    waitpid(child, &status, __WALL);
-    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
-}
+#include "execute.h"
 
 static void *allocate(void *stop) {
     while (!*(volatile int *)stop) free(malloc(rand() % 100000)), free(malloc(50));

@@ -182,7 +182,7 @@ const HUNG: Duration = Duration::from_secs(1200);
 
 /// Runs them a thousand times in one tier. PHILAE_RUNS says how often instead.
 fn again(guest: &str, tier: &str) {
-    let runs = std::env::var("PHILAE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(1000);
+    let runs: usize = std::env::var("PHILAE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(1000);
     let mut failures = Failures::default();
     for (name, arguments) in RACY.iter().filter(|_| soak()) {
         let program = PROGRAMS.iter().find(|program| program.name == *name).expect("a program");
@@ -190,15 +190,15 @@ fn again(guest: &str, tier: &str) {
             let case = format!("{file} for {guest} in tier {tier}");
             let Some((path, twin)) = with_twin(guest, &file, &case) else { continue };
             for words in *arguments {
-                let bodies = BODIES.min(runs).to_string();
+                let (processes, bodies) = (runs.div_ceil(BODIES), BODIES.min(runs).to_string());
                 let wanted = run(Command::new(&twin).args(*words).env("AGAIN", &bodies), "", HUNG);
                 let command = || {
                     let mut command = philae(["--tier", tier]);
                     command.arg(&path).args(*words).env("AGAIN", &bodies);
                     command
                 };
-                let failed = repeat(runs.div_ceil(BODIES), &wanted, command, &case, &mut failures);
-                println!("{runs} runs of {case} {words:?}, {bodies} in each process: {failed} processes failed");
+                let failed = repeat(processes, &wanted, command, &case, &mut failures);
+                println!("{processes} processes of {case} {words:?}, {bodies} runs in each: {failed} failed");
             }
         }
     }
