@@ -7,7 +7,7 @@ use cranelift_codegen::ir::condcodes::{CondCode, FloatCC, IntCC};
 use cranelift_codegen::ir::types::{I8, I32};
 use cranelift_codegen::ir::{self, InstBuilder, InstructionData, Opcode, SourceLoc, Value as Clif};
 use philae_ir::ops::SIGNALS;
-use philae_ir::{Carry, Cond, Effect, Inst, Op, Terminator, Value};
+use philae_ir::{Carry, Cond, Effect, FloatCond, Inst, Op, Terminator, Value};
 
 /// A truth value that may be known while compiling.
 #[derive(Clone, Copy)]
@@ -489,9 +489,9 @@ impl Lower<'_, '_> {
     }
 
     /// A comparison of floats is made where its flags are tested. What it raises is raised here if nothing else does.
-    pub(super) fn compare_for_flags(&mut self, inst: &Inst) {
+    pub(super) fn compare_for_flags(&mut self, value: Value, inst: &Inst) {
         if self.repairs_operands(inst) {
-            return self.signal_nans(inst);
+            return self.signal_nans_on_edge(value);
         }
         if !self.region.raises(inst) {
             return;
@@ -502,8 +502,50 @@ impl Lower<'_, '_> {
         }
         self.signalling = self.branch_that_signals(inst);
         if self.signalling.is_none() {
+            self.signal_nans_on_edge(value);
+        }
+    }
+
+    /// Signals NaNs in a comparison, and repairs them, on that edge of the block's branch on which there may be some, if
+    /// it can wait for that.
+    fn signal_nans_on_edge(&mut self, value: Value) {
+        let inst = self.region.inst(value);
+        if self.is_proven_by_branch(value) {
+            self.left_to_edge = Some(inst);
+        } else {
             self.signal_nans(inst);
         }
+    }
+
+    /// Whether the block's branch compares what `value` does, goes on where the operands are numbers, and nobody looks at
+    /// the status, or at what is left to be repaired, before it.
+    fn is_proven_by_branch(&self, value: Value) -> bool {
+        let inst = self.region.inst(value);
+        let rest = &self.region.block(self.block).insts[self.position + 1..];
+        let Terminator::Branch { cond, .. } = self.region.block(self.block).end else { return false };
+        let test = self.region.inst(cond);
+        let holds_for_nans = matches!(FloatCond::from_aux(test.aux), FloatCond::Un | FloatCond::Ne);
+        if test.op != Op::Fcmp || test.ty.is_vector() || test.args != inst.args || holds_for_nans {
+            return false;
+        }
+        let left = self.left_to(inst);
+        let looks_at_left = |other: &Inst| match other.op.info().effect {
+            Effect::Pure => other.operands().any(|operand| left.contains(&operand)),
+            Effect::ReadSlot => left.iter().any(|&value| self.reads_held(other, self.value(value))),
+            Effect::WriteSlot => other.op == Op::SetLow,
+            Effect::Marker => false,
+            _ => true,
+        };
+        rest.contains(&cond)
+            && !rest.iter().any(|&later| later != cond && looks_at_left(self.region.inst(later)))
+            && left.iter().all(|&value| self.is_used_here_only(value))
+    }
+
+    /// Whether all instructions that look at `value` are in the current block.
+    fn is_used_here_only(&self, value: Value) -> bool {
+        let insts = self.region.block(self.block).insts.iter();
+        let operands = insts.flat_map(|&user| self.region.inst(user).operands());
+        operands.filter(|&operand| operand == value).count() == self.uses[value.index()] as usize
     }
 
     /// The condition of the block's branch, if that compares what `inst` does, nothing looks at the status in between, and

@@ -195,7 +195,7 @@ impl Lower<'_, '_> {
     }
 
     /// The results that were left to `inst`, directly or through its operands, operands last.
-    fn left_to(&self, inst: &Inst) -> Vec<Value> {
+    pub(super) fn left_to(&self, inst: &Inst) -> Vec<Value> {
         let own: Vec<Value> = inst.operands().filter(|operand| self.unrepaired.contains(operand)).collect();
         let deeper = own.iter().flat_map(|&operand| self.left_to(self.region.inst(operand)));
         own.iter().copied().chain(deeper).collect()
@@ -386,7 +386,7 @@ impl Lower<'_, '_> {
     }
 
     /// A constant in all lanes of `ty`, which may be a scalar.
-    fn splat_constant(&mut self, lane: Ty, ty: Type, bits: u128) -> Clif {
+    pub(super) fn splat_constant(&mut self, lane: Ty, ty: Type, bits: u128) -> Clif {
         if !ty.is_vector() {
             return self.constant(lane, bits);
         }

@@ -105,6 +105,8 @@ pub(super) struct Lower<'a, 'b> {
     pub(super) nibbles: HashMap<Value, Clif>,
     /// The condition of the block's branch, if the comparison that it is made of has to signal NaNs.
     pub(super) signalling: Option<Value>,
+    /// The comparison whose NaNs are left to that edge of the block's branch on which there may be some.
+    pub(super) left_to_edge: Option<&'a Inst>,
     /// What is known of values in this block that stand-ins have to do with.
     pub(super) known: stand_ins::Known,
     /// The instructions that others stand for, in the order of their source locations.
@@ -160,6 +162,7 @@ impl<'a, 'b> Lower<'a, 'b> {
             carries: Carries::of(region, &plan.order),
             nibbles: HashMap::new(),
             signalling: None,
+            left_to_edge: None,
             known: stand_ins::Known::default(),
             stand_ins: Vec::new(),
             raising: Raising::default(),
@@ -282,25 +285,64 @@ impl<'a, 'b> Lower<'a, 'b> {
                 let to = self.clif_block(to);
                 self.b.ins().jump(to, &[]);
             }
-            Terminator::Branch { cond, then, other } => {
-                self.publish(id);
-                // What goes on in the innermost loop is to follow: Cranelift has the second block behind the branch.
-                let loops = &self.plan.loops;
-                let stays = [then, other].map(|to| !loops.are_left(id, to));
-                let follows = stays[0] && (!stays[1] || loops.are_shorter(self.region, id, then, other));
-                let (then, other) = (self.clif_block(then), self.clif_block(other));
-                if follows {
-                    self.branch_opposite(cond, then, other);
-                } else {
-                    self.branch(cond, then, other);
+            Terminator::Branch { cond, then, other } => match self.left_to_edge.take() {
+                Some(compare) => self.branch_before_nans(id, compare),
+                None => {
+                    self.publish(id);
+                    let to = [then, other].map(|to| self.clif_block(to));
+                    self.branch_in_order(id, cond, to);
                 }
-            }
+            },
             Terminator::Exit { reason, pc, argument } => {
                 let dirty = self.dirty;
                 self.store_places(&dirty);
                 self.exit(reason, pc, argument);
             }
         }
+    }
+
+    /// Ends block `id` with its branch, to `to` where `cond` holds or does not.
+    fn branch_in_order(&mut self, id: BlockId, cond: Value, to: [ir::Block; 2]) {
+        let Terminator::Branch { then, other, .. } = self.region.block(id).end else { unreachable!("a branch") };
+        // What goes on in the innermost loop is to follow: Cranelift has the second block behind the branch.
+        let loops = &self.plan.loops;
+        let stays = [then, other].map(|to| !loops.are_left(id, to));
+        let follows = stays[0] && (!stays[1] || loops.are_shorter(self.region, id, then, other));
+        if follows {
+            self.branch_opposite(cond, to[0], to[1]);
+        } else {
+            self.branch(cond, to[0], to[1]);
+        }
+    }
+
+    /// Ends block `id` with its branch on a relation that holds for numbers only, and leaves to the other edge what has to
+    /// be done where `compare` finds a NaN.
+    fn branch_before_nans(&mut self, id: BlockId, compare: &Inst) {
+        let Terminator::Branch { cond, then, other } = self.region.block(id).end else { unreachable!("a branch") };
+        let edges = [self.b.create_block(), self.b.create_block()];
+        self.branch_in_order(id, cond, edges);
+        edges.iter().for_each(|&edge| self.b.seal_block(edge));
+        self.aside(|this| {
+            this.b.switch_to_block(edges[0]);
+            this.publish(id);
+            let then = this.clif_block(then);
+            this.b.ins().jump(then, &[]);
+        });
+        // Flags that other blocks make of the operands are the same before they are repaired.
+        let raw: Vec<(Value, Clif)> = self.left_to(compare).iter().map(|&left| (left, self.value(left))).collect();
+        self.b.switch_to_block(edges[1]);
+        self.signal_nans(compare);
+        self.publish(id);
+        let other = self.clif_block(other);
+        self.b.ins().jump(other, &[]);
+        raw.into_iter().for_each(|(left, raw)| self.set_value(left, raw));
+    }
+
+    /// Does what fills a block that does not dominate what follows: what it computes is forgotten.
+    fn aside(&mut self, fill: impl FnOnce(&mut Self)) {
+        let known = (self.held.clone(), self.touched.clone(), self.differences.clone(), self.nibbles.clone());
+        fill(self);
+        (self.held, self.touched, self.differences, self.nibbles) = known;
     }
 
     /// Gives the variables what the block changed and its successors need.
@@ -490,7 +532,7 @@ impl<'a, 'b> Lower<'a, 'b> {
             Op::Fence => self.fence(inst),
             Op::Prefetch => self.prefetch(inst),
             Op::Call => self.values[value.index()] = Some(self.call_helper(inst)),
-            Op::FlagsFcmp => self.compare_for_flags(inst),
+            Op::FlagsFcmp => self.compare_for_flags(value, inst),
             Op::FlagsAdd | Op::FlagsAdc | Op::FlagsSub | Op::FlagsSbc | Op::FlagsLogic => (),
             Op::FlagsWithC | Op::FlagsWithV | Op::FlagsFromBits => (),
             Op::Select if inst.ty == Ty::Flags => (),
@@ -515,6 +557,12 @@ impl<'a, 'b> Lower<'a, 'b> {
     /// Makes `clif` what `value` means from here on.
     pub(super) fn set_value(&mut self, value: Value, clif: Clif) {
         self.values[value.index()] = Some(clif);
+    }
+
+    /// Whether a place that `inst` reads holds this.
+    pub(super) fn reads_held(&self, inst: &Inst, held: Clif) -> bool {
+        let mut places = self.plan.reads(inst).iter();
+        places.any(|place| [self.held[place].narrow, self.held[place].whole].contains(&Some(held)))
     }
 
     /// Puts `new` for `old` wherever a place holds it.
@@ -660,12 +708,11 @@ impl<'a, 'b> Lower<'a, 'b> {
         self.b.set_srcloc(SourceLoc::default());
         self.b.seal_block(fault);
         self.b.seal_block(on);
-        // What this block computes does not dominate what follows.
-        let known = (self.held.clone(), self.touched.clone(), self.differences.clone(), self.nibbles.clone());
-        self.b.switch_to_block(fault);
-        self.store_places(&dirty);
-        self.exit(ExitReason::Fault, Pc::Const(self.fault_pc), Value::NONE);
-        (self.held, self.touched, self.differences, self.nibbles) = known;
+        self.aside(|this| {
+            this.b.switch_to_block(fault);
+            this.store_places(&dirty);
+            this.exit(ExitReason::Fault, Pc::Const(this.fault_pc), Value::NONE);
+        });
         self.b.switch_to_block(on);
     }
 

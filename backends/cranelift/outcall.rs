@@ -12,7 +12,7 @@ use cranelift_codegen::ir::types::{I64, I128};
 use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, Signature, Value as Clif};
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
-use philae_ir::{CpuState, Helper, Inst, Ty};
+use philae_ir::{CpuState, Helper, Inst, Op, Ty, Value};
 use std::mem::offset_of;
 
 /// Where operands and results travel.
@@ -69,9 +69,29 @@ impl Lower<'_, '_> {
     /// Puts an instruction's operands into the scratch space, in their own types.
     fn pass_operands(&mut self, inst: &Inst) {
         for (index, operand) in inst.operands().enumerate() {
-            let value = self.value(operand);
+            let value = self.passed(operand);
             self.b.ins().store(MemFlagsData::trusted(), value, self.state, SCRATCH + 16 * index as i32);
         }
+    }
+
+    /// The bits of an operand. A negation is made anew, so that the one which a fused multiply-add does with it is not
+    /// made for a call that hardly happens; by bits, as Cranelift would make the two one again.
+    fn passed(&mut self, operand: Value) -> Clif {
+        let inst = self.region.inst(operand);
+        if inst.op != Op::Fneg {
+            return self.value(operand);
+        }
+        let negated = self.value(inst.args[0]);
+        let lane = inst.ty.lane();
+        let sign = 1 << (lane.bits() - 1);
+        if inst.ty.is_vector() {
+            let signs = self.splat_constant(lane, clif_type(inst.ty).as_int(), sign);
+            let bits = self.cast(negated, clif_type(inst.ty).as_int());
+            return self.b.ins().bxor(bits, signs);
+        }
+        let bits = self.as_int(negated);
+        let sign = self.iconst(self.type_of(bits), sign as u64);
+        self.b.ins().bxor(bits, sign)
     }
 
     /// Calls a stub that takes vectors out of the scratch space, leaves its result there and keeps every register.

@@ -24,12 +24,21 @@ pub fn may_be_missed(region: &Region, inst: &Inst) -> bool {
     }
 }
 
-/// Whether what `inst` makes has no sign, but where it is a NaN: squares, and squares added to such.
+/// Whether what `inst` makes has no sign, but where it is a NaN or a zero.
 pub fn is_positive(region: &Region, inst: &Inst) -> bool {
-    let is_square = inst.args[0] == inst.args[1];
+    is_positive_within(region, inst, 4)
+}
+
+/// The same, as far as that is seen by going back to operands `depth` times.
+fn is_positive_within(region: &Region, inst: &Inst, depth: u32) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return false };
+    let [a, b, c] = inst.args;
+    let is_positive = |value| is_positive_within(region, region.inst(value), depth);
     match inst.op {
-        Op::Fmul => is_square,
-        Op::FmulAdd => is_square && is_positive(region, region.inst(inst.args[2])),
+        Op::Fabs | Op::Fsqrt => true,
+        Op::Fadd | Op::Fdiv => is_positive(a) && is_positive(b),
+        Op::Fmul => a == b || is_positive(a) && is_positive(b),
+        Op::FmulAdd => (a == b || is_positive(a) && is_positive(b)) && is_positive(c),
         _ => false,
     }
 }

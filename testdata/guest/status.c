@@ -40,6 +40,7 @@ static unsigned raised(void) {
 #define BOTH "fadd d2, d0, d1\n fcmp d2, d1\n"
 #define SELECT "fcmp d0, d1\n fcsel d2, d0, d1, mi\n"
 #define BRANCH "fcmpe d0, d1\n b.gt 4f\n 4:\n"
+#define COUNT BINARY("fadd") "fcmpe d2, d1\n cinc x10, x10, ls\n b.ls 4f\n mov x10, #1\n 4:\n"
 #define OVERWRITE "movi v2.2d, #0\n mov x10, #0\n cmp x10, #0\n"
 #define LOOP "mov x9, #0\n 1:\n"
 #define NEXT "add x9, x9, #1\n cmp x9, %2\n b.lt 1b\n"
@@ -65,6 +66,7 @@ static unsigned raised(void) {
 #define BOTH BINARY("addsd") "ucomisd %%xmm1, %%xmm2\n"
 #define SELECT QUIET
 #define BRANCH "comisd %%xmm1, %%xmm0\n ja 4f\n 4:\n"
+#define COUNT BINARY("addsd") "comisd %%xmm1, %%xmm2\n jbe 4f\n mov $1, %%r10d\n 4:\n"
 #define OVERWRITE "xorpd %%xmm2, %%xmm2\n xor %%r10d, %%r10d\n test %%r10d, %%r10d\n"
 #define LOOP "xor %%r9d, %%r9d\n 1:\n"
 #define NEXT "inc %%r9\n cmp %2, %%r9\n jl 1b\n"
@@ -110,6 +112,7 @@ LOOPS(signalling, SIGNALLING)
 LOOPS(both, BOTH)
 LOOPS(choose, SELECT)
 LOOPS(branch, BRANCH)
+LOOPS(count, COUNT)
 
 #define ONE 0x3ff0000000000000
 #define THREE 0x4008000000000000
@@ -144,6 +147,8 @@ static const struct operation operations[] = {
     {"nan == 1 ? nan : 1", QUIET_NAN, ONE, ALL(choose)},
     {"snan == 1 ? snan : 1", SIGNALLING_NAN, ONE, ALL(choose)},
     {"if (nan > 1)", QUIET_NAN, ONE, ALL(branch)},
+    {"if (nan + 1 <= 1) count++", QUIET_NAN, ONE, ALL(count)},
+    {"if (tiny + 3 <= 3) count++", TINY, THREE, ALL(count)},
 };
 
 struct run {

@@ -12,6 +12,11 @@ const DIVIDED_BY_ZERO: u32 = 2;
 
 /// What a region whose X0 is 0, D0 1, D1 0 and D2 a signalling NaN raises until it leaves.
 fn raised(text: &str, exactness: Exactness) -> u32 {
+    run(text, exactness).0
+}
+
+/// The same, and the state that it leaves.
+fn run(text: &str, exactness: Exactness) -> (u32, CpuState) {
     let region = parse(text, &[]).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let mut links = |site: LinkSite| -> *const LinkSlot { panic!("no link expected to {site:?}") };
     let options = Options { exactness, counter: None };
@@ -23,7 +28,7 @@ fn raised(text: &str, exactness: Exactness) -> u32 {
     doubles.into_iter().zip(aarch64::V).for_each(|(bits, slot)| cpu.set128(slot, bits.into()));
     FloatControl::take_flags();
     run_guarded(entry, &mut code, &mut cpu);
-    FloatControl::take_flags()
+    (FloatControl::take_flags(), cpu)
 }
 
 #[test]
@@ -62,4 +67,39 @@ fn an_access_that_faults_comes_before_what_follows_it() {
             exit syscall 0x400004\n";
         assert_eq!(raised(text, Exactness::Exact), NOTHING);
     });
+}
+
+/// A region that compares the sum of D2, a signalling NaN, and `other` with D0, counts in X1 and branches on what it finds.
+fn counting(other: u64) -> String {
+    format!(
+        "region aarch64 0x400000\nb0:\n  v0 = get.f64 v0\n  v1 = get.f64 v2\n  v2 = const.f64 {other:#x}\n  \
+            v3 = fadd.f64 arm v2 v1\n  set.f64 v3 v3\n  v4 = flags_fcmp.f64 v3 v0 0x13268\n  v5 = get.i64 x1\n  \
+            v6 = const.i64 0x1\n  v7 = add.i64 v5 v6\n  v8 = fcmp.f64 le v3 v0\n  v9 = select.i64 v8 v7 v5\n  \
+            set.i64 x1 v9\n  branch v8 b1 b2\nb1:\n  set.i64 x2 v6\n  exit syscall 0x400004\n\
+            b2:\n  set.i64 x3 v6\n  exit syscall 0x400004\n"
+    )
+}
+
+#[test]
+fn a_nan_is_the_guests_on_the_edge_where_it_may_be_one() {
+    // Of two NaNs the guest takes the one that signals, the host the first.
+    let (flags, cpu) = run(&counting(f64::NAN.to_bits() | 7), Exactness::Exact);
+    assert_eq!(cpu.get128(aarch64::V[3]), u128::from(f64::NAN.to_bits() | 1));
+    assert_eq!((flags, [1, 2, 3].map(|register| cpu.get(aarch64::X[register]))), (INVALID, [0, 0, 1]));
+}
+
+#[test]
+fn a_quiet_nan_is_an_invalid_operand_of_a_comparison_left_to_an_edge() {
+    let text = counting(f64::NAN.to_bits()).replace("get.f64 v2", "get.f64 v1");
+    let (flags, cpu) = run(&text, Exactness::Exact);
+    assert_eq!((flags, [1, 2, 3].map(|register| cpu.get(aarch64::X[register]))), (INVALID, [0, 0, 1]));
+}
+
+#[test]
+fn numbers_raise_nothing_on_either_edge() {
+    for (other, expected) in [(0.5f64, [1, 1, 0]), (1.5, [0, 0, 1])] {
+        let text = counting(other.to_bits()).replace("get.f64 v2", "get.f64 v1");
+        let (flags, cpu) = run(&text, Exactness::Exact);
+        assert_eq!((flags, [1, 2, 3].map(|register| cpu.get(aarch64::X[register]))), (NOTHING, expected));
+    }
 }

@@ -3,6 +3,7 @@
 //! Guest memory accesses are never dropped, merged, forwarded or reordered. What a pass may do to slots depends on
 //! [`Exactness`]. In debug builds every pass hands over a region that verifies.
 
+mod arms;
 mod dead;
 mod fold;
 mod liveness;
@@ -34,16 +35,17 @@ pub struct Pass {
 }
 
 /// Every pass, once.
-pub static PASSES: [Pass; 4] = [
+pub static PASSES: [Pass; 5] = [
     Pass { name: "slots", run: slots::run },
     Pass { name: "fold", run: fold::run },
     Pass { name: "dead", run: dead::run },
     Pass { name: "sink", run: sink::run },
+    Pass { name: "arms", run: arms::run },
 ];
 
 /// Runs the passes in the order that pays: straight runs become one block first, what sinks leaves dead code behind.
 pub fn optimise(region: &mut Region, exactness: Exactness) {
-    for pass in [dead::run, slots::run, fold::run, sink::run, dead::run] {
+    for pass in [dead::run, slots::run, fold::run, sink::run, arms::run, dead::run] {
         pass(region, exactness);
         if cfg!(debug_assertions)
             && let Err(error) = verify(region)
