@@ -3,7 +3,7 @@
 //! for the guest only, for what the evaluator raises.
 
 use super::clif_type;
-use super::lower::{Lower, Usual};
+use super::lower::{Lower, Unusual, Usual};
 use super::x86_64::StandIn;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I16, I32, I32X4, I64, I64X2};
@@ -125,7 +125,7 @@ impl Lower<'_, '_> {
                 _ => this.vector_maximum(a, b),
             })
         };
-        self.repair_where(any, inst, Usual::Otherwise, extreme).expect("there is a result")
+        self.repair_where(Unusual::Where(any), inst, Usual::Otherwise, extreme).expect("there is a result")
     }
 
     /// The larger of each pair of lanes of numbers, +0 of zeroes. Cranelift's own makes +0 by a subtraction, which makes
@@ -225,13 +225,17 @@ impl Lower<'_, '_> {
     /// `result`, or what the evaluator makes where it is a NaN or may have underflowed unseen; also repairs the results that
     /// were left to `inst`.
     fn repair_nan(&mut self, inst: &Inst, result: Clif) -> Clif {
-        let is_unusual = if tiny::may_be_missed(self.region, inst) {
-            self.is_smallest_or_nan(inst, result)
+        let has_sign = !tiny::is_positive(self.region, inst);
+        let unusual = if !tiny::may_be_missed(self.region, inst) {
+            let is_nan = self.b.ins().fcmp(FloatCC::Unordered, result, result);
+            Unusual::Where(self.any_lane(is_nan))
+        } else if inst.op == Op::FmulAdd && !inst.ty.is_vector() && has_sign {
+            Unusual::Perhaps(self.is_small_or_nan(result), result)
         } else {
-            self.b.ins().fcmp(FloatCC::Unordered, result, result)
+            let is_unusual = self.is_smallest_or_nan(result, has_sign);
+            Unusual::Where(self.any_lane(is_unusual))
         };
-        let is_unusual = self.any_lane(is_unusual);
-        self.repair_where(is_unusual, inst, Usual::Always, |_| Some(result)).expect("there is a result")
+        self.repair_where(unusual, inst, Usual::Always, |_| Some(result)).expect("there is a result")
     }
 
     /// A truth value, or whether one of a vector is true: the lanes' signs into a register and a test of it are an
@@ -241,10 +245,9 @@ impl Lower<'_, '_> {
     }
 
     /// Whether `result`, or a lane of it, is a NaN or has the magnitude of the smallest normal number.
-    fn is_smallest_or_nan(&mut self, inst: &Inst, result: Clif) -> Clif {
+    pub(super) fn is_smallest_or_nan(&mut self, result: Clif, has_sign: bool) -> Clif {
         let ty = self.type_of(result);
         let [magnitude, smallest] = self.magnitude_and_smallest(ty);
-        let has_sign = !tiny::is_positive(self.region, inst);
         let size = if has_sign { self.b.ins().band(result, magnitude) } else { result };
         if !ty.is_vector() {
             return self.b.ins().fcmp(FloatCC::UnorderedOrEqual, size, smallest);
@@ -258,6 +261,21 @@ impl Lower<'_, '_> {
         self.b.ins().bor(equal, unordered)
     }
 
+    /// Whether a scalar is a NaN, or no larger than the smallest normal number, in general registers: where much is computed
+    /// code waits for the vector unit, and this takes one operation of that instead of two. Zeroes are rare as results of
+    /// fused multiply-adds; they are not as products.
+    fn is_small_or_nan(&mut self, result: Clif) -> Clif {
+        let bits = self.as_int(result);
+        let doubled = self.b.ins().iadd(bits, bits);
+        let [taken, largest] = if self.type_of(doubled) == I32 {
+            FloatLimits::doubled_singles().map(|limit| self.iconst(I32, limit.into()))
+        } else {
+            FloatLimits::doubled_offsets().map(|offset| self.entry_load(I64, offset))
+        };
+        let above = self.b.ins().isub(doubled, taken);
+        self.b.ins().icmp(IntCC::UnsignedGreaterThan, above, largest)
+    }
+
     /// All bits of a float or of the lanes of a vector but the sign, and the smallest normal number.
     fn magnitude_and_smallest(&mut self, ty: Type) -> [Clif; 2] {
         let (lane, vector) = if ty.lane_type() == F32 { (Ty::F32, F32X4) } else { (Ty::F64, F64X2) };
@@ -268,11 +286,11 @@ impl Lower<'_, '_> {
         })
     }
 
-    /// Has the evaluator execute `inst` where a NaN was found, for its result if `usual` makes one, and the operations whose
+    /// Has the evaluator execute `inst` where its result is `unusual`, for its result if `usual` makes one, and the operations whose
     /// results were left to it before.
     fn repair_where(
         &mut self,
-        is_nan: Clif,
+        unusual: Unusual,
         inst: &Inst,
         when: Usual,
         usual: impl FnOnce(&mut Self) -> Option<Clif>,
@@ -294,7 +312,7 @@ impl Lower<'_, '_> {
             let exact = this.evaluate(inst);
             has_result.then_some(exact).into_iter().chain(kept.iter().map(|&value| this.value(value))).collect()
         };
-        let mut repaired = self.or_in_cold_block(is_nan, when, values, evaluate).into_iter();
+        let mut repaired = self.or_in_cold_block(unusual, when, values, evaluate).into_iter();
         let result = if has_result { repaired.next() } else { None };
         for ((&value, raw), repaired) in kept.iter().zip(raw).zip(repaired) {
             self.set_value(value, repaired);
@@ -308,7 +326,7 @@ impl Lower<'_, '_> {
     pub(super) fn signal_nans(&mut self, inst: &Inst) {
         let (a, b) = (self.value(inst.args[0]), self.value(inst.args[1]));
         let unordered = self.b.ins().fcmp(FloatCC::Unordered, a, b);
-        self.repair_where(unordered, inst, Usual::Always, |_| None);
+        self.repair_where(Unusual::Where(unordered), inst, Usual::Always, |_| None);
     }
 
     /// Whether an operand of `inst` is to be repaired by it.
@@ -429,7 +447,7 @@ impl Lower<'_, '_> {
             let wide = this.b.ins().fcvt_to_sint_sat(I64, rounded);
             vec![this.low_part(wide, clif_type(inst.ty))]
         };
-        self.or_in_cold_block(unusual, Usual::Otherwise, convert, |this| vec![this.evaluate(inst)])[0]
+        self.or_in_cold_block(Unusual::Where(unusual), Usual::Otherwise, convert, |this| vec![this.evaluate(inst)])[0]
     }
 
     /// Whether [`Lower::rounded`] has a rule.
@@ -511,7 +529,7 @@ impl Lower<'_, '_> {
         let least = self.splat_constant(Ty::I32, I32X4, 1 << 31);
         let is_least = self.b.ins().icmp(IntCC::Equal, result, least);
         let any = self.b.ins().vhigh_bits(I32, is_least);
-        self.or_in_cold_block(any, Usual::Always, |_| vec![result], |this| vec![this.evaluate(inst)])[0]
+        self.or_in_cold_block(Unusual::Where(any), Usual::Always, |_| vec![result], |this| vec![this.evaluate(inst)])[0]
     }
 
     /// Lanes to unsigned integers, saturating. Those that are positive and below the top half of the integers are
@@ -536,7 +554,7 @@ impl Lower<'_, '_> {
                 this.each_lane(rounded, |this, lane| this.b.ins().fcvt_to_sint_sat(I64, lane))
             }]
         };
-        self.or_in_cold_block(any, Usual::Otherwise, convert, |this| vec![this.evaluate(inst)])[0]
+        self.or_in_cold_block(Unusual::Where(any), Usual::Otherwise, convert, |this| vec![this.evaluate(inst)])[0]
     }
 }
 

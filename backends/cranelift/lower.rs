@@ -48,6 +48,15 @@ pub(super) enum Usual {
     Otherwise,
 }
 
+/// Where [`Lower::or_in_cold_block`] leaves what is usual.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unusual {
+    /// Where this is not 0.
+    Where(Clif),
+    /// The same, if this scalar then is a NaN or the smallest normal number.
+    Perhaps(Clif, Clif),
+}
+
 /// The functions that regions call and jump to, imported once for each function.
 pub(super) struct Signatures {
     /// A jump through a link slot: (state, link).
@@ -653,10 +662,10 @@ impl<'a, 'b> Lower<'a, 'b> {
         self.b.func.dfg.resolve_aliases(self.b.func.dfg.inst_args(inst)[0])
     }
 
-    /// What `usual` makes, or, where `unusual` is not 0, what `make` does, as many of the same types, in a cold block.
+    /// What `usual` makes, or, where it is `unusual`, what `make` does, as many of the same types, in a cold block.
     pub(super) fn or_in_cold_block(
         &mut self,
-        unusual: Clif,
+        unusual: Unusual,
         when: Usual,
         usual: impl FnOnce(&mut Self) -> Vec<Clif>,
         make: impl FnOnce(&mut Self) -> Vec<Clif>,
@@ -664,15 +673,16 @@ impl<'a, 'b> Lower<'a, 'b> {
         let args = |values: &[Clif]| values.iter().map(|&value| BlockArg::Value(value)).collect::<Vec<_>>();
         let (cold, join) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(cold);
+        let (Unusual::Where(condition) | Unusual::Perhaps(condition, _)) = unusual;
         let values = match when {
             Usual::Always => {
                 let values = usual(self);
-                self.b.ins().brif(unusual, cold, &[], join, &args(&values));
+                self.b.ins().brif(condition, cold, &[], join, &args(&values));
                 values
             }
             Usual::Otherwise => {
                 let block = self.b.create_block();
-                self.b.ins().brif(unusual, cold, &[], block, &[]);
+                self.b.ins().brif(condition, cold, &[], block, &[]);
                 self.b.seal_block(block);
                 self.b.switch_to_block(block);
                 let values = usual(self);
@@ -684,6 +694,14 @@ impl<'a, 'b> Lower<'a, 'b> {
         let results = types.iter().map(|&ty| self.b.append_block_param(join, ty)).collect();
         self.b.seal_block(cold);
         self.b.switch_to_block(cold);
+        if let Unusual::Perhaps(_, result) = unusual {
+            let certainly = self.is_smallest_or_nan(result, true);
+            let (made, join_args) = (self.b.create_block(), args(&values));
+            self.b.set_cold_block(made);
+            self.b.ins().brif(certainly, made, &[], join, &join_args);
+            self.b.seal_block(made);
+            self.b.switch_to_block(made);
+        }
         let made = make(self).into_iter().zip(types).map(|(value, ty)| self.cast(value, ty)).collect::<Vec<_>>();
         self.b.ins().jump(join, &args(&made));
         self.b.seal_block(join);

@@ -359,6 +359,9 @@ pub struct FloatLimits {
     pub double_magnitude: [u64; 2],
     /// The smallest normal double.
     pub double_smallest: [u64; 2],
+    /// For the bits of a double shifted left by one, without the sign: what to take from them, and the largest difference
+    /// that is then no NaN and has a magnitude above that of the smallest normal number.
+    pub doubled: [u64; 2],
 }
 
 impl Default for FloatLimits {
@@ -368,6 +371,7 @@ impl Default for FloatLimits {
             single_smallest: [f32::MIN_POSITIVE.to_bits(); 4],
             double_magnitude: [u64::MAX >> 1; 2],
             double_smallest: [f64::MIN_POSITIVE.to_bits(); 2],
+            doubled: doubled_limits(f64::MIN_POSITIVE.to_bits(), f64::INFINITY.to_bits()),
         }
     }
 }
@@ -381,6 +385,22 @@ impl FloatLimits {
         };
         [magnitude, smallest].map(|offset| (offset_of!(CpuState, ctl.float_limits) + offset) as i32)
     }
+
+    /// How far from the start of a [`CpuState`] the two numbers of [`FloatLimits::doubled`] are.
+    pub fn doubled_offsets() -> [i32; 2] {
+        let first = offset_of!(CpuState, ctl.float_limits.doubled) as i32;
+        [first, first + size_of::<u64>() as i32]
+    }
+
+    /// The like of [`FloatLimits::doubled`] for singles.
+    pub fn doubled_singles() -> [u32; 2] {
+        doubled_limits(f32::MIN_POSITIVE.to_bits().into(), f32::INFINITY.to_bits().into()).map(|limit| limit as u32)
+    }
+}
+
+const fn doubled_limits(smallest: u64, infinity: u64) -> [u64; 2] {
+    let taken = (smallest << 1) + 1;
+    [taken, (infinity << 1) - taken]
 }
 
 /// A guest thread's registers and the control words of the code that runs it.
