@@ -7,7 +7,7 @@ use cranelift_codegen::ir::condcodes::{CondCode, FloatCC, IntCC};
 use cranelift_codegen::ir::types::{I8, I32};
 use cranelift_codegen::ir::{self, InstBuilder, InstructionData, Opcode, SourceLoc, Value as Clif};
 use philae_ir::ops::SIGNALS;
-use philae_ir::{Carry, Cond, Effect, FloatCond, Inst, Op, Terminator, Value};
+use philae_ir::{BlockId, Carry, Cond, Effect, FloatCond, Inst, Op, Terminator, Value};
 
 /// A truth value that may be known while compiling.
 #[derive(Clone, Copy)]
@@ -522,7 +522,7 @@ impl Lower<'_, '_> {
     fn is_proven_by_branch(&self, value: Value) -> bool {
         let inst = self.region.inst(value);
         let rest = &self.region.block(self.block).insts[self.position + 1..];
-        let Terminator::Branch { cond, .. } = self.region.block(self.block).end else { return false };
+        let Terminator::Branch { cond, then, .. } = self.region.block(self.block).end else { return false };
         let test = self.region.inst(cond);
         let holds_for_nans = matches!(FloatCond::from_aux(test.aux), FloatCond::Un | FloatCond::Ne);
         if test.op != Op::Fcmp || test.ty.is_vector() || test.args != inst.args || holds_for_nans {
@@ -538,13 +538,17 @@ impl Lower<'_, '_> {
         };
         rest.contains(&cond)
             && !rest.iter().any(|&later| later != cond && looks_at_left(self.region.inst(later)))
-            && left.iter().all(|&value| self.is_used_here_only(value))
+            && left.iter().all(|&value| !makes_numbers_of_nans(self.region.inst(value).op))
+            && left.iter().all(|&value| self.is_used_only_until(value, then))
     }
 
-    /// Whether all instructions that look at `value` are in the current block.
-    fn is_used_here_only(&self, value: Value) -> bool {
-        let insts = self.region.block(self.block).insts.iter();
-        let operands = insts.flat_map(|&user| self.region.inst(user).operands());
+    /// Whether all instructions that look at `value` are in the current block, or in `next` if one comes there from nowhere
+    /// else.
+    fn is_used_only_until(&self, value: Value, next: BlockId) -> bool {
+        let is_next = self.plan.predecessors[next.index()] == 1;
+        let blocks = [Some(self.block), is_next.then_some(next)].into_iter().flatten();
+        let users = blocks.flat_map(|block| &self.region.block(block).insts);
+        let operands = users.flat_map(|&user| self.region.inst(user).operands());
         operands.filter(|&operand| operand == value).count() == self.uses[value.index()] as usize
     }
 
@@ -638,6 +642,11 @@ impl Lower<'_, '_> {
         }
         bits
     }
+}
+
+/// Whether the guest may have a number where the host has a NaN.
+fn makes_numbers_of_nans(op: Op) -> bool {
+    matches!(op, Op::FminNum | Op::FmaxNum)
 }
 
 /// The condition that holds where `cond` does not.

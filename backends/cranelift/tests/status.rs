@@ -96,6 +96,13 @@ fn a_quiet_nan_is_an_invalid_operand_of_a_comparison_left_to_an_edge() {
 }
 
 #[test]
+fn a_number_that_the_host_takes_for_a_nan_goes_the_way_of_numbers() {
+    let text = counting(f64::NAN.to_bits()).replace("get.f64 v2", "get.f64 v1").replace("fadd", "fmin_num");
+    let (flags, cpu) = run(&text, Exactness::Exact);
+    assert_eq!((flags, [1, 2, 3].map(|register| cpu.get(aarch64::X[register]))), (NOTHING, [1, 1, 0]));
+}
+
+#[test]
 fn numbers_raise_nothing_on_either_edge() {
     for (other, expected) in [(0.5f64, [1, 1, 0]), (1.5, [0, 0, 1])] {
         let text = counting(other.to_bits()).replace("get.f64 v2", "get.f64 v1");
