@@ -524,8 +524,10 @@ impl Lower<'_, '_> {
         let rest = &self.region.block(self.block).insts[self.position + 1..];
         let Terminator::Branch { cond, then, .. } = self.region.block(self.block).end else { return false };
         let test = self.region.inst(cond);
-        let holds_for_nans = matches!(FloatCond::from_aux(test.aux), FloatCond::Un | FloatCond::Ne);
-        if test.op != Op::Fcmp || test.ty.is_vector() || test.args != inst.args || holds_for_nans {
+        if test.op != Op::Fcmp || test.ty.is_vector() || test.args != inst.args {
+            return false;
+        }
+        if matches!(FloatCond::from_aux(test.aux), FloatCond::Un | FloatCond::Ne) {
             return false;
         }
         let left = self.left_to(inst);

@@ -14,7 +14,7 @@ use philae_backends::link::{
     JUMP_CACHE_WAYS, JumpCacheEntry, LEAST_JUMP_CACHE, LinkSite, LinkSlot, enter, jump_cache_mask,
 };
 use philae_backends::{Exit, FloatControl};
-use philae_ir::{Arch, CpuState, ExitReason, Region};
+use philae_ir::{Arch, CpuState, ExitReason, Op, Region};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
@@ -225,6 +225,11 @@ impl Sandbox {
         let mut code = match compiler.compile(region, exactness, &mut link, own, count.as_ptr() as u64) {
             Ok(code) => code.clone(),
             Err(CompileError::Unsupported(_)) => {
+                self.refused += 1;
+                return Ok(None);
+            }
+            // Of as many, fewer are compiled at once.
+            Err(CompileError::TooManyValues) if region.insts.iter().filter(|inst| inst.op == Op::Insn).count() > 1 => {
                 self.refused += 1;
                 return Ok(None);
             }

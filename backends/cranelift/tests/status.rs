@@ -103,6 +103,14 @@ fn a_number_that_the_host_takes_for_a_nan_goes_the_way_of_numbers() {
 }
 
 #[test]
+fn a_branch_on_integers_proves_nothing_of_floats() {
+    let text = "region aarch64 0x400000\nb0:\n  v0 = get.f64 v0\n  v1 = get.f64 v2\n  v2 = flags_fcmp.f64 v0 v1 0x13268\n  \
+        v3 = get.i64 x0\n  v4 = flags_logic.i64 v3\n  v5 = flags_test ge v4\n  branch v5 b1 b2\nb1:\n  \
+        exit syscall 0x400004\nb2:\n  exit syscall 0x400008\n";
+    assert_eq!(raised(text, Exactness::Exact), INVALID);
+}
+
+#[test]
 fn numbers_raise_nothing_on_either_edge() {
     for (other, expected) in [(0.5f64, [1, 1, 0]), (1.5, [0, 0, 1])] {
         let text = counting(other.to_bits()).replace("get.f64 v2", "get.f64 v1");
