@@ -71,6 +71,38 @@ fn comparison_for_an_earlier_block() {
     check::check_region(&region, 1);
 }
 
+/// Flags of one block that get another carry in the next: what they come from is not to be had there.
+const CARRY_FOR_ANOTHER_BLOCK: &str = "region aarch64 0x5000000
+b0:
+  v0 = get.i64 x0
+  v1 = const.i64 0x48
+  v2 = add.i64 v0 v1
+  set.i64 x0 v2
+  v3 = flags_add.i64 v0 v1
+  v4 = get.i64 x1
+  v5 = trunc.i8 v4
+  v6 = const.i8 0x1
+  v7 = and.i8 v5 v6
+  v8 = flags_test vc v3
+  branch v8 b1 b2
+b1:
+  v9 = flags_with_c v3 v7
+  set.flags nzcv v9
+  exit jump 0x5000004
+b2:
+  set.flags nzcv v3
+  exit jump 0x5000008
+";
+
+#[test]
+fn carry_for_another_block() {
+    let region = philae_ir::text::parse(CARRY_FOR_ANOTHER_BLOCK, &[]).expect("a region");
+    philae_ir::verify::verify(&region).expect("a region that verifies");
+    for seed in 1..20 {
+        check::check_region(&region, seed);
+    }
+}
+
 /// A loop that passes the carry of a sum on to its next round, as long arithmetic does; the first round finds that of a
 /// difference.
 const CARRY_ROUND_A_LOOP: &str = "region aarch64 0x5000000

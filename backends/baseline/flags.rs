@@ -48,6 +48,11 @@ impl Lower<'_> {
         self.analysis.of(value).block == self.block as u32
     }
 
+    /// Whether the value can be had in this block.
+    fn is_kept(&self, value: Value) -> bool {
+        self.is_here(value) || self.analysis.of(value).crosses || self.constant(value).is_some()
+    }
+
     fn compare(&mut self, inst: &Inst) -> Cc {
         let first = inst.args[0];
         if compares_bits(self.region, inst) && self.is_here(first) && !self.analysis.of(first).eager {
@@ -339,6 +344,9 @@ impl Lower<'_> {
         } else {
             None
         };
+        // A block that adds a carry to flags of another has not what those come from.
+        let described =
+            described.filter(|described| described.operands.into_iter().flatten().all(|of| self.is_kept(of)));
         let Some(Described { word, operands }) = described else {
             let bits = self.flags_bits(flags);
             return self.asm.store(Width::D, slot_mem(NZCV), bits);

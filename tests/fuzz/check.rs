@@ -157,8 +157,9 @@ fn compare(sandbox: &mut Sandbox, case: &Case<'_>, region: &Region, mut start: S
     for exactness in [Exactness::Exact, Exactness::Relaxed] {
         let mut optimised = region.clone();
         opt::optimise(&mut optimised, exactness);
-        // As Philae does it: the baseline compiler takes what was lifted, Cranelift what the passes made of it.
-        for (compiler, region) in [(Compiler::Cranelift, &optimised), (Compiler::Baseline, region)] {
+        for (compiler, region) in
+            [(Compiler::Cranelift, &optimised), (Compiler::Baseline, region), (Compiler::Baseline, &optimised)]
+        {
             let mut error = None;
             let found = start.run(sandbox, case, |sandbox, cpu| {
                 let result = match compiler {
