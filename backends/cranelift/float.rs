@@ -286,8 +286,8 @@ impl Lower<'_, '_> {
         })
     }
 
-    /// Has the evaluator execute `inst` where its result is `unusual`, for its result if `usual` makes one, and the operations whose
-    /// results were left to it before.
+    /// Has the evaluator execute `inst` where its result is `unusual`, for its result if `usual` makes one, and the
+    /// operations whose results were left to it before.
     fn repair_where(
         &mut self,
         unusual: Unusual,
