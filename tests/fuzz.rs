@@ -18,6 +18,7 @@ use inputs::Inputs;
 use philae_ir::Arch;
 use std::env;
 use std::fs::{self, File};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::panic::{catch_unwind, set_hook, take_hook};
 use std::path::Path;
@@ -66,9 +67,7 @@ b2:
 
 #[test]
 fn comparison_for_an_earlier_block() {
-    let region = philae_ir::text::parse(COMPARED_FOR_AN_EARLIER_BLOCK, &[]).expect("a region");
-    philae_ir::verify::verify(&region).expect("a region that verifies");
-    check::check_region(&region, 1);
+    check_text(COMPARED_FOR_AN_EARLIER_BLOCK, 1..2);
 }
 
 /// Flags of one block that get another carry in the next: what they come from is not to be had there.
@@ -96,11 +95,7 @@ b2:
 
 #[test]
 fn carry_for_another_block() {
-    let region = philae_ir::text::parse(CARRY_FOR_ANOTHER_BLOCK, &[]).expect("a region");
-    philae_ir::verify::verify(&region).expect("a region that verifies");
-    for seed in 1..20 {
-        check::check_region(&region, seed);
-    }
+    check_text(CARRY_FOR_ANOTHER_BLOCK, 1..20);
 }
 
 /// A loop that passes the carry of a sum on to its next round, as long arithmetic does; the first round finds that of a
@@ -146,11 +141,14 @@ b4:
 
 #[test]
 fn carry_round_a_loop() {
-    let region = philae_ir::text::parse(CARRY_ROUND_A_LOOP, &[]).expect("a region");
+    check_text(CARRY_ROUND_A_LOOP, 1..50);
+}
+
+/// Checks a region that is written down, from the states that the seeds make.
+fn check_text(text: &str, seeds: Range<u64>) {
+    let region = philae_ir::text::parse(text, &[]).expect("a region");
     philae_ir::verify::verify(&region).expect("a region that verifies");
-    for seed in 1..50 {
-        check::check_region(&region, seed);
-    }
+    seeds.for_each(|seed| check::check_region(&region, seed));
 }
 
 /// The number in a variable.
