@@ -18,6 +18,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, Variable};
+use philae_ir::uses::count_uses;
 use philae_ir::{BlockId, ExitReason, Inst, Op, Pc, Region, Terminator, Ty, Value};
 use std::collections::{HashMap, HashSet};
 
@@ -147,7 +148,7 @@ impl<'a, 'b> Lower<'a, 'b> {
         b.seal_block(entry);
         let state = b.block_params(entry)[0];
         let signatures = super::outcall::signatures(&mut b);
-        let uses = count_uses(region, &plan.order);
+        let uses = count_uses(region, plan.order.iter().copied());
         Lower {
             region,
             plan,
@@ -948,14 +949,4 @@ impl<'a, 'b> Lower<'a, 'b> {
         let constant = self.iconst(self.type_of(value), bits);
         self.b.ins().icmp(cond, value, constant)
     }
-}
-
-fn count_uses(region: &Region, order: &[BlockId]) -> Vec<u32> {
-    let mut uses = vec![0; region.insts.len()];
-    for &id in order {
-        let block = region.block(id);
-        let operands = block.insts.iter().flat_map(|&value| region.inst(value).operands());
-        operands.chain(block.end.operands()).for_each(|value| uses[value.index()] += 1);
-    }
-    uses
 }

@@ -4,6 +4,7 @@
 mod carries;
 mod flow;
 mod operations;
+mod settled;
 mod speed;
 mod status;
 

@@ -17,6 +17,7 @@ pub mod state;
 pub mod text;
 pub mod tiny;
 pub mod ty;
+pub mod uses;
 pub mod verify;
 pub mod went;
 

@@ -13,15 +13,14 @@ use crate::ty::Ty;
 
 /// Whether a result of `inst` may have to raise an underflow that the host's unit does not find.
 pub fn may_be_missed(region: &Region, inst: &Inst) -> bool {
-    if !region.keeps_status_on_host() || NanRule::from_aux(inst.aux) == NanRule::X86 {
-        return false;
-    }
-    match inst.op {
+    let may_round_up = match inst.op {
         Op::FmulAdd => true,
         Op::Fmul if inst.args[0] == inst.args[1] => false,
         Op::Fmul => !inst.operands().any(|factor| is_power_of_two(region, inst.ty, factor)),
         _ => false,
-    }
+    };
+    let is_arm = || !matches!(NanRule::from_aux(inst.aux), NanRule::X86 | NanRule::Settled);
+    may_round_up && region.keeps_status_on_host() && is_arm()
 }
 
 /// Whether what `inst` makes has no sign, but where it is a NaN or a zero.

@@ -368,7 +368,7 @@ fn random_state(random: &mut Random) -> CpuState {
     cpu
 }
 
-fn compare(region: &Region, one: &CpuState, other: &CpuState, what: &str) {
+pub(super) fn compare(region: &Region, one: &CpuState, other: &CpuState, what: &str) {
     for info in Arch::Aarch64.slots().iter().filter(|info| info.life == philae_ir::state::Life::Guest) {
         let (a, b) = if info.ty.bits() == 128 {
             (one.get128(info.slot), other.get128(info.slot))

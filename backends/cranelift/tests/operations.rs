@@ -81,7 +81,8 @@ pub(super) fn auxes(row: &OpInfo) -> Vec<u8> {
         AuxKind::FloatCond => FloatCond::ALL.len(),
         AuxKind::Cond => Cond::ALL.len(),
         AuxKind::Rounding => Rounding::ALL.len(),
-        AuxKind::Nan => NanRule::ALL.len(),
+        // All but the last one, which promises something of the operands.
+        AuxKind::Nan => NanRule::Settled as usize,
         AuxKind::Carry => Carry::ALL.len(),
         _ => 1,
     };

@@ -8,6 +8,7 @@
 use super::{Exactness, is_pure};
 use crate::ops::{Effect, Op};
 use crate::region::{Block, BlockId, Inst, Region, Terminator, Value};
+use crate::uses::count_uses;
 use std::collections::{HashMap, HashSet};
 
 /// The pass.
@@ -17,7 +18,7 @@ pub(super) fn run(region: &mut Region, _: Exactness) {
     if candidates.is_empty() {
         return;
     }
-    let uses = uses(region);
+    let uses = count_uses(region, region.block_ids());
     for id in candidates {
         let moved = moved(region, id, &uses);
         if !moved.is_empty() {
@@ -30,16 +31,6 @@ pub(super) fn run(region: &mut Region, _: Exactness) {
 fn branch_on_floats(region: &Region, id: BlockId) -> Option<Value> {
     let Terminator::Branch { cond, .. } = region.block(id).end else { return None };
     (region.inst(cond).op == Op::Fcmp).then_some(cond)
-}
-
-/// How many operands are each value.
-fn uses(region: &Region) -> Vec<u32> {
-    let mut uses = vec![0; region.insts.len()];
-    for block in &region.blocks {
-        let operands = block.insts.iter().flat_map(|&value| region.inst(value).operands());
-        operands.chain(block.end.operands()).for_each(|value| uses[value.index()] += 1);
-    }
-    uses
 }
 
 /// The selections on the branch's condition and all that is computed from them, in order; none if one of these is wanted

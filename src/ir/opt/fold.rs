@@ -14,6 +14,7 @@ use crate::flow::Flow;
 use crate::ops::{IntCond, Op};
 use crate::region::{BlockId, Inst, Region, Terminator, Value};
 use crate::ty::Ty;
+use crate::uses::count_uses;
 use std::collections::HashMap;
 
 /// How far back a block is searched for the same computation.
@@ -22,23 +23,12 @@ const WINDOW: usize = 32;
 /// The pass.
 pub(super) fn run(region: &mut Region, _: Exactness) {
     let flow = Flow::new(region);
-    let uses = count_uses(region);
+    let uses = count_uses(region, region.block_ids());
     let same = (0..region.insts.len() as u32).map(Value).collect();
     let mut fold = Fold { region, same, uses, insts: Vec::new(), window: Vec::new(), lanes: HashMap::new() };
     for &block in &flow.order {
         fold.block(block);
     }
-}
-
-fn count_uses(region: &Region) -> Vec<u32> {
-    let mut uses = vec![0; region.insts.len()];
-    for block in &region.blocks {
-        let insts = block.insts.iter().flat_map(|&value| region.inst(value).operands());
-        for value in insts.chain(block.end.operands()) {
-            uses[value.index()] += 1;
-        }
-    }
-    uses
 }
 
 /// What becomes of an instruction.

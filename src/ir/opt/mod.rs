@@ -8,6 +8,8 @@ mod dead;
 mod fold;
 mod liveness;
 mod raising;
+mod ranges;
+mod settle;
 mod sink;
 mod slots;
 
@@ -35,17 +37,18 @@ pub struct Pass {
 }
 
 /// Every pass, once.
-pub static PASSES: [Pass; 5] = [
+pub static PASSES: [Pass; 6] = [
     Pass { name: "slots", run: slots::run },
     Pass { name: "fold", run: fold::run },
     Pass { name: "dead", run: dead::run },
     Pass { name: "sink", run: sink::run },
     Pass { name: "arms", run: arms::run },
+    Pass { name: "settle", run: settle::run },
 ];
 
 /// Runs the passes in the order that pays: straight runs become one block first, what sinks leaves dead code behind.
 pub fn optimise(region: &mut Region, exactness: Exactness) {
-    for pass in [dead::run, slots::run, fold::run, sink::run, arms::run, dead::run] {
+    for pass in [dead::run, slots::run, fold::run, sink::run, arms::run, settle::run, dead::run] {
         pass(region, exactness);
         if cfg!(debug_assertions)
             && let Err(error) = verify(region)

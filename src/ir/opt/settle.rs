@@ -1,0 +1,215 @@
+//! Makes two of the end of a block in which many floating-point results would have to be tested: one for numbers of
+//! usual size, whose results need no test, and one for all others.
+//!
+//! What decides are a few values from which the block computes the others. That they are of usual size is tested in
+//! general registers, once for all of them. A block is left as it is if its end computes what other blocks use.
+
+use super::ranges::{Format, Ranges, Roots};
+use super::{Exactness, calls_state_helper, is_pure, map_operands};
+use crate::ops::{Effect, IntCond, NanRule, Op};
+use crate::region::{Block, BlockId, Inst, Region, Terminator, Value};
+use crate::tiny;
+use crate::ty::Ty;
+use crate::uses::count_uses;
+use std::collections::{HashMap, HashSet};
+
+/// How many tests a root must save.
+const WORTH_A_ROOT: usize = 2;
+
+/// How many more tests there must be than roots.
+const WORTH: usize = 4;
+
+/// The longest end of which two are made, in instructions.
+const LONGEST: usize = 200;
+
+/// The pass.
+pub(super) fn run(region: &mut Region, _: Exactness) {
+    for id in region.block_ids() {
+        let Some(plan) = Format::ALL.iter().find_map(|&format| plan(region, id, format)) else { continue };
+        if let Some(kept) = kept_in_head(region, id, &plan) {
+            split(region, id, &plan, &kept);
+        }
+    }
+}
+
+/// How a block is split.
+struct Plan {
+    format: Format,
+    /// The place in the block where its end begins.
+    end: usize,
+    /// What is to be of usual size.
+    roots: Vec<Value>,
+    /// What needs no test then.
+    settled: HashSet<Value>,
+}
+
+/// An operation of a block that roots settle.
+struct Settled {
+    value: Value,
+    place: usize,
+    roots: Roots,
+    is_tested: bool,
+}
+
+impl Settled {
+    /// Whether it is in the end that begins at `end`, and `roots` settle it.
+    fn is_covered(&self, roots: Roots, end: usize) -> bool {
+        self.place >= end && self.roots & !roots == 0
+    }
+}
+
+/// The split of block `id` that saves most tests of numbers of this format, if that is worth while.
+fn plan(region: &Region, id: BlockId, format: Format) -> Option<Plan> {
+    let insts = &region.block(id).insts;
+    let (values, settled) = candidates(region, insts, format)?;
+    let ends: Vec<usize> = values.iter().map(|&root| first_place_behind(region, insts, root)).collect();
+    let saved = |roots: Roots, end: usize| {
+        settled.iter().filter(|operation| operation.is_tested && operation.is_covered(roots, end)).count()
+    };
+    // What is best for an end that begins at `end`: how many more tests than roots that is, and the roots.
+    let best = |end: usize| {
+        let there = ends.iter().enumerate().filter(|&(_, &at)| at <= end);
+        let mut roots = there.fold(0, |roots, (number, _)| roots | 1 << number);
+        while let Some(idle) = idle_root(roots, |roots| saved(roots, end)) {
+            roots &= !idle;
+        }
+        (saved(roots, end).saturating_sub(roots.count_ones() as usize), roots)
+    };
+    let ((gain, roots), end) = ends.iter().map(|&end| (best(end), end)).max_by_key(|&((gain, _), _)| gain)?;
+    let covered = settled.iter().filter(|operation| operation.is_covered(roots, end));
+    let first = covered.clone().map(|operation| operation.place).min()?;
+    if gain < WORTH || insts.len() - first > LONGEST {
+        return None;
+    }
+    let is_root = |number: &usize| roots >> number & 1 != 0;
+    Some(Plan {
+        format,
+        end: first,
+        roots: (0..values.len()).filter(is_root).map(|number| values[number]).collect(),
+        settled: covered.map(|operation| operation.value).collect(),
+    })
+}
+
+/// The possible roots of a block, and what they settle, if there is much to test.
+fn candidates(region: &Region, insts: &[Value], format: Format) -> Option<(Vec<Value>, Vec<Settled>)> {
+    let is_tested = |value: Value| tiny::may_be_missed(region, region.inst(value));
+    let tested: Vec<Value> = insts.iter().copied().filter(|&value| is_tested(value)).collect();
+    if tested.len() < WORTH {
+        return None;
+    }
+    let mut ranges = Ranges::new(region, format);
+    tested.iter().for_each(|&value| ranges.add_roots(region.inst(value)));
+    let settled = insts.iter().enumerate().filter_map(|(place, &value)| {
+        let roots = ranges.settle(region.inst(value))?;
+        Some(Settled { value, place, roots, is_tested: is_tested(value) })
+    });
+    let settled = settled.collect();
+    Some((ranges.roots, settled))
+}
+
+/// The root of `roots` that saves least, if that is not worth its test.
+fn idle_root(roots: Roots, saved: impl Fn(Roots) -> usize) -> Option<Roots> {
+    let all = saved(roots);
+    let each = (0..Roots::BITS).map(|number| 1 << number).filter(|root| roots & root != 0);
+    let (lost, root) = each.map(|root| (all - saved(roots & !root), root)).min()?;
+    (lost < WORTH_A_ROOT).then_some(root)
+}
+
+/// The first place in a block of `insts` where `root` can be known: those of other blocks are from the start, and what the
+/// block only reads of slots can be, too.
+fn first_place_behind(region: &Region, insts: &[Value], root: Value) -> usize {
+    let Some(place) = insts.iter().position(|&value| value == root) else { return 0 };
+    let get = region.inst(root);
+    let is_written = |value: &Value| {
+        let inst = region.inst(*value);
+        inst.op.info().effect == Effect::WriteSlot && inst.slot() == get.slot() || calls_state_helper(region, inst)
+    };
+    if get.op == Op::Get && !insts[..place].iter().any(is_written) { 0 } else { place + 1 }
+}
+
+/// What of the block's end its roots are, or other blocks use, with what it is computed of, if all of it can be there before
+/// the end begins.
+fn kept_in_head(region: &Region, id: BlockId, plan: &Plan) -> Option<Vec<Value>> {
+    let uses = count_uses(region, region.block_ids().filter(|&other| other != id));
+    let insts = &region.block(id).insts[plan.end..];
+    let mut kept: HashSet<Value> = HashSet::new();
+    for &value in insts.iter().rev() {
+        let inst = region.inst(value);
+        if plan.roots.contains(&value) {
+            kept.insert(value);
+        } else if uses[value.index()] > 0 || kept.contains(&value) {
+            if !is_pure(region, inst) || region.raises(inst) {
+                return None;
+            }
+            kept.insert(value);
+            kept.extend(inst.operands());
+        }
+    }
+    Some(insts.iter().copied().filter(|value| kept.contains(value)).collect())
+}
+
+/// Ends the block with a test of the roots, and makes its end twice.
+fn split(region: &mut Region, id: BlockId, plan: &Plan, kept: &[Value]) {
+    let block = &mut region.blocks[id.index()];
+    let mut insts = block.insts.split_off(plan.end);
+    insts.retain(|value| !kept.contains(value));
+    let end = block.end;
+    block.insts.extend(kept);
+    let are_usual = test_roots(region, id, plan);
+    let usual = Block { insts: Vec::new(), end };
+    let usual = copy_settled(region, &insts, usual, &plan.settled);
+    let [then, other] = [usual, Block { insts, end }].map(|block| {
+        region.blocks.push(block);
+        BlockId(region.blocks.len() as u32 - 1)
+    });
+    region.blocks[id.index()].end = Terminator::Branch { cond: are_usual, then, other };
+}
+
+/// Whether all roots are of usual size: bits without the sign and the exponents below usual ones are all in range.
+fn test_roots(region: &mut Region, id: BlockId, plan: &Plan) -> Value {
+    let ty = if plan.format.ty == Ty::F64 { Ty::I64 } else { Ty::I32 };
+    let mut emit = |inst: Inst| {
+        region.insts.push(inst);
+        let value = Value(region.insts.len() as u32 - 1);
+        region.blocks[id.index()].insts.push(value);
+        value
+    };
+    let mut make = |op, args: &[Value], imm| {
+        let mut inst = Inst { imm, ..Inst::new(op, ty) };
+        inst.args[..args.len()].copy_from_slice(args);
+        if op == Op::Icmp {
+            inst.aux = IntCond::Ult as u8;
+        }
+        emit(inst)
+    };
+    let smallest = make(Op::Const, &[], plan.format.usual_doubled());
+    let mut above = None;
+    for &root in &plan.roots {
+        let bits = make(Op::Bitcast, &[root], 0);
+        let doubled = make(Op::Add, &[bits, bits], 0);
+        let offset = make(Op::Sub, &[doubled, smallest], 0);
+        above = Some(above.map_or(offset, |above| make(Op::Or, &[above, offset], 0)));
+    }
+    let span = make(Op::Const, &[], plan.format.usual_span());
+    make(Op::Icmp, &[above.expect("a plan has roots"), span], 0)
+}
+
+/// Fills `block`, which has the end of the one that `insts` are of, with copies of them.
+fn copy_settled(region: &mut Region, insts: &[Value], mut block: Block, settled: &HashSet<Value>) -> Block {
+    let mut copies: HashMap<Value, Value> = HashMap::new();
+    for &value in insts {
+        let mut inst = *region.inst(value);
+        for operand in &mut inst.args {
+            *operand = copies.get(operand).copied().unwrap_or(*operand);
+        }
+        if settled.contains(&value) {
+            inst.aux = NanRule::Settled as u8;
+        }
+        region.insts.push(inst);
+        let copy = Value(region.insts.len() as u32 - 1);
+        block.insts.push(copy);
+        copies.insert(value, copy);
+    }
+    block.end = map_operands(block.end, |value| copies.get(&value).copied().unwrap_or(value));
+    block
+}
