@@ -9,7 +9,7 @@
 use philae_ir::eval::eval_flags;
 use philae_ir::ops::SIGNALS;
 use philae_ir::state::NZCV;
-use philae_ir::{CpuState, Inst, Op, Region, Ty, Value};
+use philae_ir::{Carry, CpuState, Inst, Op, Region, Ty, Value};
 use std::mem::{offset_of, size_of};
 
 /// Set in a description; its other bits are those of a [`Description`].
@@ -72,6 +72,12 @@ pub(crate) fn sum_of_words() -> u32 {
     Description { op, ty, aux: 0, second: Second::InMemory, signals: false, imm: 0 }.encode()
 }
 
+/// The word that describes the flags of an AArch64 guest's comparison of words of type `ty`, the operands in memory.
+pub(crate) const fn comparison(ty: Ty) -> u32 {
+    const PRODUCER: u32 = 1;
+    MARK | PRODUCER << 5 | (ty as u32) << 7 | (Carry::NotBorrow as u32) << 10
+}
+
 /// Turns a description in the flags' slot into four bits.
 pub(crate) fn settle(cpu: &mut CpuState) {
     let word = cpu.get(NZCV) as u32;
@@ -132,4 +138,18 @@ fn describe_with_carry(region: &Region, inst: &Inst, resolve: impl Fn(Value) -> 
     let Inst { op, ty, aux, .. } = *producer;
     let description = Description { op, ty, aux, second: Second::IsCarry, signals: false, imm };
     Some(Described { word: description.encode(), operands: [Some(producer.args[0]), Some(inst.args[1])] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comparison_is_described_as_by_its_fields() {
+        for ty in [Ty::I32, Ty::I64] {
+            let (op, aux) = (Op::FlagsSub, Carry::NotBorrow as u8);
+            let description = Description { op, ty, aux, second: Second::InMemory, signals: false, imm: 0 };
+            assert_eq!(comparison(ty), description.encode());
+        }
+    }
 }
