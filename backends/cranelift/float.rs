@@ -73,9 +73,9 @@ impl Lower<'_, '_> {
         if inst.ty.is_vector() && is_extreme(inst.op) {
             return Some(self.vector_extreme(inst, a, b));
         }
-        let is_settled = NanRule::from_aux(inst.aux) == NanRule::Settled;
-        let exact = is_settled || self.makes_x86_nans(inst);
-        if exact && !is_settled {
+        let is_agreed = NanRule::from_aux(inst.aux) == NanRule::Agreed;
+        let exact = is_agreed || self.makes_x86_nans(inst);
+        if exact && !is_agreed {
             self.keep_operand_order(a);
         }
         let result = match inst.op {
@@ -184,7 +184,7 @@ impl Lower<'_, '_> {
 
     /// Whether a NaN that `inst` makes is found and repaired where `user` works on it.
     fn repairs_for(&self, user: &Inst, inst: &Inst) -> bool {
-        let repairs = |inst: &Inst| !matches!(NanRule::from_aux(inst.aux), NanRule::X86 | NanRule::Settled);
+        let repairs = |inst: &Inst| !matches!(NanRule::from_aux(inst.aux), NanRule::X86 | NanRule::Agreed);
         let keeps_nans = match user.op {
             Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv | Op::Fsqrt => repairs(user),
             Op::Fmin | Op::Fmax | Op::FminNum | Op::FmaxNum => repairs(user),

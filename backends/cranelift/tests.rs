@@ -4,9 +4,9 @@
 mod carries;
 mod flow;
 mod operations;
-mod settled;
 mod speed;
 mod status;
+mod usual;
 
 use super::{Code, Compiler, Exactness, LinkSite, LinkSlot, Options};
 use crate::link::enter;

@@ -662,9 +662,9 @@ aux! {
         /// x86 SSE (SDM volume 1, table 4-7): the first operand if it is a NaN, else the second, quieted; else the
         /// default NaN, negative.
         X86 = "x86",
-        /// AArch64, where somebody has shown that any host's instruction does: at most one operand is a NaN, no operand
-        /// is invalid for its being infinite or negative, and what is tiny is exact.
-        Settled = "settled",
+        /// AArch64, where the machines are known to agree: at most one operand is a NaN, none is invalid because it is
+        /// infinite or negative, and what is tiny is exact. A promise of the pass that writes it.
+        Agreed = "agreed",
     }
 }
 

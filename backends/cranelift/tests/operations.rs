@@ -82,7 +82,7 @@ pub(super) fn auxes(row: &OpInfo) -> Vec<u8> {
         AuxKind::Cond => Cond::ALL.len(),
         AuxKind::Rounding => Rounding::ALL.len(),
         // All but the last one, which promises something of the operands.
-        AuxKind::Nan => NanRule::Settled as usize,
+        AuxKind::Nan => NanRule::Agreed as usize,
         AuxKind::Carry => Carry::ALL.len(),
         _ => 1,
     };

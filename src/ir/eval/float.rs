@@ -169,11 +169,11 @@ fn square_root<F: Float>(rule: NanRule, a: u64) -> u64 {
 fn fused<F: Float>(rule: NanRule, a: u64, b: u64, c: u64) -> u64 {
     let nan = match rule {
         // Arm ARM, FPMulAdd: the addend's NaN counts first, but ∞ × 0 beside a quiet one makes the default NaN.
-        NanRule::Arm | NanRule::Settled if is_quiet::<F>(c) && is_invalid_product::<F>(a, b) => {
+        NanRule::Arm | NanRule::Agreed if is_quiet::<F>(c) && is_invalid_product::<F>(a, b) => {
             raise_invalid();
             Some(default_nan::<F>(rule))
         }
-        NanRule::Arm | NanRule::ArmDefault | NanRule::Settled => operand_nan::<F>(rule, &[c, a, b]),
+        NanRule::Arm | NanRule::ArmDefault | NanRule::Agreed => operand_nan::<F>(rule, &[c, a, b]),
         NanRule::X86 => operand_nan::<F>(rule, &[a, b, c]),
     };
     nan.unwrap_or_else(|| rounded(rule, F::of(a).mul_add(F::of(b), F::of(c)), [a, b, c]))
@@ -236,7 +236,7 @@ fn is_signalling<F: Float>(a: u64) -> bool {
 fn default_nan<F: Float>(rule: NanRule) -> u64 {
     let positive = F::INFINITY | F::QUIET;
     match rule {
-        NanRule::Arm | NanRule::ArmDefault | NanRule::Settled => positive,
+        NanRule::Arm | NanRule::ArmDefault | NanRule::Agreed => positive,
         NanRule::X86 => F::SIGN | positive,
     }
 }
@@ -247,7 +247,7 @@ fn operand_nan<F: Float>(rule: NanRule, operands: &[u64]) -> Option<u64> {
     let signalling = operands.iter().copied().find(|&a| is_signalling::<F>(a));
     raise_for_operands::<F>(operands);
     Some(match rule {
-        NanRule::Arm | NanRule::Settled => signalling.unwrap_or(first) | F::QUIET,
+        NanRule::Arm | NanRule::Agreed => signalling.unwrap_or(first) | F::QUIET,
         NanRule::ArmDefault => default_nan::<F>(rule),
         NanRule::X86 => first | F::QUIET,
     })

@@ -9,9 +9,9 @@ mod fold;
 mod liveness;
 mod raising;
 mod ranges;
-mod settle;
 mod sink;
 mod slots;
+mod usual;
 
 use crate::helper::HelperEffect;
 use crate::ops::{Effect, Op};
@@ -43,12 +43,12 @@ pub static PASSES: [Pass; 6] = [
     Pass { name: "dead", run: dead::run },
     Pass { name: "sink", run: sink::run },
     Pass { name: "arms", run: arms::run },
-    Pass { name: "settle", run: settle::run },
+    Pass { name: "usual", run: usual::run },
 ];
 
 /// Runs the passes in the order that pays: straight runs become one block first, what sinks leaves dead code behind.
 pub fn optimise(region: &mut Region, exactness: Exactness) {
-    for pass in [dead::run, slots::run, fold::run, sink::run, arms::run, settle::run, dead::run] {
+    for pass in [dead::run, slots::run, fold::run, sink::run, arms::run, usual::run, dead::run] {
         pass(region, exactness);
         if cfg!(debug_assertions)
             && let Err(error) = verify(region)

@@ -1,7 +1,7 @@
 //! How large floating-point values are.
 //!
 //! In: a region. Out: bounds for the magnitudes of scalars that are computed from values of usual size, the *roots*; and
-//! which operations are settled ([`NanRule::Settled`]) if their roots are of usual size.
+//! on which operations all machines agree ([`NanRule::Agreed`]) if their roots are of usual size.
 
 use crate::ops::{NanRule, Op};
 use crate::region::{Inst, Region, Value};
@@ -87,21 +87,21 @@ impl<'a> Ranges<'a> {
         }
     }
 
-    /// The roots that settle `inst`, if some do.
-    pub(super) fn settle(&self, inst: &Inst) -> Option<Roots> {
+    /// The roots that make machines agree on `inst`, if some do.
+    pub(super) fn agreement(&self, inst: &Inst) -> Option<Roots> {
         let [a, b, _] = inst.args;
         let roots = match inst.op {
             _ if inst.ty != self.format.ty => None,
             Op::Fadd | Op::Fsub => self.known(a).or(self.known(b)).map(|known| known.roots),
             Op::Fsqrt => self.known(a).filter(|_| self.is_positive(a)).map(|known| known.roots),
-            Op::Fmul | Op::Fdiv | Op::FmulAdd => self.settled(inst, self.known(a)?, self.known(b)?),
+            Op::Fmul | Op::Fdiv | Op::FmulAdd => self.agreement_by(inst, self.known(a)?, self.known(b)?),
             _ => None,
         };
         roots.filter(|_| NanRule::from_aux(inst.aux) == NanRule::Arm)
     }
 
-    /// The roots that settle an operation with these factors.
-    fn settled(&self, inst: &Inst, a: Known, b: Known) -> Option<Roots> {
+    /// The same for an operation with these factors.
+    fn agreement_by(&self, inst: &Inst, a: Known, b: Known) -> Option<Roots> {
         let (lowest, roots) = (a.bounds.low + b.bounds.low, a.roots | b.roots);
         match inst.op {
             Op::Fmul => (lowest >= self.format.smallest).then_some(roots),

@@ -64,14 +64,14 @@ fn number(random: &mut Random, ty: Ty, usual: bool) -> u64 {
 fn numbers_of_all_sizes_are_computed_as_interpreted() {
     in_child(|| {
         let (mut compiler, mut interpreter, mut arena) = (Compiler::new(), Interpreter::default(), Arena::new());
-        let mut settled = 0;
+        let mut split = 0;
         for seed in 0..400 {
             let mut random = Random(seed);
             let ty = if seed % 2 == 0 { Ty::F64 } else { Ty::F32 };
             let region = computation(&mut random, ty);
             let mut optimised = region.clone();
             optimise(&mut optimised, Exactness::Relaxed);
-            settled += usize::from(optimised.blocks.len() > 1);
+            split += usize::from(optimised.blocks.len() > 1);
             let mut code = compile(&mut compiler, &optimised);
             let entry = arena.add(&code);
             for round in 0..200 {
@@ -89,6 +89,6 @@ fn numbers_of_all_sizes_are_computed_as_interpreted() {
                 compare(&optimised, &one, &other, &what);
             }
         }
-        assert!(settled > 300, "{settled} computations have an end that needs no tests");
+        assert!(split > 300, "{split} computations have an end that needs no tests");
     });
 }

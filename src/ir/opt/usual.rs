@@ -2,7 +2,8 @@
 //! usual size, whose results need no test, and one for all others.
 //!
 //! What decides are a few values from which the block computes the others. That they are of usual size is tested in
-//! general registers, once for all of them. A block is left as it is if its end computes what other blocks use.
+//! general registers, once for all of them. A block is left as it is if its end computes what other blocks use
+//! and cannot be computed before it.
 
 use super::ranges::{Format, Ranges, Roots};
 use super::{Exactness, calls_state_helper, is_pure, map_operands};
@@ -40,19 +41,19 @@ struct Plan {
     /// What is to be of usual size.
     roots: Vec<Value>,
     /// What needs no test then.
-    settled: HashSet<Value>,
+    agreed: HashSet<Value>,
 }
 
-/// An operation of a block that roots settle.
-struct Settled {
+/// An operation of a block on which machines agree because of its roots.
+struct Agreed {
     value: Value,
     place: usize,
     roots: Roots,
     is_tested: bool,
 }
 
-impl Settled {
-    /// Whether it is in the end that begins at `end`, and `roots` settle it.
+impl Agreed {
+    /// Whether it is in the end that begins at `end`, and `roots` are enough for it.
     fn is_covered(&self, roots: Roots, end: usize) -> bool {
         self.place >= end && self.roots & !roots == 0
     }
@@ -61,10 +62,10 @@ impl Settled {
 /// The split of block `id` that saves most tests of numbers of this format, if that is worth while.
 fn plan(region: &Region, id: BlockId, format: Format) -> Option<Plan> {
     let insts = &region.block(id).insts;
-    let (values, settled) = candidates(region, insts, format)?;
+    let (values, agreed) = candidates(region, insts, format)?;
     let ends: Vec<usize> = values.iter().map(|&root| first_place_behind(region, insts, root)).collect();
     let saved = |roots: Roots, end: usize| {
-        settled.iter().filter(|operation| operation.is_tested && operation.is_covered(roots, end)).count()
+        agreed.iter().filter(|operation| operation.is_tested && operation.is_covered(roots, end)).count()
     };
     // What is best for an end that begins at `end`: how many more tests than roots that is, and the roots.
     let best = |end: usize| {
@@ -76,7 +77,7 @@ fn plan(region: &Region, id: BlockId, format: Format) -> Option<Plan> {
         (saved(roots, end).saturating_sub(roots.count_ones() as usize), roots)
     };
     let ((gain, roots), end) = ends.iter().map(|&end| (best(end), end)).max_by_key(|&((gain, _), _)| gain)?;
-    let covered = settled.iter().filter(|operation| operation.is_covered(roots, end));
+    let covered = agreed.iter().filter(|operation| operation.is_covered(roots, end));
     let first = covered.clone().map(|operation| operation.place).min()?;
     if gain < WORTH || insts.len() - first > LONGEST {
         return None;
@@ -86,12 +87,12 @@ fn plan(region: &Region, id: BlockId, format: Format) -> Option<Plan> {
         format,
         end: first,
         roots: (0..values.len()).filter(is_root).map(|number| values[number]).collect(),
-        settled: covered.map(|operation| operation.value).collect(),
+        agreed: covered.map(|operation| operation.value).collect(),
     })
 }
 
-/// The possible roots of a block, and what they settle, if there is much to test.
-fn candidates(region: &Region, insts: &[Value], format: Format) -> Option<(Vec<Value>, Vec<Settled>)> {
+/// The possible roots of a block, and on what machines agree because of them, if there is much to test.
+fn candidates(region: &Region, insts: &[Value], format: Format) -> Option<(Vec<Value>, Vec<Agreed>)> {
     let is_tested = |value: Value| tiny::may_be_missed(region, region.inst(value));
     let tested: Vec<Value> = insts.iter().copied().filter(|&value| is_tested(value)).collect();
     if tested.len() < WORTH {
@@ -99,12 +100,12 @@ fn candidates(region: &Region, insts: &[Value], format: Format) -> Option<(Vec<V
     }
     let mut ranges = Ranges::new(region, format);
     tested.iter().for_each(|&value| ranges.add_roots(region.inst(value)));
-    let settled = insts.iter().enumerate().filter_map(|(place, &value)| {
-        let roots = ranges.settle(region.inst(value))?;
-        Some(Settled { value, place, roots, is_tested: is_tested(value) })
+    let agreed = insts.iter().enumerate().filter_map(|(place, &value)| {
+        let roots = ranges.agreement(region.inst(value))?;
+        Some(Agreed { value, place, roots, is_tested: is_tested(value) })
     });
-    let settled = settled.collect();
-    Some((ranges.roots, settled))
+    let agreed = agreed.collect();
+    Some((ranges.roots, agreed))
 }
 
 /// The root of `roots` that saves least, if that is not worth its test.
@@ -157,7 +158,7 @@ fn split(region: &mut Region, id: BlockId, plan: &Plan, kept: &[Value]) {
     block.insts.extend(kept);
     let are_usual = test_roots(region, id, plan);
     let usual = Block { insts: Vec::new(), end };
-    let usual = copy_settled(region, &insts, usual, &plan.settled);
+    let usual = copy_agreed(region, &insts, usual, &plan.agreed);
     let [then, other] = [usual, Block { insts, end }].map(|block| {
         region.blocks.push(block);
         BlockId(region.blocks.len() as u32 - 1)
@@ -195,15 +196,15 @@ fn test_roots(region: &mut Region, id: BlockId, plan: &Plan) -> Value {
 }
 
 /// Fills `block`, which has the end of the one that `insts` are of, with copies of them.
-fn copy_settled(region: &mut Region, insts: &[Value], mut block: Block, settled: &HashSet<Value>) -> Block {
+fn copy_agreed(region: &mut Region, insts: &[Value], mut block: Block, agreed: &HashSet<Value>) -> Block {
     let mut copies: HashMap<Value, Value> = HashMap::new();
     for &value in insts {
         let mut inst = *region.inst(value);
         for operand in &mut inst.args {
             *operand = copies.get(operand).copied().unwrap_or(*operand);
         }
-        if settled.contains(&value) {
-            inst.aux = NanRule::Settled as u8;
+        if agreed.contains(&value) {
+            inst.aux = NanRule::Agreed as u8;
         }
         region.insts.push(inst);
         let copy = Value(region.insts.len() as u32 - 1);
