@@ -73,9 +73,8 @@ impl Lower<'_, '_> {
         if inst.ty.is_vector() && is_extreme(inst.op) {
             return Some(self.vector_extreme(inst, a, b));
         }
-        let is_agreed = NanRule::from_aux(inst.aux) == NanRule::Agreed;
-        let exact = is_agreed || self.makes_x86_nans(inst);
-        if exact && !is_agreed {
+        let orders_nans = self.makes_x86_nans(inst);
+        if orders_nans {
             self.keep_operand_order(a);
         }
         let result = match inst.op {
@@ -92,7 +91,7 @@ impl Lower<'_, '_> {
             }
             _ => return None,
         };
-        if exact {
+        if orders_nans || NanRule::from_aux(inst.aux) == NanRule::Agreed {
             return Some(result);
         }
         if self.is_left_to_user(self.position) {
@@ -184,7 +183,7 @@ impl Lower<'_, '_> {
 
     /// Whether a NaN that `inst` makes is found and repaired where `user` works on it.
     fn repairs_for(&self, user: &Inst, inst: &Inst) -> bool {
-        let repairs = |inst: &Inst| !matches!(NanRule::from_aux(inst.aux), NanRule::X86 | NanRule::Agreed);
+        let repairs = |inst: &Inst| NanRule::from_aux(inst.aux).may_differ_from_host();
         let keeps_nans = match user.op {
             Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv | Op::Fsqrt => repairs(user),
             Op::Fmin | Op::Fmax | Op::FminNum | Op::FmaxNum => repairs(user),

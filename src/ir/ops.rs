@@ -668,6 +668,13 @@ aux! {
     }
 }
 
+impl NanRule {
+    /// Whether a host's instruction may make something else, or raise something else.
+    pub fn may_differ_from_host(self) -> bool {
+        !matches!(self, NanRule::X86 | NanRule::Agreed)
+    }
+}
+
 aux! {
     /// What C means after a subtraction.
     Carry {

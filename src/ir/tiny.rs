@@ -19,8 +19,7 @@ pub fn may_be_missed(region: &Region, inst: &Inst) -> bool {
         Op::Fmul => !inst.operands().any(|factor| is_power_of_two(region, inst.ty, factor)),
         _ => false,
     };
-    let is_arm = || !matches!(NanRule::from_aux(inst.aux), NanRule::X86 | NanRule::Agreed);
-    may_round_up && region.keeps_status_on_host() && is_arm()
+    may_round_up && region.keeps_status_on_host() && NanRule::from_aux(inst.aux).may_differ_from_host()
 }
 
 /// Whether what `inst` makes has no sign, but where it is a NaN or a zero.

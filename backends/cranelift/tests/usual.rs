@@ -42,14 +42,14 @@ fn computation(random: &mut Random, ty: Ty) -> Region {
 
 /// A number of usual size, or rarely any other, NaNs included.
 fn number(random: &mut Random, ty: Ty, usual: bool) -> u64 {
-    let (fraction, bias) = if ty == Ty::F64 { (52, 1023) } else { (23, 127) };
+    let (fraction, bias, edge) = if ty == Ty::F64 { (52, 1023, 128) } else { (23, 127, 16) };
     let sign = random.below(2) << (ty.bits() - 1);
     let exponent = match random.below(if usual { 1 } else { 8 }) {
         0..3 => bias - 8 + random.below(16),
         3 => 0,
         4 => 2 * bias + 1,
         5 => bias / 2 + random.below(4),
-        6 => [bias - 128 % bias, bias + 127 % bias, bias - 129 % bias, bias + 128 % bias][random.below(4)],
+        6 => [bias - edge, bias + edge - 1, bias - edge - 1, bias + edge][random.below(4)],
         _ => random.below(2 * bias + 2),
     };
     let bits = match random.below(3) {

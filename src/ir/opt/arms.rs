@@ -5,7 +5,7 @@
 //! is used by the branch alone can be the one that signals NaNs, too. A selection moves if nobody looks at it, or at a slot
 //! that it goes to, before the block ends.
 
-use super::{Exactness, is_pure};
+use super::{Exactness, is_pure, renamed};
 use crate::ops::{Effect, Op};
 use crate::region::{Block, BlockId, Inst, Region, Terminator, Value};
 use crate::uses::count_uses;
@@ -77,10 +77,7 @@ fn move_to_edges(region: &mut Region, id: BlockId, moved: &[Value]) {
         let mut block = Block { insts: Vec::new(), end: Terminator::Jump(to) };
         let mut copies: HashMap<Value, Value> = HashMap::new();
         for &value in moved {
-            let mut inst = *region.inst(value);
-            for operand in &mut inst.args {
-                *operand = copies.get(operand).copied().unwrap_or(*operand);
-            }
+            let inst = renamed(region.inst(value), &copies);
             let copy = if inst.op == Op::Select && inst.args[0] == cond {
                 inst.args[arm]
             } else {

@@ -17,6 +17,7 @@ use crate::helper::HelperEffect;
 use crate::ops::{Effect, Op};
 use crate::region::{BlockId, Inst, Pc, Region, Terminator, Value};
 use crate::verify::verify;
+use std::collections::HashMap;
 
 /// When the guest's state has to be in its slots.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -75,6 +76,11 @@ fn is_pure(region: &Region, inst: &Inst) -> bool {
         Effect::Helper => !calls_state_helper(region, inst),
         _ => false,
     }
+}
+
+/// The instruction with the copies of its operands where there are some.
+fn renamed(inst: &Inst, copies: &HashMap<Value, Value>) -> Inst {
+    Inst { args: inst.args.map(|operand| copies.get(&operand).copied().unwrap_or(operand)), ..*inst }
 }
 
 /// The terminator with `f` applied to the values it uses.

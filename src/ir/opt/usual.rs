@@ -6,9 +6,9 @@
 //! and cannot be computed before it.
 
 use super::ranges::{Format, Ranges, Roots};
-use super::{Exactness, calls_state_helper, is_pure, map_operands};
+use super::{Exactness, calls_state_helper, is_pure, map_operands, renamed};
 use crate::ops::{Effect, IntCond, NanRule, Op};
-use crate::region::{Block, BlockId, Inst, Region, Terminator, Value};
+use crate::region::{Block, BlockId, Builder, Region, Terminator, Value};
 use crate::tiny;
 use crate::ty::Ty;
 use crate::uses::count_uses;
@@ -154,63 +154,42 @@ fn split(region: &mut Region, id: BlockId, plan: &Plan, kept: &[Value]) {
     let block = &mut region.blocks[id.index()];
     let mut insts = block.insts.split_off(plan.end);
     insts.retain(|value| !kept.contains(value));
-    let end = block.end;
     block.insts.extend(kept);
-    let are_usual = test_roots(region, id, plan);
-    let usual = Block { insts: Vec::new(), end };
-    let usual = copy_agreed(region, &insts, usual, &plan.agreed);
-    let [then, other] = [usual, Block { insts, end }].map(|block| {
-        region.blocks.push(block);
-        BlockId(region.blocks.len() as u32 - 1)
-    });
-    region.blocks[id.index()].end = Terminator::Branch { cond: are_usual, then, other };
+    let end = std::mem::replace(&mut block.end, Terminator::Open);
+    let mut b = Builder::new(region);
+    let (usual, other) = (b.current(), b.new_block());
+    b.switch_to(id);
+    let are_usual = test_roots(&mut b, plan);
+    b.branch(are_usual, usual, other);
+    b.switch_to(usual);
+    let copies = copy_agreed(&mut b, &insts, &plan.agreed);
+    region.blocks[usual.index()].end = map_operands(end, |value| copies.get(&value).copied().unwrap_or(value));
+    region.blocks[other.index()] = Block { insts, end };
 }
 
 /// Whether all roots are of usual size: bits without the sign and the exponents below usual ones are all in range.
-fn test_roots(region: &mut Region, id: BlockId, plan: &Plan) -> Value {
+fn test_roots(b: &mut Builder<'_>, plan: &Plan) -> Value {
     let ty = if plan.format.ty == Ty::F64 { Ty::I64 } else { Ty::I32 };
-    let mut emit = |inst: Inst| {
-        region.insts.push(inst);
-        let value = Value(region.insts.len() as u32 - 1);
-        region.blocks[id.index()].insts.push(value);
-        value
-    };
-    let mut make = |op, args: &[Value], imm| {
-        let mut inst = Inst { imm, ..Inst::new(op, ty) };
-        inst.args[..args.len()].copy_from_slice(args);
-        if op == Op::Icmp {
-            inst.aux = IntCond::Ult as u8;
-        }
-        emit(inst)
-    };
-    let smallest = make(Op::Const, &[], plan.format.usual_doubled());
+    let smallest = b.iconst(ty, plan.format.usual_doubled());
     let mut above = None;
     for &root in &plan.roots {
-        let bits = make(Op::Bitcast, &[root], 0);
-        let doubled = make(Op::Add, &[bits, bits], 0);
-        let offset = make(Op::Sub, &[doubled, smallest], 0);
-        above = Some(above.map_or(offset, |above| make(Op::Or, &[above, offset], 0)));
+        let bits = b.bitcast(ty, root);
+        let doubled = b.add(ty, bits, bits);
+        let offset = b.sub(ty, doubled, smallest);
+        above = Some(above.map_or(offset, |above| b.or(ty, above, offset)));
     }
-    let span = make(Op::Const, &[], plan.format.usual_span());
-    make(Op::Icmp, &[above.expect("a plan has roots"), span], 0)
+    b.icmp_imm(ty, IntCond::Ult, above.expect("a plan has roots"), plan.format.usual_span())
 }
 
-/// Fills `block`, which has the end of the one that `insts` are of, with copies of them.
-fn copy_agreed(region: &mut Region, insts: &[Value], mut block: Block, agreed: &HashSet<Value>) -> Block {
+/// Appends copies of `insts`, and says what each is a copy of.
+fn copy_agreed(b: &mut Builder<'_>, insts: &[Value], agreed: &HashSet<Value>) -> HashMap<Value, Value> {
     let mut copies: HashMap<Value, Value> = HashMap::new();
     for &value in insts {
-        let mut inst = *region.inst(value);
-        for operand in &mut inst.args {
-            *operand = copies.get(operand).copied().unwrap_or(*operand);
-        }
+        let mut inst = renamed(b.region.inst(value), &copies);
         if agreed.contains(&value) {
             inst.aux = NanRule::Agreed as u8;
         }
-        region.insts.push(inst);
-        let copy = Value(region.insts.len() as u32 - 1);
-        block.insts.push(copy);
-        copies.insert(value, copy);
+        copies.insert(value, b.push(inst));
     }
-    block.end = map_operands(block.end, |value| copies.get(&value).copied().unwrap_or(value));
-    block
+    copies
 }
