@@ -163,3 +163,35 @@ fn outputs_agree() {
     }
     failures.check();
 }
+
+/// The parts that `tests/bench/count` tells apart in its output, with their instructions.
+fn counted_parts(text: &str) -> Vec<(&str, u64)> {
+    let rows = text.lines().filter_map(|line| line.split_once(" %  ").filter(|(_, what)| !what.starts_with(' ')));
+    rows.map(|(figures, what)| {
+        let count = figures.split_whitespace().next().and_then(|count| count.parse().ok());
+        (what, count.unwrap_or_else(|| panic!("no count in {figures}")))
+    })
+    .collect()
+}
+
+#[test]
+fn counts_of_instructions_do_not_depend_on_chance() {
+    if std::process::Command::new("qemu-x86_64").arg("-version").output().is_err() {
+        return skip("tests/bench/count", "qemu-x86_64 is not installed");
+    }
+    let text = || {
+        let mut command = std::process::Command::new(root("tests/bench/count"));
+        command.env("PHILAE", support::PHILAE).arg(root("testdata/guest/hello.aarch64"));
+        let outcome = run(&mut command, "", Duration::from_secs(60));
+        assert_eq!((outcome.end.as_str(), outcome.stderr.as_str()), ("exit 0", ""));
+        outcome.stdout
+    };
+    let (first, second) = (text(), text());
+    let (first, second) = (counted_parts(&first), counted_parts(&second));
+    let names = |parts: &[(&str, u64)]| parts.iter().map(|(what, _)| what.to_string()).collect::<Vec<_>>();
+    assert_eq!(names(&first), ["Philae itself", "translated code, any tier"]);
+    assert_eq!(names(&second), names(&first));
+    for ((what, count), (_, other)) in first.into_iter().zip(second) {
+        assert!(count > 1000 && count.abs_diff(other) < count / 50, "{what}: {count} and {other}");
+    }
+}
