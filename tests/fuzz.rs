@@ -70,6 +70,35 @@ fn comparison_for_an_earlier_block() {
     check_text(COMPARED_FOR_AN_EARLIER_BLOCK, 1..2);
 }
 
+/// Values that blocks write to registers which stand before those that make them, and run after them: they are not made
+/// in these registers, which other blocks look at.
+const WRITTEN_BY_AN_EARLIER_BLOCK: &str = "region aarch64 0x5000000
+b0:
+  jump b3
+b1:
+  set.i64 x1 v2
+  v7 = zext.i64 v4
+  set.i64 x2 v7
+  exit jump 0x5000004
+b2:
+  exit jump 0x5000008
+b3:
+  v0 = get.i64 x0
+  v1 = get.i64 x3
+  v2 = add.i64 v0 v1
+  v3 = get.i32 x0
+  v4 = neg.i32 v3
+  v5 = trunc.i8 v0
+  v6 = const.i8 0x1
+  v8 = and.i8 v5 v6
+  branch v8 b1 b2
+";
+
+#[test]
+fn written_by_an_earlier_block() {
+    check_text(WRITTEN_BY_AN_EARLIER_BLOCK, 1..20);
+}
+
 /// Flags of one block that get another carry in the next: what they come from is not to be had there.
 const CARRY_FOR_ANOTHER_BLOCK: &str = "region aarch64 0x5000000
 b0:

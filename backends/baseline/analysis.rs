@@ -351,8 +351,7 @@ impl Analysis {
         let register = pins.registers[usize::from(slot.0)];
         ahead.touched[place(register)] = position;
         if register != NO_TARGET && inst.op == Op::Set && matches!(inst.ty, Ty::I64 | Ty::I32) {
-            let value = &mut self.uses[inst.args[0].index()];
-            (value.target, value.written) = (register, position);
+            self.aim(inst.args[0], register, position);
         }
         true
     }
@@ -362,12 +361,19 @@ impl Analysis {
         let known = &self.uses[value.index()];
         let (target, written) = (known.target, known.written);
         let undisturbed = ahead.barrier > written && ahead.touched[place(target)] == written;
-        if known.crosses || !undisturbed {
+        if !undisturbed {
             self.uses[value.index()].target = NO_TARGET;
         } else if inst.op == Op::Zext && inst.ty == Ty::I64 && region.ty(inst.args[0]) == Ty::I32 {
             // Work on 32 bits zero-extends by itself.
-            let operand = &mut self.uses[inst.args[0].index()];
-            (operand.target, operand.written) = (target, written);
+            self.aim(inst.args[0], target, written);
+        }
+    }
+
+    /// Notes that a value is written to a pinned register, unless other blocks look at it.
+    fn aim(&mut self, value: Value, register: u8, written: u32) {
+        let known = &mut self.uses[value.index()];
+        if !known.crosses {
+            (known.target, known.written) = (register, written);
         }
     }
 
