@@ -15,6 +15,7 @@ mod support;
 use report::{GROUPS, Row, TRANSLATING};
 use runner::Runner;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 use support::{Failures, GUESTS, difference, philae, root, run, skip};
 
@@ -145,7 +146,7 @@ fn outputs_agree() {
             skip(&format!("kernel {}", kernel.name), "its native build is missing; tests/build bench makes it");
             continue;
         }
-        let wanted = run(std::process::Command::new(&native).arg("1"), "", Duration::from_secs(60)).stdout;
+        let wanted = run(Command::new(&native).arg("1"), "", Duration::from_secs(60)).stdout;
         for guest in GUESTS {
             let path = kernel.binary(guest);
             let case = format!("kernel {} for {guest}", kernel.name);
@@ -176,21 +177,22 @@ fn counted_parts(text: &str) -> Vec<(&str, u64)> {
 
 #[test]
 fn counts_of_instructions_do_not_depend_on_chance() {
-    if std::process::Command::new("qemu-x86_64").arg("-version").output().is_err() {
+    if Command::new("qemu-x86_64").arg("-version").output().is_err() {
         return skip("tests/bench/count", "qemu-x86_64 is not installed");
     }
     let text = || {
-        let mut command = std::process::Command::new(root("tests/bench/count"));
+        let mut command = Command::new(root("tests/bench/count"));
         command.env("PHILAE", support::PHILAE).arg(root("testdata/guest/hello.aarch64"));
         let outcome = run(&mut command, "", Duration::from_secs(60));
         assert_eq!((outcome.end.as_str(), outcome.stderr.as_str()), ("exit 0", ""));
         outcome.stdout
     };
-    let (first, second) = (text(), text());
-    let (first, second) = (counted_parts(&first), counted_parts(&second));
-    let names = |parts: &[(&str, u64)]| parts.iter().map(|(what, _)| what.to_string()).collect::<Vec<_>>();
-    assert_eq!(names(&first), ["Philae itself", "translated code, any tier"]);
-    assert_eq!(names(&second), names(&first));
+    let texts = [text(), text()];
+    let [first, second] = texts.each_ref().map(|text| counted_parts(text));
+    for parts in [&first, &second] {
+        let names = parts.iter().map(|part| part.0);
+        assert!(names.eq(["Philae itself", "translated code, any tier"]), "{parts:?}");
+    }
     for ((what, count), (_, other)) in first.into_iter().zip(second) {
         assert!(count > 1000 && count.abs_diff(other) < count / 50, "{what}: {count} and {other}");
     }
