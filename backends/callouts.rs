@@ -4,7 +4,8 @@ use crate::float_control::invalid_alone;
 use crate::stored_flags::settle;
 use philae_ir::eval::eval_op;
 use philae_ir::ops::{ImmKind, OPS};
-use philae_ir::{CpuState, Helper, Inst, Op, Rounding, Ty};
+use philae_ir::state::StateAddress;
+use philae_ir::{Helper, Inst, Op, Rounding, Ty};
 
 #[cfg(target_arch = "x86_64")]
 #[path = "callouts_x86_64.rs"]
@@ -22,9 +23,9 @@ pub(crate) fn packed(inst: &Inst, from: Ty) -> u64 {
 
 /// What the evaluator's stub calls: `packed` is operation, type, type of operand 0 and aux, a byte each, and the
 /// immediate. Operands are stored in their own types, so what is above them in the scratch space means nothing.
-unsafe extern "sysv64" fn evaluate_scratch(state: *mut CpuState, packed: u64) {
+unsafe extern "sysv64" fn evaluate_scratch(state: StateAddress, packed: u64) {
     // SAFETY: translated code passes its own state, which nothing else refers to while it runs.
-    let scratch = unsafe { &mut (*state).ctl.scratch };
+    let scratch = unsafe { &mut (*state.state()).ctl.scratch };
     let [op, ty, from, aux, ..] = packed.to_le_bytes();
     let (row, ty, from) = (&OPS[usize::from(op)], Ty::from_aux(ty), Ty::from_aux(from));
     let mut args = [0; 3];
@@ -39,16 +40,16 @@ unsafe extern "sysv64" fn evaluate_scratch(state: *mut CpuState, packed: u64) {
 }
 
 /// What the stub for regions calls.
-unsafe extern "sysv64" fn settle_state(state: *mut CpuState) {
+unsafe extern "sysv64" fn settle_state(state: StateAddress) {
     // SAFETY: translated code passes its own state, which nothing else refers to while it runs.
-    settle(unsafe { &mut *state });
+    settle(unsafe { &mut *state.state() });
 }
 
 /// What the stub for helpers calls: operands are zero-extended, and so is the result.
-unsafe extern "sysv64" fn call_helper(state: *mut CpuState, helper: *const Helper) {
+unsafe extern "sysv64" fn call_helper(state: StateAddress, helper: *const Helper) {
     // SAFETY: translated code passes its own state, which nothing else refers to while it runs, and a helper, which is
     // static.
-    let (state, helper) = unsafe { (&mut *state, &*helper) };
+    let (state, helper) = unsafe { (&mut *state.state(), &*helper) };
     let operands = std::array::from_fn(|index| {
         let [low, high] = state.ctl.scratch[index];
         u128::from(low) | u128::from(high) << 64

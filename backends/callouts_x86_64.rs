@@ -2,7 +2,8 @@
 
 use super::{call_helper, evaluate_scratch, settle_state};
 use crate::stored_flags;
-use philae_ir::{CpuState, Helper, Ty};
+use philae_ir::state::StateAddress;
+use philae_ir::{Helper, Ty};
 use std::arch::naked_asm;
 
 /// The address of the stub that calls the evaluator, see [`evaluate_scratch`].
@@ -55,13 +56,13 @@ macro_rules! preserving_stub {
 
 preserving_stub! {
     /// Calls [`evaluate_scratch`].
-    evaluator(state: *mut CpuState, packed: u64) calls evaluate_scratch
+    evaluator(state: StateAddress, packed: u64) calls evaluate_scratch
 }
 
 /// Settles the flags in memory. Where they come from a comparison of an AArch64 guest, as nearly always, that costs a tenth
 /// of the call.
 #[unsafe(naked)]
-unsafe extern "sysv64" fn settler(state: *mut CpuState) {
+unsafe extern "sysv64" fn settler(state: StateAddress) {
     naked_asm!(
         "push rax",
         "push rcx",
@@ -104,17 +105,18 @@ unsafe extern "sysv64" fn settler(state: *mut CpuState) {
 
 preserving_stub! {
     /// Calls [`settle_state`].
-    settler_of_any(state: *mut CpuState) calls settle_state
+    settler_of_any(state: StateAddress) calls settle_state
 }
 
 preserving_stub! {
     /// Calls [`call_helper`].
-    pub(crate) helper(state: *mut CpuState, helper: *const Helper) calls call_helper
+    pub(crate) helper(state: StateAddress, helper: *const Helper) calls call_helper
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use philae_ir::CpuState;
     use philae_ir::state::NZCV;
 
     #[test]
@@ -126,12 +128,12 @@ mod tests {
                 let [mut described, mut settled] = [(); 2].map(|()| {
                     let mut cpu = CpuState::default();
                     cpu.set(NZCV, stored_flags::comparison(ty).into());
-                    cpu.ctl.scratch[3] = [first, second];
+                    cpu.ctl.flag_operands = [first, second];
                     cpu
                 });
                 stored_flags::settle(&mut settled);
                 // SAFETY: the stub reads and writes the state, which is a test's own.
-                unsafe { settler(&mut described) };
+                unsafe { settler(StateAddress::of(&mut described)) };
                 assert_eq!(described.get(NZCV), settled.get(NZCV), "{first:#x} {second:#x} {ty:?}");
             }
         }

@@ -4,19 +4,20 @@
 //! result in `ctl.scratch`, every register kept. The frontend's is the meaning, which the interpreter calls; tests/insn and
 //! tests/random compare the two.
 
+use philae_ir::state::{StateAddress, displacement};
 use philae_ir::{CpuState, Helper};
 use std::arch::{is_x86_feature_detected, naked_asm};
 use std::mem::offset_of;
 
 /// Works on `ctl.scratch` of a state.
-type Stub = unsafe extern "sysv64" fn(*mut CpuState);
+type Stub = unsafe extern "sysv64" fn(StateAddress);
 
 /// Defines stubs: operands are in XMM0 to XMM2 at first, the result in XMM0 at last; XMM3 is free.
 macro_rules! stubs {
     ($($(#[$doc:meta])* $name:ident: $($line:literal)*;)*) => { $(
         $(#[$doc])*
         #[unsafe(naked)]
-        unsafe extern "sysv64" fn $name(state: *mut CpuState) {
+        unsafe extern "sysv64" fn $name(state: StateAddress) {
             naked_asm!(
                 "sub rsp, 64",
                 "movups [rsp], xmm0", "movups [rsp + 16], xmm1", "movups [rsp + 32], xmm2", "movups [rsp + 48], xmm3",
@@ -27,7 +28,7 @@ macro_rules! stubs {
                 "movups xmm0, [rsp]", "movups xmm1, [rsp + 16]", "movups xmm2, [rsp + 32]", "movups xmm3, [rsp + 48]",
                 "add rsp, 64",
                 "ret",
-                scratch = const offset_of!(CpuState, ctl.scratch),
+                scratch = const displacement(offset_of!(CpuState, ctl.scratch)),
             )
         }
     )* };

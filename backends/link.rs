@@ -15,11 +15,12 @@
 //!   ([`crate::baseline::closed`]).
 //! * When [`enter`] returns, the PC slot says where the guest goes on, `ctl.exit_reason` why it left,
 //!   `ctl.exit_argument` is the exit's argument, and `ctl.exit_link` the link slot it left through, or 0.
-//! * From one region to the next the flags' slot and the last entry of `ctl.scratch` may hold the comparison that the
+//! * From one region to the next the flags' slot and `ctl.flag_operands` may hold the comparison that the
 //!   flags come from; [`enter`] leaves the four bits in the slot, [`enter_unsettled`] what it finds.
 
 #[cfg(doc)]
 use crate::compiled::Code;
+use philae_ir::state::StateAddress;
 use philae_ir::{CpuState, ExitReason};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -142,7 +143,7 @@ pub unsafe fn enter(code: *const u8, cpu: &mut CpuState) {
 /// As [`enter`].
 pub unsafe fn enter_unsettled(code: *const u8, cpu: &mut CpuState) {
     // SAFETY: the caller vouches for the code; the frame keeps the ABI.
-    unsafe { host::enter_frame(cpu, code) };
+    unsafe { host::enter_frame(StateAddress::of(cpu), code) };
 }
 
 /// Leaves the four bits in the flags' slot, whatever translated code has left in it.

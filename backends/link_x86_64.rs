@@ -1,12 +1,12 @@
 //! The way into and out of translated code on x86_64 hosts.
 //!
-//! Translated code runs with rdi = state and rsp = the frame that [`enter_frame`] made, 16-byte aligned; Cranelift's
+//! Translated code runs with rdi = [`StateAddress`] and rsp = the frame that [`enter_frame`] made, 16-byte aligned; Cranelift's
 //! code is entered with rbp = rsp as well.
 
 use super::{LinkSlot, SPILL_BYTES};
 use philae_ir::CpuState;
 use philae_ir::ExitReason;
-use philae_ir::state::PC;
+use philae_ir::state::{PC, StateAddress, displacement};
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
@@ -26,10 +26,10 @@ pub(crate) fn leave_address() -> u64 {
     leave as *const () as u64
 }
 
-const HOST_STACK: usize = offset_of!(CpuState, ctl.host_stack);
-const EXIT_LINK: usize = offset_of!(CpuState, ctl.exit_link);
-const EXIT_REASON: usize = offset_of!(CpuState, ctl.exit_reason);
-const PINNED: usize = offset_of!(CpuState, ctl.pinned);
+const HOST_STACK: i32 = displacement(offset_of!(CpuState, ctl.host_stack));
+const EXIT_LINK: i32 = displacement(offset_of!(CpuState, ctl.exit_link));
+const EXIT_REASON: i32 = displacement(offset_of!(CpuState, ctl.exit_reason));
+const PINNED: i32 = displacement(offset_of!(CpuState, ctl.pinned));
 
 /// What lies below the saved registers: seven words after the return address leave rsp 16-byte aligned.
 const FRAME: usize = SPILL_BYTES + 8;
@@ -37,7 +37,7 @@ const _: () = assert!(SPILL_BYTES.is_multiple_of(16));
 
 /// Makes the one frame and jumps to `code`.
 #[unsafe(naked)]
-pub(super) unsafe extern "sysv64" fn enter_frame(state: *mut CpuState, code: *const u8) {
+pub(super) unsafe extern "sysv64" fn enter_frame(state: StateAddress, code: *const u8) {
     naked_asm!(
         "push rbp",
         "push rbx",
@@ -58,7 +58,7 @@ pub(super) unsafe extern "sysv64" fn enter_frame(state: *mut CpuState, code: *co
 
 /// Drops the frame, whatever lies above it, and returns from [`enter_frame`].
 #[unsafe(naked)]
-pub(crate) unsafe extern "sysv64" fn leave(state: *mut CpuState) {
+pub(crate) unsafe extern "sysv64" fn leave(state: StateAddress) {
     naked_asm!(
         "mov rsp, [rdi + {host_stack}]",
         "add rsp, {frame}",
@@ -76,7 +76,7 @@ pub(crate) unsafe extern "sysv64" fn leave(state: *mut CpuState) {
 
 /// Leaves after a fault: where the registers are those of baseline code, some of the guest's are among them.
 #[unsafe(naked)]
-unsafe extern "sysv64" fn leave_fault(state: *mut CpuState) {
+unsafe extern "sysv64" fn leave_fault(state: StateAddress) {
     naked_asm!(
         "mov [rdi + {pinned}], r8",
         "mov [rdi + {pinned} + 8], r9",
@@ -94,7 +94,7 @@ unsafe extern "sysv64" fn leave_fault(state: *mut CpuState) {
 
 /// Leaves through the link slot in rsi.
 #[unsafe(naked)]
-unsafe extern "sysv64" fn resolve(state: *mut CpuState, link: *const LinkSlot) {
+unsafe extern "sysv64" fn resolve(state: StateAddress, link: *const LinkSlot) {
     naked_asm!(
         "mov [rdi + {exit_link}], rsi",
         "mov rax, [rsi + {link_pc}]",
@@ -103,7 +103,7 @@ unsafe extern "sysv64" fn resolve(state: *mut CpuState, link: *const LinkSlot) {
         "jmp {leave}",
         exit_link = const EXIT_LINK,
         link_pc = const offset_of!(LinkSlot, pc),
-        pc = const CpuState::offset(PC),
+        pc = const CpuState::displacement(PC),
         exit_reason = const EXIT_REASON,
         jump = const ExitReason::Jump as u32,
         leave = sym leave,

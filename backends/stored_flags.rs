@@ -2,15 +2,15 @@
 //!
 //! Every exit makes the flags live, and hardly any is read on the other side. So a region that leaves stores what
 //! its last producer of flags was: a word of description in the flags' slot, told from four bits by [`MARK`], and
-//! the operands in the last entry of `ctl.scratch`. A region that reads the flags of another, and
+//! the operands in `ctl.flag_operands`. A region that reads the flags of another, and
 //! [`enter`](crate::link::enter) when it returns, settle them. Outside of translated code the slot always holds four
 //! bits.
 
 use philae_ir::eval::eval_flags;
 use philae_ir::ops::SIGNALS;
-use philae_ir::state::NZCV;
+use philae_ir::state::{NZCV, displacement};
 use philae_ir::{Carry, CpuState, Inst, Op, Region, Ty, Value};
-use std::mem::{offset_of, size_of};
+use std::mem::offset_of;
 
 /// Set in a description; its other bits are those of a [`Description`].
 const MARK: u32 = 1 << 4;
@@ -18,10 +18,10 @@ const MARK: u32 = 1 << 4;
 /// The producers that can be described, in the order of their numbers, in bits 5 and 6.
 const PRODUCERS: [Op; 4] = [Op::FlagsAdd, Op::FlagsSub, Op::FlagsLogic, Op::FlagsFcmp];
 
-/// Where the flags' slot is in the state, in bytes.
-pub(crate) const SLOT: i32 = CpuState::offset(NZCV) as i32;
-/// Where the operands of a description are in the state: two words.
-pub(crate) const OPERANDS: i32 = (offset_of!(CpuState, ctl.scratch) + 3 * size_of::<[u64; 2]>()) as i32;
+/// The displacement of the flags' slot.
+pub(crate) const SLOT: i32 = CpuState::displacement(NZCV);
+/// The displacement of the operands of a description, two words.
+pub(crate) const OPERANDS: i32 = displacement(offset_of!(CpuState, ctl.flag_operands));
 
 /// Where the operands beside the first are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,7 @@ pub(crate) fn settle(cpu: &mut CpuState) {
         return;
     }
     let description = Description::decode(word);
-    let [first, second] = cpu.ctl.scratch[3].map(|word| u128::from(word) & description.ty.mask());
+    let [first, second] = cpu.ctl.flag_operands.map(|word| u128::from(word) & description.ty.mask());
     let (operand, imm) = match description.second {
         Second::InMemory => {
             let signals = if description.signals { SIGNALS } else { 0 };

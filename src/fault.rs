@@ -14,7 +14,7 @@ use crate::thread::Thread;
 use philae_backends::cranelift::{self, Continuation};
 use philae_backends::interp;
 use philae_ir::Arch;
-use philae_ir::state::aarch64;
+use philae_ir::state::{StateAddress, aarch64};
 use philae_syscalls::signal::{self, FaultContext, SigInfo};
 use std::cell::Cell;
 use std::io::Write;
@@ -156,7 +156,8 @@ fn fault(number: i32, mut info: SigInfo, context: &mut Context<'_>) {
         match unsafe { cranelift::fault_continuation(pc) } {
             Continuation::Recover(recovery) => context.set_pc(recovery),
             Continuation::Leave(leave) => {
-                context.set_first_argument(current().map_or(0, |thread| std::ptr::from_ref(&thread.cpu) as u64));
+                let state = current().map(|thread| StateAddress::of((&raw const thread.cpu).cast_mut()));
+                context.set_first_argument(state.map_or(0, StateAddress::bits));
                 context.set_pc(leave);
             }
         }

@@ -6,7 +6,7 @@ use crate::options::Execute;
 use crate::{STATUS_USAGE, disassemble, host};
 use philae_backends::cranelift::{Compiler, Exactness, Options};
 use philae_backends::interp::Interpreter;
-use philae_backends::link::{LinkSite, LinkSlot};
+use philae_backends::link::LinkSite;
 use philae_frontends::{Shape, lift_region};
 use philae_ir::state::{PC, aarch64, x86_64};
 use philae_ir::{Arch, CpuState, Effect, Region, Ty, opt, verify};
@@ -16,6 +16,8 @@ use std::fmt::Write;
 const PC_OF_INSTRUCTION: u64 = 0x40_0000;
 /// Memory that the registers point to when the instruction accesses memory.
 const SCRATCH_SIZE: usize = 64 << 10;
+/// Room for the code of one instruction.
+const CODE_SIZE: usize = 256 << 10;
 
 /// Shows the instruction at the start of `bytes`.
 pub fn show(arch: Arch, bytes: &[u8], execute: Execute) -> Result<String, LoadError> {
@@ -34,18 +36,16 @@ pub fn show(arch: Arch, bytes: &[u8], execute: Execute) -> Result<String, LoadEr
     opt::optimise(&mut region, Exactness::Relaxed);
     section(&mut text, "opt", &region.to_string());
     let mut compiler = Compiler::new();
-    let mut slots: Vec<Box<LinkSlot>> = Vec::new();
-    let mut link = |site: LinkSite| {
-        slots.push(Box::new(LinkSlot::new(site.pc, 0)));
-        slots.last().map_or(std::ptr::null(), |slot| std::ptr::from_ref(&**slot))
-    };
+    let scratch = Scratch::new(CODE_SIZE);
+    let mut scratch =
+        scratch.map_err(|error| LoadError { message: format!("--lift: {error}"), status: STATUS_USAGE })?;
+    let mut link = |site: LinkSite| scratch.add_slot(site.pc);
     match compiler.compile(&region, Options { exactness: Exactness::Relaxed, counter: None }, &mut link) {
         Ok(code) => {
             section(&mut text, "clif", &compiler.clif_text());
             section(&mut text, "code", &disassemble::listing(host::ARCH, 0, &code.bytes));
             if execute == Execute::Yes {
-                let compiled =
-                    |cpu: &mut CpuState| Scratch::new(code, Maker::Cranelift).map(|scratch| scratch.execute(cpu));
+                let compiled = |cpu: &mut CpuState| scratch.execute(code, Maker::Cranelift, cpu);
                 section(&mut text, "run", &run_both(&lifted, compiled));
             }
         }

@@ -6,22 +6,22 @@ use super::pins::Stub;
 use super::registers::{Context, STATE, slot_mem};
 use crate::compiled::{ExitSite, Relocation};
 use crate::link::{JUMP_CACHE_DOWN, JUMP_CACHE_SCALE, JUMP_CACHE_WAYS, JumpCacheEntry, LinkSite, LinkSlot};
-use philae_ir::state::PC;
+use philae_ir::state::{PC, displacement};
 use philae_ir::went::{Place, Went};
 use philae_ir::{BlockId, CpuState, ExitReason, Op, Pc, Value};
 use std::mem::offset_of;
 
-const EXIT_REASON: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.exit_reason) as i32);
-const EXIT_ARGUMENT: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.exit_argument) as i32);
-const JUMP_CACHE: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.jump_cache) as i32);
-const JUMP_CACHE_MASK: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.jump_cache_mask) as i32);
-const WENT: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.went) as i32);
+const EXIT_REASON: Mem = Mem::At(STATE, displacement(offset_of!(CpuState, ctl.exit_reason)));
+const EXIT_ARGUMENT: Mem = Mem::At(STATE, displacement(offset_of!(CpuState, ctl.exit_argument)));
+const JUMP_CACHE: Mem = Mem::At(STATE, displacement(offset_of!(CpuState, ctl.jump_cache)));
+const JUMP_CACHE_MASK: Mem = Mem::At(STATE, displacement(offset_of!(CpuState, ctl.jump_cache_mask)));
+const WENT: Mem = Mem::At(STATE, displacement(offset_of!(CpuState, ctl.went)));
 /// Where [`Lower::looked_up_exit`] has how far into [`CACHE`] the first entry is that may be the one.
 const INDEX: Gpr = Gpr::RCX;
 /// Where it has the jump cache.
 const CACHE: Gpr = Gpr::RDX;
 const _: () = assert!(JUMP_CACHE_SCALE == 3, "Mem::Eightfold");
-const POLL: Mem = Mem::At(STATE, offset_of!(CpuState, ctl.poll) as i32);
+const POLL: Mem = Mem::At(STATE, displacement(offset_of!(CpuState, ctl.poll)));
 
 /// `call [rdi + Stub::Load]`; `sub dword [rip], 1`; `js`: what units start with.
 const ENTRIES: [u8; super::HEAD] = {

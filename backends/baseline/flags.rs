@@ -1,12 +1,11 @@
 //! Conditions and flags: computed where they are looked at, by the host's own flags where these say the same.
 
 use super::analysis::{compares_bits, is_lazy, masks_bits};
-use super::assembler::{Alu, Cc, Gpr, Rm, Shift, Width};
+use super::assembler::{Alu, Cc, Gpr, Mem, Rm, Shift, Width};
 use super::lower::{Cold, Lower, move_prefix, regs, width};
-use super::outcall::scratch;
 use super::pins::Stub;
-use super::registers::{Cleanness, Context, Register, is_word, slot_mem};
-use crate::stored_flags::{self, Described};
+use super::registers::{Cleanness, Context, Register, STATE, is_word, slot_mem};
+use crate::stored_flags::{self, Described, OPERANDS};
 use philae_ir::ops::SIGNALS;
 use philae_ir::state::NZCV;
 use philae_ir::{Carry, Cond, Inst, IntCond, Op, Ty, Value};
@@ -365,7 +364,7 @@ impl Lower<'_> {
     }
 
     fn store_flags_operand(&mut self, index: usize, operand: Value) {
-        let place = scratch(3, index);
+        let place = Mem::At(STATE, OPERANDS + 8 * index as i32);
         let ty = self.ty(operand);
         if !is_word(ty) {
             let from = self.xmm(operand);

@@ -84,7 +84,7 @@ impl Lower<'_> {
 
     /// Jumps where a lane is a NaN, or has the magnitude of the smallest normal number.
     fn jump_if_smallest_or_nan(&mut self, ty: Ty, result: Xmm) -> usize {
-        let [magnitude, smallest] = FloatLimits::offsets(ty.lane()).map(|offset| Rm::Mem(Mem::At(STATE, offset)));
+        let [magnitude, smallest] = FloatLimits::displacements(ty.lane()).map(|at| Rm::Mem(Mem::At(STATE, at)));
         self.asm.movaps(SCRATCH, result);
         self.asm.sse(0, 0x54, SCRATCH, magnitude);
         if !ty.is_vector() {

@@ -9,12 +9,13 @@ use crate::callouts;
 use crate::compiled::Refusal;
 use crate::faster;
 use philae_ir::ops::ImmKind;
+use philae_ir::state::displacement;
 use philae_ir::{CpuState, HelperEffect, Inst, Ty, Value};
 use std::mem::offset_of;
 
 /// Word `word` of entry `index` of the scratch space.
 pub(super) fn scratch(index: usize, word: usize) -> Mem {
-    Mem::At(STATE, (offset_of!(CpuState, ctl.scratch) + 16 * index + 8 * word) as i32)
+    Mem::At(STATE, displacement(offset_of!(CpuState, ctl.scratch) + 16 * index + 8 * word))
 }
 
 impl Lower<'_> {

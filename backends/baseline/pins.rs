@@ -6,7 +6,7 @@
 
 use crate::callouts;
 use crate::link::LinkSlot;
-use philae_ir::state::{PC, STUBS, WORDS, aarch64, x86_64};
+use philae_ir::state::{PC, STUBS, StateAddress, WORDS, aarch64, displacement, x86_64};
 use philae_ir::{Arch, CpuState, Helper, Slot};
 use std::arch::naked_asm;
 use std::mem::{offset_of, size_of};
@@ -77,22 +77,22 @@ pub fn store_pinned(arch: Arch, cpu: &mut CpuState) {
 /// The stubs that units call and jump to, by their places in [`philae_ir::state::Control::stubs`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stub {
-    Load,
-    Leave,
-    LeaveFor,
     Evaluate,
     Settle,
     Helper,
     StateHelper,
+    Leave,
+    LeaveFor,
+    Load,
 }
 
 impl Stub {
     const ALL: [Stub; STUBS] =
-        [Stub::Load, Stub::Leave, Stub::LeaveFor, Stub::Evaluate, Stub::Settle, Stub::Helper, Stub::StateHelper];
+        [Stub::Evaluate, Stub::Settle, Stub::Helper, Stub::StateHelper, Stub::Leave, Stub::LeaveFor, Stub::Load];
 
     /// Where its address is.
     pub(super) const fn mem(self) -> Mem {
-        Mem::At(STATE, (offset_of!(CpuState, ctl.stubs) + self as usize * size_of::<u64>()) as i32)
+        Mem::At(STATE, displacement(offset_of!(CpuState, ctl.stubs) + self as usize * size_of::<u64>()))
     }
 }
 
@@ -139,26 +139,26 @@ impl Stubs {
     }
 }
 
-const HOST_STACK: usize = offset_of!(CpuState, ctl.host_stack);
+const HOST_STACK: i32 = displacement(offset_of!(CpuState, ctl.host_stack));
 const TARGET: usize = offset_of!(LinkSlot, target);
 const LINK_PC: usize = offset_of!(LinkSlot, pc);
-const EXIT_REASON: usize = offset_of!(CpuState, ctl.exit_reason);
+const EXIT_REASON: i32 = displacement(offset_of!(CpuState, ctl.exit_reason));
 
 macro_rules! stubs {
     ($name:ident $arch:ident) => {
         fn $name() -> Stubs {
-            const SLOTS: [usize; PINNED] = {
-                let mut offsets = [0; PINNED];
+            const SLOTS: [i32; PINNED] = {
+                let mut displacements = [0; PINNED];
                 let mut i = 0;
                 while i < PINNED {
-                    offsets[i] = CpuState::offset($arch.slots[i]);
+                    displacements[i] = CpuState::displacement($arch.slots[i]);
                     i += 1;
                 }
-                offsets
+                displacements
             };
 
             #[unsafe(naked)]
-            unsafe extern "sysv64" fn load(state: *mut CpuState) {
+            unsafe extern "sysv64" fn load(state: StateAddress) {
                 naked_asm!(
                     "mov r8, [rdi + {s0}]",
                     "mov r9, [rdi + {s1}]",
@@ -175,7 +175,7 @@ macro_rules! stubs {
             }
 
             #[unsafe(naked)]
-            unsafe extern "sysv64" fn store(state: *mut CpuState) {
+            unsafe extern "sysv64" fn store(state: StateAddress) {
                 naked_asm!(
                     "mov [rdi + {s0}], r8",
                     "mov [rdi + {s1}], r9",
@@ -192,12 +192,12 @@ macro_rules! stubs {
             }
 
             #[unsafe(naked)]
-            unsafe extern "sysv64" fn leave(state: *mut CpuState) {
+            unsafe extern "sysv64" fn leave(state: StateAddress) {
                 naked_asm!("call {store}", "jmp {leave}", store = sym store, leave = sym crate::link::leave)
             }
 
             #[unsafe(naked)]
-            unsafe extern "sysv64" fn leave_for(state: *mut CpuState, link: *const LinkSlot) {
+            unsafe extern "sysv64" fn leave_for(state: StateAddress, link: *const LinkSlot) {
                 naked_asm!(
                     "mov [rdi + {reason}], eax",
                     "mov rax, [rsi + {link_pc}]",
@@ -205,13 +205,13 @@ macro_rules! stubs {
                     "jmp {leave}",
                     reason = const EXIT_REASON,
                     link_pc = const LINK_PC,
-                    pc = const CpuState::offset(PC),
+                    pc = const CpuState::displacement(PC),
                     leave = sym leave,
                 )
             }
 
             #[unsafe(naked)]
-            unsafe extern "sysv64" fn spill(state: *mut CpuState, link: *const LinkSlot) {
+            unsafe extern "sysv64" fn spill(state: StateAddress, link: *const LinkSlot) {
                 naked_asm!(
                     "call {store}",
                     "mov rbp, [rdi + {host_stack}]",
@@ -223,7 +223,7 @@ macro_rules! stubs {
             }
 
             #[unsafe(naked)]
-            unsafe extern "sysv64" fn state_helper(state: *mut CpuState, helper: *const Helper) {
+            unsafe extern "sysv64" fn state_helper(state: StateAddress, helper: *const Helper) {
                 naked_asm!(
                     "call {store}",
                     // The stub for helpers wants the alignment of a call from a unit.

@@ -115,7 +115,7 @@ pub(super) const STATE: Gpr = Gpr::RDI;
 
 /// Where a slot is.
 pub(super) fn slot_mem(slot: Slot) -> Mem {
-    Mem::At(STATE, CpuState::offset(slot) as i32)
+    Mem::At(STATE, CpuState::displacement(slot))
 }
 
 fn home_mem(home: u8) -> Mem {

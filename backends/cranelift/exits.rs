@@ -7,15 +7,15 @@ use crate::link::{
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value as Clif};
-use philae_ir::state::PC;
+use philae_ir::state::{PC, displacement};
 use philae_ir::{CpuState, ExitReason, Pc, Value};
 use std::mem::offset_of;
 
-const EXIT_REASON: i32 = offset_of!(CpuState, ctl.exit_reason) as i32;
-const EXIT_ARGUMENT: i32 = offset_of!(CpuState, ctl.exit_argument) as i32;
-const JUMP_CACHE: i32 = offset_of!(CpuState, ctl.jump_cache) as i32;
-const JUMP_CACHE_MASK: i32 = offset_of!(CpuState, ctl.jump_cache_mask) as i32;
-const POLL: i32 = offset_of!(CpuState, ctl.poll) as i32;
+const EXIT_REASON: i32 = displacement(offset_of!(CpuState, ctl.exit_reason));
+const EXIT_ARGUMENT: i32 = displacement(offset_of!(CpuState, ctl.exit_argument));
+const JUMP_CACHE: i32 = displacement(offset_of!(CpuState, ctl.jump_cache));
+const JUMP_CACHE_MASK: i32 = displacement(offset_of!(CpuState, ctl.jump_cache_mask));
+const POLL: i32 = displacement(offset_of!(CpuState, ctl.poll));
 const TARGET: i32 = offset_of!(LinkSlot, target) as i32;
 
 impl Lower<'_, '_> {
@@ -123,7 +123,7 @@ impl Lower<'_, '_> {
     fn reported_exit(&mut self, reason: ExitReason, pc: Clif, argument: Value) {
         let state = self.state;
         let flags = MemFlagsData::trusted();
-        self.b.ins().store(flags, pc, state, CpuState::offset(PC) as i32);
+        self.b.ins().store(flags, pc, state, CpuState::displacement(PC));
         let number = self.iconst(I32, u64::from(reason as u32));
         self.b.ins().store(flags, number, state, EXIT_REASON);
         if argument != Value::NONE {

@@ -270,7 +270,7 @@ impl Lower<'_, '_> {
         let [taken, largest] = if self.type_of(doubled) == I32 {
             FloatLimits::doubled_singles().map(|limit| self.iconst(I32, limit.into()))
         } else {
-            FloatLimits::doubled_offsets().map(|offset| self.entry_load(I64, offset))
+            FloatLimits::doubled_displacements().map(|offset| self.entry_load(I64, offset))
         };
         let above = self.b.ins().isub(doubled, taken);
         self.b.ins().icmp(IntCC::UnsignedGreaterThan, above, largest)
@@ -279,7 +279,7 @@ impl Lower<'_, '_> {
     /// All bits of a float or of the lanes of a vector but the sign, and the smallest normal number.
     fn magnitude_and_smallest(&mut self, ty: Type) -> [Clif; 2] {
         let (lane, vector) = if ty.lane_type() == F32 { (Ty::F32, F32X4) } else { (Ty::F64, F64X2) };
-        FloatLimits::offsets(lane).map(|offset| {
+        FloatLimits::displacements(lane).map(|offset| {
             let lanes = self.entry_load(vector, offset);
             // The lowest lane is where a scalar is: both need one register, and no instruction.
             if ty == vector { lanes } else { self.b.ins().extractlane(lanes, 0) }

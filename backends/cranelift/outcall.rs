@@ -12,11 +12,12 @@ use cranelift_codegen::ir::types::{I64, I128};
 use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, Signature, Value as Clif};
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
+use philae_ir::state::{StateAddress, displacement};
 use philae_ir::{CpuState, Helper, Inst, Op, Ty, Value};
 use std::mem::offset_of;
 
 /// Where operands and results travel.
-pub(super) const SCRATCH: i32 = offset_of!(CpuState, ctl.scratch) as i32;
+pub(super) const SCRATCH: i32 = displacement(offset_of!(CpuState, ctl.scratch));
 
 /// Imports the signatures of everything that regions call.
 pub(super) fn signatures(b: &mut FunctionBuilder<'_>) -> Signatures {
@@ -119,9 +120,9 @@ impl Lower<'_, '_> {
 macro_rules! thunks {
     ($($name:ident($($lo:ident $hi:ident),*) [$($arg:expr),*];)*) => { $(
         #[allow(improper_ctypes_definitions, reason = "u128 is two registers in this convention")]
-        unsafe extern "sysv64" fn $name(state: *mut CpuState, helper: &'static Helper, $($lo: u64, $hi: u64),*) -> u128 {
+        unsafe extern "sysv64" fn $name(state: StateAddress, helper: &'static Helper, $($lo: u64, $hi: u64),*) -> u128 {
             // SAFETY: translated code passes its own state, which nothing else refers to while it runs.
-            let state = unsafe { &mut *state };
+            let state = unsafe { &mut *state.state() };
             (helper.function)(state, [$($arg),*])
         }
     )* };

@@ -266,7 +266,7 @@ impl Plan {
             let (layout, parts) = cut(info.ty, accesses[&slot]);
             let first = self.places.len();
             self.slots.insert(slot, SlotPlaces { first, count: parts.len(), layout });
-            let mut offset = CpuState::offset(slot) as i32;
+            let mut offset = CpuState::displacement(slot);
             for ty in parts {
                 if info.life == Life::Guest {
                     self.guest.insert(self.places.len());

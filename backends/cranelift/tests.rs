@@ -35,14 +35,33 @@ impl Arena {
 
     /// Copies code in; returns where it is to be entered.
     fn add(&mut self, code: &Code) -> *const u8 {
-        assert!(self.used + code.bytes.len() <= ARENA_SIZE);
-        // SAFETY: the bytes fit behind those in use.
+        let to = self.take(code.bytes.len());
+        let mut code = code.clone();
+        code.relocate(to as u64);
+        // SAFETY: the bytes fit there.
         unsafe {
-            let to = self.memory.add(self.used);
             to.copy_from_nonoverlapping(code.bytes.as_ptr(), code.bytes.len());
-            self.used += code.bytes.len().next_multiple_of(16);
             to.add(code.entry)
         }
+    }
+
+    /// A link slot that leads nowhere, as long as the arena lives.
+    fn add_slot<'a>(&mut self, pc: u64) -> &'a LinkSlot {
+        let to = self.take(size_of::<LinkSlot>()).cast::<LinkSlot>();
+        // SAFETY: there is room for one, aligned.
+        unsafe {
+            to.write(LinkSlot::new(pc, 0));
+            &*to
+        }
+    }
+
+    /// So many bytes of it.
+    fn take(&mut self, size: usize) -> *mut u8 {
+        assert!(self.used + size <= ARENA_SIZE);
+        // SAFETY: they are in the mapping.
+        let start = unsafe { self.memory.add(self.used) };
+        self.used += size.next_multiple_of(16);
+        start
     }
 }
 

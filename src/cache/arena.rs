@@ -521,34 +521,35 @@ impl Arena {
 
 /// Executable memory for one piece of code that runs on its own.
 #[derive(Debug)]
-pub struct Scratch {
-    arena: Arena,
-    entry: u64,
-}
+pub struct Scratch(Arena);
 
 impl Scratch {
-    /// Makes `code` executable.
-    pub fn new(mut code: Code, maker: Maker) -> io::Result<Scratch> {
-        let mut arena = Arena::map(code.bytes.len().next_multiple_of(4096), 0)?;
-        let start = arena
-            .add_code(code.faults.first().map_or(0, |site| site.pc), &mut code, maker)
-            .ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Scratch { arena, entry: start + code.entry as u64 })
+    /// Room for `size` bytes of code and link slots.
+    pub fn new(size: usize) -> io::Result<Scratch> {
+        Arena::map(size, 0).map(Scratch)
     }
 
-    /// Runs it on these registers until it leaves.
-    pub fn execute(&self, cpu: &mut CpuState) {
+    /// A link slot for exits to `pc`, which leads nowhere; null if there is no more room.
+    pub fn add_slot(&mut self, pc: u64) -> *const LinkSlot {
+        self.0.add_slot(LinkSlot::new(pc, resolver_address())).map_or(std::ptr::null(), SlotPointer::as_ptr)
+    }
+
+    /// Runs code, whose links are to slots of these, on these registers until it leaves.
+    pub fn execute(&mut self, mut code: Code, maker: Maker, cpu: &mut CpuState) -> io::Result<()> {
+        let pc = code.faults.first().map_or(0, |site| site.pc);
+        let start = self.0.add_code(pc, &mut code, maker).ok_or(io::ErrorKind::OutOfMemory)?;
         cpu.ctl.jump_cache_mask = jump_cache_mask(LARGEST_JUMP_CACHE);
         cpu.ctl.jump_cache.store(EMPTY_JUMP_CACHE.address(), Ordering::Relaxed);
         // SAFETY: the code is whole and stays mapped while `self` lives; its only links go to the resolver.
-        unsafe { enter(self.entry as *const u8, cpu) };
+        unsafe { enter((start + code.entry as u64) as *const u8, cpu) };
+        Ok(())
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
         // SAFETY: nothing refers to the mapping any more.
-        unsafe { libc::munmap(self.arena.base.as_ptr().cast(), self.arena.size) };
+        unsafe { libc::munmap(self.0.base.as_ptr().cast(), self.0.size) };
     }
 }
 

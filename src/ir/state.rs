@@ -1,7 +1,8 @@
 //! The guest machine's state: one array of 64-bit words, named by slots, behind what translated code needs to
 //! find its way out.
 //!
-//! A [`Slot`] is the index of its first word, so `CpuState::words` + 8 × slot is where a backend finds it.
+//! A [`Slot`] is the index of its first word, so `CpuState::words` + 8 × slot is where a backend finds it. Translated code
+//! points into the middle of what it names most, which a displacement of one byte reaches from there: [`displacement`].
 //! Slots of guest registers are live at every exit; *local* slots carry values between the blocks of one region
 //! and are dead outside it.
 
@@ -106,10 +107,10 @@ pub const STUBS: usize = 7;
 /// Words in [`CpuState`].
 pub const WORDS: usize = 168;
 /// The guest's program counter, whatever the guest.
-pub const PC: Slot = Slot(32);
+pub const PC: Slot = Slot(33);
 /// The condition flags ([`Ty::Flags`]; in memory bit 3 = N, 2 = Z, 1 = C, 0 = V), whatever the guest.
 /// x86: N is SF, Z is ZF, C is CF (set on borrow), V is OF.
-pub const NZCV: Slot = Slot(33);
+pub const NZCV: Slot = Slot(16);
 /// Region-local integers `t0`…`t15`.
 pub const LOCALS: [Slot; 16] = slots(112, 1);
 /// Region-local vectors `tv0`…`tv7`.
@@ -155,10 +156,22 @@ const fn lasting_words(table: &[SlotInfo]) -> [u64; WORDS] {
 /// Slots of the AArch64 guest.
 pub mod aarch64 {
     use super::{CpuState, Slot, slots};
-    /// General registers X0 to X30.
-    pub const X: [Slot; 31] = slots(0, 1);
+    /// General registers X0 to X30; those come first that code of Debian's programs names most.
+    pub const X: [Slot; 31] = {
+        let words = [
+            0, 1, 2, 3, 4, 5, 6, 7, 8, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 9, 10, 11, 12, 13, 14, 15, 17, 18, 19,
+            20, 21,
+        ];
+        let mut all = [Slot(0); 31];
+        let mut i = 0;
+        while i < all.len() {
+            all[i] = Slot(words[i]);
+            i += 1;
+        }
+        all
+    };
     /// The stack pointer.
-    pub const SP: Slot = Slot(31);
+    pub const SP: Slot = Slot(22);
     /// TPIDR_EL0.
     pub const TPIDR: Slot = Slot(34);
     /// FPCR, 32 bits.
@@ -269,12 +282,13 @@ macro_rules! slot_table {
 
 static AARCH64_SLOTS: [SlotInfo; 106] = slot_table! {
     "x0" I64 0 Guest; "x1" I64 1 Guest; "x2" I64 2 Guest; "x3" I64 3 Guest; "x4" I64 4 Guest; "x5" I64 5 Guest;
-    "x6" I64 6 Guest; "x7" I64 7 Guest; "x8" I64 8 Guest; "x9" I64 9 Guest; "x10" I64 10 Guest; "x11" I64 11 Guest;
-    "x12" I64 12 Guest; "x13" I64 13 Guest; "x14" I64 14 Guest; "x15" I64 15 Guest; "x16" I64 16 Guest;
-    "x17" I64 17 Guest; "x18" I64 18 Guest; "x19" I64 19 Guest; "x20" I64 20 Guest; "x21" I64 21 Guest;
-    "x22" I64 22 Guest; "x23" I64 23 Guest; "x24" I64 24 Guest; "x25" I64 25 Guest; "x26" I64 26 Guest;
-    "x27" I64 27 Guest; "x28" I64 28 Guest; "x29" I64 29 Guest; "x30" I64 30 Guest; "sp" I64 31 Guest;
-    "pc" I64 32 Guest; "nzcv" Flags 33 Guest; "tpidr_el0" I64 34 Guest; "fpcr" I32 35 Guest; "fpsr" I32 36 Guest;
+    "x6" I64 6 Guest; "x7" I64 7 Guest; "x8" I64 8 Guest; "x9" I64 23 Guest; "x10" I64 24 Guest;
+    "x11" I64 25 Guest; "x12" I64 26 Guest; "x13" I64 27 Guest; "x14" I64 28 Guest; "x15" I64 29 Guest;
+    "x16" I64 30 Guest; "x17" I64 31 Guest; "x18" I64 32 Guest; "x19" I64 9 Guest; "x20" I64 10 Guest;
+    "x21" I64 11 Guest; "x22" I64 12 Guest; "x23" I64 13 Guest; "x24" I64 14 Guest; "x25" I64 15 Guest;
+    "x26" I64 17 Guest; "x27" I64 18 Guest; "x28" I64 19 Guest; "x29" I64 20 Guest; "x30" I64 21 Guest;
+    "sp" I64 22 Guest; "pc" I64 33 Guest; "nzcv" Flags 16 Guest;
+    "tpidr_el0" I64 34 Guest; "fpcr" I32 35 Guest; "fpsr" I32 36 Guest;
     "exclusive_address" I64 37 Guest; "exclusive_size" I64 38 Guest; "exclusive_value" I128 40 Guest;
     "pstate" I64 42 Guest; "btype" I64 43 Guest; "saturated" V128 44 Guest;
     "v0" V128 48 Guest; "v1" V128 50 Guest; "v2" V128 52 Guest; "v3" V128 54 Guest; "v4" V128 56 Guest;
@@ -299,7 +313,7 @@ static X86_64_SLOTS: [SlotInfo; 76] = slot_table! {
     "rsi" I64 6 Guest; "rdi" I64 7 Guest; "r8" I64 8 Guest; "r9" I64 9 Guest; "r10" I64 10 Guest; "r11" I64 11 Guest;
     "r12" I64 12 Guest; "r13" I64 13 Guest; "r14" I64 14 Guest; "r15" I64 15 Guest;
     "pf_byte" I8 17 Guest; "af_byte" I8 18 Guest; "df" I8 19 Guest; "fs_base" I64 20 Guest; "gs_base" I64 21 Guest;
-    "mxcsr" I32 22 Guest; "rflags_other" I32 23 Guest; "rip" I64 32 Guest; "nzcv" Flags 33 Guest;
+    "mxcsr" I32 22 Guest; "rflags_other" I32 23 Guest; "rip" I64 33 Guest; "nzcv" Flags 16 Guest;
     "xmm0" V128 48 Guest; "xmm1" V128 50 Guest; "xmm2" V128 52 Guest; "xmm3" V128 54 Guest; "xmm4" V128 56 Guest;
     "xmm5" V128 58 Guest; "xmm6" V128 60 Guest; "xmm7" V128 62 Guest; "xmm8" V128 64 Guest; "xmm9" V128 66 Guest;
     "xmm10" V128 68 Guest; "xmm11" V128 70 Guest; "xmm12" V128 72 Guest; "xmm13" V128 74 Guest;
@@ -318,31 +332,33 @@ static X86_64_SLOTS: [SlotInfo; 76] = slot_table! {
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub struct Control {
-    /// Not 0 asks translated code to leave at its next poll.
-    pub poll: AtomicU32,
-    /// Why translated code left: an [`crate::ExitReason`] as a number.
-    pub exit_reason: u32,
+    /// What results of floating point are compared with.
+    pub float_limits: FloatLimits,
+    /// Where translated code passes operands to [`crate::eval`] and to helpers, and finds their results: vectors, which
+    /// instructions of the host may take for aligned operands.
+    pub scratch: [[u64; 2]; 3],
+    /// The host registers in which baseline code keeps guest registers, as a fault found them.
+    pub pinned: [u64; 8],
     /// The exit's argument, for reasons that have one.
     pub exit_argument: u64,
-    /// Address of the jump cache that indirect branches look into: the thread's own, or an empty one to make them leave.
-    pub jump_cache: AtomicU64,
-    /// Which bits of a distance from its start lead to an entry of it.
-    pub jump_cache_mask: u64,
     /// Address of the link slot through which translated code left; 0 if it left by another way.
     pub exit_link: u64,
     /// The host's stack pointer while translated code runs.
     pub host_stack: u64,
-    /// Where translated code passes operands to [`crate::eval`] and to helpers, and finds their results: vectors, which
-    /// instructions of the host may take for aligned operands.
-    pub scratch: [[u64; 2]; 4],
-    /// Host addresses of stubs that the baseline compiler's code jumps to.
+    /// Host addresses of stubs that the baseline compiler's code jumps to, the last two from every unit.
     pub stubs: [u64; STUBS],
-    /// The host registers in which baseline code keeps guest registers, as a fault found them.
-    pub pinned: [u64; 8],
+    /// The operands of the comparison that the flags come from, where the flags' slot describes one.
+    pub flag_operands: [u64; 2],
+    /// Not 0 asks translated code to leave at its next poll.
+    pub poll: AtomicU32,
+    /// Why translated code left: an [`crate::ExitReason`] as a number.
+    pub exit_reason: u32,
+    /// Address of the jump cache that indirect branches look into: the thread's own, or an empty one to make them leave.
+    pub jump_cache: AtomicU64,
+    /// Which bits of a distance from its start lead to an entry of it.
+    pub jump_cache_mask: u64,
     /// Address of the [`crate::went::Went`] in which baseline code notes where computed jumps go.
     pub went: u64,
-    /// What results of floating point are compared with.
-    pub float_limits: FloatLimits,
 }
 
 const _: () = assert!(offset_of!(Control, scratch).is_multiple_of(16));
@@ -377,18 +393,18 @@ impl Default for FloatLimits {
 }
 
 impl FloatLimits {
-    /// How far from the start of a [`CpuState`] the magnitude and the smallest normal number are for lanes of this type.
-    pub fn offsets(lane: Ty) -> [i32; 2] {
+    /// The displacements of the magnitude and the smallest normal number for lanes of this type.
+    pub fn displacements(lane: Ty) -> [i32; 2] {
         let [magnitude, smallest] = match lane {
             Ty::F32 => [offset_of!(FloatLimits, single_magnitude), offset_of!(FloatLimits, single_smallest)],
             _ => [offset_of!(FloatLimits, double_magnitude), offset_of!(FloatLimits, double_smallest)],
         };
-        [magnitude, smallest].map(|offset| (offset_of!(CpuState, ctl.float_limits) + offset) as i32)
+        [magnitude, smallest].map(|offset| displacement(offset_of!(CpuState, ctl.float_limits) + offset))
     }
 
-    /// How far from the start of a [`CpuState`] the two numbers of [`FloatLimits::doubled`] are.
-    pub fn doubled_offsets() -> [i32; 2] {
-        let first = offset_of!(CpuState, ctl.float_limits.doubled) as i32;
+    /// The displacements of the two numbers of [`FloatLimits::doubled`].
+    pub fn doubled_displacements() -> [i32; 2] {
+        let first = displacement(offset_of!(CpuState, ctl.float_limits.doubled));
         [first, first + size_of::<u64>() as i32]
     }
 
@@ -412,6 +428,39 @@ pub struct CpuState {
     words: [u64; WORDS],
 }
 
+/// How far behind the start of a [`CpuState`] translated code's address of it points: a displacement of one byte reaches
+/// the end of [`Control`], from its last two stubs on, and the first 24 words.
+const BIAS: usize = offset_of!(CpuState, words) + 64;
+
+const _: () = assert!(displacement(offset_of!(CpuState, ctl.stubs) + 8 * (STUBS - 2)) == i8::MIN as i32);
+
+/// How far what is `offset` bytes behind the start of a [`CpuState`] is from where translated code's address of it points.
+pub const fn displacement(offset: usize) -> i32 {
+    offset as i32 - BIAS as i32
+}
+
+/// The address of a [`CpuState`] as translated code has it.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub struct StateAddress(*mut CpuState);
+
+impl StateAddress {
+    /// That of a state.
+    pub const fn of(state: *mut CpuState) -> StateAddress {
+        StateAddress(state.wrapping_byte_add(BIAS))
+    }
+
+    /// The state.
+    pub const fn state(self) -> *mut CpuState {
+        self.0.wrapping_byte_sub(BIAS)
+    }
+
+    /// What the host register holds.
+    pub fn bits(self) -> u64 {
+        self.0 as u64
+    }
+}
+
 impl Default for CpuState {
     fn default() -> Self {
         CpuState { ctl: Control::default(), words: [0; WORDS] }
@@ -419,9 +468,9 @@ impl Default for CpuState {
 }
 
 impl CpuState {
-    /// The distance in bytes from the start of the struct to `slot`.
-    pub const fn offset(slot: Slot) -> usize {
-        offset_of!(CpuState, words) + 8 * slot.0 as usize
+    /// The [`displacement`] of `slot`.
+    pub const fn displacement(slot: Slot) -> i32 {
+        displacement(offset_of!(CpuState, words) + 8 * slot.0 as usize)
     }
 
     /// The low 64 bits of a slot.

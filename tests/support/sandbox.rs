@@ -14,6 +14,7 @@ use philae_backends::link::{
     JUMP_CACHE_WAYS, JumpCacheEntry, LEAST_JUMP_CACHE, LinkSite, LinkSlot, enter, jump_cache_mask,
 };
 use philae_backends::{Exit, FloatControl};
+use philae_ir::state::StateAddress;
 use philae_ir::{Arch, CpuState, ExitReason, Op, Region};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
@@ -53,9 +54,15 @@ pub(crate) struct Compiled {
     code: Code,
     arch: Arch,
     pins: Pins,
-    /// What its links refer to.
-    #[allow(clippy::vec_box, reason = "the code has their addresses")]
-    _slots: Vec<Box<LinkSlot>>,
+    /// The addresses that its link slots are for, in their order.
+    exits: Vec<u64>,
+}
+
+/// The next of the `slots`, for an exit.
+fn add_link(slots: *mut LinkSlot, exits: &mut Vec<u64>, site: LinkSite) -> *const LinkSlot {
+    assert!(exits.len() + 1 < SLOTS);
+    exits.push(site.pc);
+    slots.wrapping_add(exits.len() - 1)
 }
 
 /// What executing regions needs.
@@ -169,19 +176,16 @@ impl Sandbox {
         exactness: Exactness,
         recovery: Recovery,
     ) -> Result<Compiled, String> {
-        let mut slots: Vec<Box<LinkSlot>> = Vec::new();
-        let mut link = |site: LinkSite| -> *const LinkSlot {
-            slots.push(Box::new(LinkSlot::new(site.pc, 0)));
-            &raw const **slots.last().expect("just added")
-        };
+        let mut exits = Vec::new();
+        let slots = self.slots();
+        let mut link = |site: LinkSite| add_link(slots, &mut exits, site);
         let compiler = match recovery {
             Recovery::Never => &mut self.compiler,
             Recovery::InLoops => &mut self.recovering,
         };
         let code = compiler.compile(region, Options { exactness, counter: None }, &mut link);
         let code = code.map_err(|error| format!("not compiled: {error}"))?;
-        assert!(code.bytes.len() <= ARENA - SLOTS * size_of::<LinkSlot>());
-        Ok(Compiled { code, arch: region.arch, pins: Pins::No, _slots: slots })
+        Ok(self.compiled(code, region.arch, Pins::No, exits))
     }
 
     /// Compiles a region by the baseline compiler and executes it, or interprets it where that compiler refuses it.
@@ -204,25 +208,15 @@ impl Sandbox {
         region: &Region,
         exactness: Exactness,
     ) -> Result<Option<Compiled>, String> {
-        let spill = baseline::spill_address(region.arch);
-        // SAFETY: the arena's end is for slots, which nothing else refers to.
-        let slots = unsafe { self.arena.add(ARENA).cast::<LinkSlot>().sub(SLOTS) };
-        let mut count = 0;
-        let mut link = |site: LinkSite| -> *const LinkSlot {
-            assert!(count + 1 < SLOTS);
-            // SAFETY: the slot is one of those, and no code runs now.
-            let slot = unsafe { slots.add(count) };
-            // SAFETY: as above.
-            unsafe { slot.write(LinkSlot::new(site.pc, spill)) };
-            count += 1;
-            slot
-        };
+        let mut exits = Vec::new();
+        let slots = self.slots();
+        let mut link = |site: LinkSite| add_link(slots, &mut exits, site);
         let own = link(LinkSite { pc: region.pc, reason: ExitReason::Jump });
         // SAFETY: the place of the last slot, which is not handed out.
         let count = unsafe { &*slots.add(SLOTS - 1).cast::<AtomicI32>() };
         count.store(i32::MAX, Ordering::Relaxed);
         let compiler = &mut self.baseline[region.arch as usize];
-        let mut code = match compiler.compile(region, exactness, &mut link, own, count.as_ptr() as u64) {
+        let code = match compiler.compile(region, exactness, &mut link, own, count.as_ptr() as u64) {
             Ok(code) => code.clone(),
             Err(CompileError::Unsupported(_)) => {
                 self.refused += 1;
@@ -235,14 +229,28 @@ impl Sandbox {
             }
             Err(error) => return Err(format!("not compiled: {error}")),
         };
-        code.relocate(self.arena as u64);
+        Ok(Some(self.compiled(code, region.arch, Pins::Yes, exits)))
+    }
+
+    fn compiled(&self, mut code: Code, arch: Arch, pins: Pins, exits: Vec<u64>) -> Compiled {
         assert!(code.bytes.len() <= ARENA - SLOTS * size_of::<LinkSlot>());
-        Ok(Some(Compiled { code, arch: region.arch, pins: Pins::Yes, _slots: Vec::new() }))
+        code.relocate(self.arena as u64);
+        Compiled { code, arch, pins, exits }
+    }
+
+    /// The arena's end, which is for link slots.
+    fn slots(&self) -> *mut LinkSlot {
+        // SAFETY: it is in the arena.
+        unsafe { self.arena.add(ARENA).cast::<LinkSlot>().sub(SLOTS) }
     }
 
     /// Executes compiled code; an error says why its end makes no sense.
     pub(crate) fn run_code(&mut self, compiled: &Compiled, cpu: &mut CpuState) -> Result<Exit, String> {
-        let Compiled { code, arch, pins, .. } = compiled;
+        let Compiled { code, arch, pins, exits } = compiled;
+        for (index, &pc) in exits.iter().enumerate() {
+            // SAFETY: the slot is the arena's, and no code runs now.
+            unsafe { self.slots().add(index).write(LinkSlot::new(pc, baseline::spill_address(*arch))) };
+        }
         if *pins == Pins::Yes {
             baseline::prepare(&mut cpu.ctl, *arch);
         }
@@ -257,7 +265,7 @@ impl Sandbox {
         cpu.ctl.jump_cache_mask = jump_cache_mask(LEAST_JUMP_CACHE);
         cpu.ctl.jump_cache.store(self.jump_cache.as_ptr() as u64, Ordering::Relaxed);
         FAULT.store(0, Ordering::Relaxed);
-        CPU.store(ptr::from_mut(cpu) as u64, Ordering::Relaxed);
+        CPU.store(StateAddress::of(cpu).bits(), Ordering::Relaxed);
         let control = FloatControl::of(arch, cpu);
         // SAFETY: the code fits the arena, nothing else runs there, and its links and jump cache lead to the resolver.
         unsafe {

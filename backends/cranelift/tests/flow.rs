@@ -8,7 +8,7 @@ use crate::interp::{Interpreter, recovery};
 use crate::link::{JumpCacheEntry, LEAST_JUMP_CACHE, jump_cache_index, jump_cache_mask};
 use philae_ir::ops::{AuxKind, ImmKind, Makes, OPS, Takes};
 use philae_ir::opt::optimise;
-use philae_ir::state::{LOCALS, NZCV, VECTOR_LOCALS, aarch64};
+use philae_ir::state::{LOCALS, NZCV, StateAddress, VECTOR_LOCALS, aarch64};
 use philae_ir::{BlockId, Carry, Cond, Effect, Helper, HelperEffect, Inst, NanRule, Slot, Ty};
 use std::collections::HashMap;
 use std::ffi::{c_int, c_void};
@@ -65,7 +65,7 @@ extern "C" fn on_fault(_: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
         match fault_continuation(rip) {
             Continuation::Recover(to) => registers[libc::REG_RIP as usize] = to as i64,
             Continuation::Leave(to) => {
-                registers[libc::REG_RDI as usize] = state as i64;
+                registers[libc::REG_RDI as usize] = StateAddress::of(state).bits() as i64;
                 registers[libc::REG_RIP as usize] = to as i64;
             }
         }
@@ -471,10 +471,10 @@ fn linked_regions_share_one_frame() {
         let mut compiler = Compiler::new();
         let mut arena = Arena::new();
         let (first, second) = (ping_pong(0x1000, 0x2000, work), ping_pong(0x2000, 0x1000, work));
-        let slots = [LinkSlot::new(0x1000, 0), LinkSlot::new(0x2000, 0)];
+        let slots = [0x1000, 0x2000].map(|pc| arena.add_slot(pc));
         let mut links = |site: LinkSite| -> *const LinkSlot {
             assert_eq!(site.reason, ExitReason::Jump);
-            &raw const slots[usize::from(site.pc == 0x2000)]
+            slots[usize::from(site.pc == 0x2000)]
         };
         let codes = [&first, &second].map(|region| {
             let code = compiler.compile(region, RELAXED, &mut links).expect("it compiles");
@@ -489,7 +489,7 @@ fn linked_regions_share_one_frame() {
         let mut at = 0;
         while run(codes[at], &mut stepped) == ExitReason::Jump {
             at = 1 - at;
-            assert_eq!(stepped.ctl.exit_link, &raw const slots[at] as u64);
+            assert_eq!(stepped.ctl.exit_link, std::ptr::from_ref(slots[at]) as u64);
             assert_eq!(stepped.pc(), slots[at].pc);
         }
         assert_eq!(stepped.ctl.exit_link, 0);
