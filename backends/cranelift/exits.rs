@@ -15,7 +15,8 @@ const EXIT_REASON: i32 = displacement(offset_of!(CpuState, ctl.exit_reason));
 const EXIT_ARGUMENT: i32 = displacement(offset_of!(CpuState, ctl.exit_argument));
 const JUMP_CACHE: i32 = displacement(offset_of!(CpuState, ctl.jump_cache));
 const JUMP_CACHE_MASK: i32 = displacement(offset_of!(CpuState, ctl.jump_cache_mask));
-const POLL: i32 = displacement(offset_of!(CpuState, ctl.poll));
+/// The displacement of what [`philae_ir::Op::PollPending`] looks at.
+pub(super) const POLL: i32 = displacement(offset_of!(CpuState, ctl.poll));
 const TARGET: i32 = offset_of!(LinkSlot, target) as i32;
 
 impl Lower<'_, '_> {

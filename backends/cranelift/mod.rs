@@ -10,9 +10,11 @@
 //! What must hold: the region verifies, and addresses given by the caller of [`Compiler::compile`] outlive the code.
 
 mod carries;
+mod compaction;
 mod exits;
 mod flags;
 mod float;
+mod instructions;
 mod loops;
 mod lower;
 mod memory;
@@ -33,6 +35,7 @@ pub use philae_ir::opt::Exactness;
 pub use recovery::{Continuation, fault_continuation};
 
 use crate::link::{LinkSite, LinkSlot};
+use compaction::{Compact, Input};
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{AbiParam, Function, Opcode, Signature, Type, types};
@@ -45,6 +48,9 @@ use std::collections::HashSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use x86_64::Forms;
+
+/// What code is to be aligned to: short loops do not straddle cache lines then.
+pub const ALIGNMENT: usize = compaction::LINE;
 
 /// How to compile.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -133,7 +139,7 @@ impl Compiler {
         loop {
             let plan = Plan::new(region, options.exactness, self.recovery, &synchronised);
             let lowered = self.lower(region, &plan, options.counter, forms, links)?;
-            let (code, failed) = self.emit(&lowered, forms)?;
+            let (code, failed) = self.emit(&lowered, options.counter, forms)?;
             if failed.is_empty() {
                 return Ok(code);
             }
@@ -167,7 +173,12 @@ impl Compiler {
     }
 
     /// Compiles the function; returns the code and the accesses that cannot recover.
-    fn emit(&mut self, lowered: &Lowered, forms: Forms) -> Result<(Code, Vec<Value>), CompileError> {
+    fn emit(
+        &mut self,
+        lowered: &Lowered,
+        counter: Option<u64>,
+        forms: Forms,
+    ) -> Result<(Code, Vec<Value>), CompileError> {
         let isa = match forms {
             Forms::All => &self.isa,
             Forms::Legacy => &self.legacy.0,
@@ -182,8 +193,7 @@ impl Compiler {
         let mut bytes = compiled.code_buffer().to_vec();
         let ends = compiled.buffer.call_sites().map(|site| site.ret_addr);
         let entry = x86_64::drop_frames(&mut bytes, ends, tail_jumps)?;
-        let mut faults = Vec::with_capacity(compiled.buffer.traps().len());
-        let mut recovering = Vec::new();
+        let mut accesses = Vec::with_capacity(compiled.buffer.traps().len());
         for trap in compiled.buffer.traps() {
             if trap.code == PREFETCH {
                 x86_64::make_prefetch(&mut bytes[trap.offset as usize..])?;
@@ -191,8 +201,7 @@ impl Compiler {
             }
             let code = usize::from(trap.code.as_raw().get());
             let Some(&(pc, recovers)) = lowered.fault_pcs.get(code - 1) else { continue };
-            faults.push(FaultSite { offset: trap.offset, pc });
-            recovering.extend(recovers.then_some(trap.offset as usize));
+            accesses.push((trap.offset as usize, pc, recovers));
         }
         let locations = compiled.buffer.get_srclocs_sorted().iter();
         let locations: Vec<_> =
@@ -202,8 +211,20 @@ impl Compiler {
                 x86_64::replace_stand_in(&mut bytes[range.clone()], stand_in)?;
             }
         }
-        let failed = recovery::mark(&mut bytes, recovering.into_iter(), &locations);
-        Ok((Code { bytes, entry, faults, ..Code::default() }, failed))
+        let recovering = || accesses.iter().filter(|&&(_, _, recovers)| recovers).map(|&(offset, ..)| offset);
+        let places = accesses.iter().map(|&(offset, ..)| offset).collect();
+        let kept = recovering().filter_map(|offset| x86_64::recovery_branch(&bytes, offset)).collect();
+        let mut compact =
+            compaction::compact(&Input { bytes: &bytes, entry, accesses: &places, kept: &kept, counter })?;
+        let moved = |offset| Some((offset, compact.place(offset)?));
+        let recovering: Vec<_> = recovering().filter_map(moved).collect();
+        let fault =
+            |&(offset, pc, _): &(usize, u64, bool)| Some(FaultSite { offset: compact.place(offset)? as u32, pc });
+        let mut faults: Vec<_> = accesses.iter().filter_map(fault).collect();
+        faults.sort_unstable_by_key(|site| site.offset);
+        let failed = recovery::mark(&mut compact.bytes, recovering.into_iter(), &locations);
+        let Compact { bytes, entry, relocations, .. } = compact;
+        Ok((Code { bytes, entry, faults, relocations, ..Code::default() }, failed))
     }
 }
 

@@ -39,17 +39,17 @@ pub unsafe fn fault_continuation(pc: u64) -> Continuation {
 /// The longest instruction, the most moves and the no-op.
 const LONGEST: usize = 15 + x86_64::MOST_MOVES * x86_64::LONGEST_MOVE + x86_64::RECOVERY_LENGTH;
 
-/// Turns the branches behind the accesses at `offsets` into no-ops; returns the accesses where that cannot be, by
-/// `locations`, the source locations of the code.
+/// Turns the branches behind `accesses`, each where it was and where it is, into no-ops; returns the accesses where that cannot
+/// be, by `locations`, the source locations of the code as it was.
 pub(super) fn mark(
     bytes: &mut Vec<u8>,
-    offsets: impl Iterator<Item = usize>,
+    accesses: impl Iterator<Item = (usize, usize)>,
     locations: &[(Range<usize>, SourceLoc)],
 ) -> Vec<Value> {
     let mut failed = Vec::new();
-    for offset in offsets {
-        if !x86_64::mark_recovery(bytes, offset) {
-            let location = locations.iter().find(|(range, _)| range.contains(&offset));
+    for (was, is) in accesses {
+        if !x86_64::mark_recovery(bytes, is) {
+            let location = locations.iter().find(|(range, _)| range.contains(&was));
             failed.extend(location.map(|(_, location)| Value(location.bits())));
         }
     }

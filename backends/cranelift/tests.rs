@@ -2,6 +2,7 @@
 //! layout, exits, links and faults.
 
 mod carries;
+mod compaction;
 mod flow;
 mod operations;
 mod speed;

@@ -120,7 +120,7 @@ const LOAD_TARGET: [u8; 4] = [0x4c, 0x8b, 0x56, offset_of!(LinkSlot, target) as 
 /// `jmp r10`.
 const JUMP_TO_TARGET: [u8; 3] = [0x41, 0xff, 0xe2];
 /// `jmp [rsi + LinkSlot::target]`, for the two.
-const JUMP_THROUGH_SLOT: [u8; 3] = [0xff, 0x66, offset_of!(LinkSlot, target) as u8];
+pub(super) const JUMP_THROUGH_SLOT: [u8; 3] = [0xff, 0x66, offset_of!(LinkSlot, target) as u8];
 
 /// Makes a `prefetcht0` of the load of a byte, zero-extended, that `bytes` start with: but for the opcode and the register
 /// they are the same.
@@ -470,6 +470,8 @@ fn tail_jump(bytes: &[u8], end: usize) -> Option<Range<usize>> {
 
 /// `test r, r` and `jz rel32`: the branch behind an access.
 pub(super) const RECOVERY_LENGTH: usize = 9;
+/// How much of it is the test.
+const RECOVERY_TEST: usize = 3;
 /// A no-op of that length that ends in four bytes of no meaning: `nop word [rax + rax + disp32]`.
 const RECOVERY_NOP: [u8; 5] = [0x66, 0x0f, 0x1f, 0x84, 0x00];
 
@@ -482,9 +484,7 @@ pub(super) const LONGEST_MOVE: usize = 11;
 /// is no such branch. Between them may be moves: what loads of spilled values and stores of results take. They become
 /// part of what is jumped to, appended to `bytes`.
 pub(super) fn mark_recovery(bytes: &mut Vec<u8>, offset: usize) -> bool {
-    let Some(length) = access_length(&bytes[offset..]) else { return false };
-    let moves = offset + length;
-    let Some(branch) = skip_moves(bytes, moves, is_recovery_branch) else { return false };
+    let Some((moves, branch)) = find_recovery(bytes, offset) else { return false };
     let end = branch + RECOVERY_LENGTH;
     bytes[branch..branch + RECOVERY_NOP.len()].copy_from_slice(&RECOVERY_NOP);
     if branch > moves {
@@ -497,6 +497,17 @@ pub(super) fn mark_recovery(bytes: &mut Vec<u8>, offset: usize) -> bool {
         bytes[end - 4..end].copy_from_slice(&((stub - end) as i32).to_le_bytes());
     }
     true
+}
+
+/// Where the test is behind the access at `offset` whose branch [`mark_recovery`] turns into a no-op, and the moves before it.
+fn find_recovery(bytes: &[u8], offset: usize) -> Option<(usize, usize)> {
+    let moves = offset + access_length(&bytes[offset..])?;
+    Some((moves, skip_moves(bytes, moves, is_recovery_branch)?))
+}
+
+/// Where the branch behind the access at `offset` is that [`mark_recovery`] turns into a no-op.
+pub(super) fn recovery_branch(bytes: &[u8], offset: usize) -> Option<usize> {
+    find_recovery(bytes, offset).map(|(_, test)| test + RECOVERY_TEST)
 }
 
 /// `jmp rel32`.
@@ -620,7 +631,7 @@ fn parse_move(bytes: &[u8]) -> Option<(Operand, usize)> {
 }
 
 /// The length of the operand whose ModRM byte comes first: that, SIB and displacement.
-fn operand_length(bytes: &[u8]) -> Option<usize> {
+pub(super) fn operand_length(bytes: &[u8]) -> Option<usize> {
     let (mode, base) = (bytes.first()? >> 6, bytes.first()? & 7);
     let indexed = mode != 3 && base == 4;
     let base = if indexed { *bytes.get(1)? & 7 } else { base };

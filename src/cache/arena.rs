@@ -9,6 +9,7 @@ use super::jump_cache::EMPTY_JUMP_CACHE;
 use super::units::{Maker, Site, Units};
 use philae_backends::baseline::{self, REGISTER_ENTRY};
 use philae_backends::compiled::Code;
+use philae_backends::cranelift;
 use philae_backends::link::{LARGEST_JUMP_CACHE, LinkSlot, enter, jump_cache_mask, resolver_address};
 use philae_ir::CpuState;
 use std::io;
@@ -16,11 +17,11 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
-/// Where code starts: a short loop does not straddle a cache line, cold code takes no more room than it must.
+/// What the start of code is aligned to: cold code takes no more room than it must.
 fn alignment(maker: Maker) -> usize {
     match maker {
         Maker::Baseline => baseline::ALIGNMENT,
-        Maker::Cranelift | Maker::Watched => 32,
+        Maker::Cranelift | Maker::Watched => cranelift::ALIGNMENT,
     }
 }
 
