@@ -20,6 +20,8 @@ pub(super) struct Input<'a> {
     pub(super) entry: usize,
     /// Accesses to the guest's memory.
     pub(super) accesses: &'a HashSet<usize>,
+    /// Loads of what the next instruction alone takes.
+    pub(super) operands: &'a HashSet<usize>,
     /// Branches that keep their length.
     pub(super) kept: &'a HashSet<usize>,
     /// The address of the count that it starts with, if it counts.
@@ -54,6 +56,7 @@ struct Piece {
     to: usize,
 }
 
+/// What becomes of a piece. Targets are where instructions and constants were.
 #[derive(Clone, Copy)]
 enum Kind {
     /// It stays as it is.
@@ -70,8 +73,20 @@ enum Kind {
     Through { slot: u64 },
     /// Counts down at an address, and branches below 0.
     Count { count: u64, target: usize },
+    /// Something else stands there.
+    Other(Encoded),
     /// Looks whether someone asks the thread to leave: the state is at this register.
     Poll { state: u8 },
+}
+
+/// An instruction's bytes, and how many they are.
+#[derive(Clone, Copy)]
+struct Encoded([u8; 15], usize);
+
+impl Encoded {
+    fn bytes(&self) -> &[u8] {
+        &self.0[..self.1]
+    }
 }
 
 /// `mov rsi, imm64`.
@@ -116,22 +131,12 @@ impl Piece {
     fn size(&self) -> usize {
         match self.kind {
             Kind::Plain | Kind::Constant { .. } | Kind::Kept { .. } => self.length,
-            Kind::Jump { .. } => {
-                if self.long {
-                    5
-                } else {
-                    2
-                }
-            }
-            Kind::Branch { .. } => {
-                if self.long {
-                    6
-                } else {
-                    2
-                }
-            }
+            Kind::Jump { .. } if self.long => 5,
+            Kind::Branch { .. } if self.long => 6,
+            Kind::Jump { .. } | Kind::Branch { .. } => 2,
             Kind::Through { .. } => NEAR_SLOT.len() + 4 + JUMP_THROUGH_SLOT.len(),
             Kind::Count { .. } => 7 + 6,
+            Kind::Other(other) => other.bytes().len(),
             Kind::Poll { state } => 4 + usize::from(state >= 8),
         }
     }
@@ -141,7 +146,7 @@ impl Piece {
         match self.kind {
             Kind::Jump { target } | Kind::Branch { target, .. } => Some(target),
             Kind::Kept { target } | Kind::Count { target, .. } => Some(target),
-            Kind::Plain | Kind::Constant { .. } | Kind::Through { .. } | Kind::Poll { .. } => None,
+            Kind::Plain | Kind::Constant { .. } | Kind::Through { .. } | Kind::Other(_) | Kind::Poll { .. } => None,
         }
     }
 }
@@ -206,6 +211,7 @@ impl Compact {
         let out = &mut self.bytes;
         match piece.kind {
             Kind::Plain => out.extend_from_slice(old),
+            Kind::Other(other) => out.extend_from_slice(other.bytes()),
             Kind::Constant { field, .. } => {
                 out.extend_from_slice(old);
                 out[piece.to + field..][..4].copy_from_slice(&distance.to_le_bytes());
@@ -291,6 +297,9 @@ fn piece(input: &Input<'_>, at: usize) -> Result<Piece, CompileError> {
     if let (Some((length, state)), false) = (poll(bytes), input.accesses.contains(&at)) {
         return Ok(whole(length, true, Kind::Poll { state }));
     }
+    if let (Some((length, other)), true) = (with_operand(bytes), input.operands.contains(&at)) {
+        return Ok(whole(length, true, Kind::Other(other)));
+    }
     if let Some(slot) = through_slot(bytes) {
         return Ok(whole(SLOT.len() + 8 + JUMP_THROUGH_SLOT.len(), false, Kind::Through { slot }));
     }
@@ -354,6 +363,37 @@ fn poll(bytes: &[u8]) -> Option<(usize, u8)> {
     let same = both == value && (rex_of_test & 4) << 1 | tested >> 3 & 7 == value && tested >= 0xc0;
     let is_poll = same && i32::from(*displacement as i8) == POLL && base & 7 != 4;
     is_poll.then_some((bytes.len() - test.len() + 2, base))
+}
+
+/// A load and a comparison or AND with what it loads, as one instruction, and the length of the two.
+fn with_operand(bytes: &[u8]) -> Option<(usize, Encoded)> {
+    let split_rex = |bytes: &[u8]| {
+        let rex = bytes.first().copied().filter(|byte| byte & 0xf0 == 0x40);
+        (rex.unwrap_or(0x40), usize::from(rex.is_some()))
+    };
+    let length = instruction(bytes)?.length;
+    let ((rex, at), next) = (split_rex(bytes), &bytes[length..]);
+    let (next_rex, next_at) = split_rex(next);
+    let (&[0x8b, modrm, ref address @ ..], &[opcode @ (0x23 | 0x3b), taken, ..]) =
+        (&bytes[at..length], &next[next_at..])
+    else {
+        return None;
+    };
+    let loaded = (rex & 4) << 1 | modrm >> 3 & 7;
+    let operand = (next_rex & 1) << 3 | taken & 7;
+    if modrm >= 0xc0 || taken < 0xc0 || loaded != operand || (rex ^ next_rex) & 8 != 0 {
+        return None;
+    }
+    let mut encoded = Encoded([0; 15], 0);
+    // The first operand's register is the instruction's, the address is the load's.
+    let rex = rex & 0x4b | next_rex & 4;
+    let prefix = (rex != 0x40).then_some(rex);
+    let parts = prefix.into_iter().chain([opcode, modrm & 0xc7 | taken & 0x38]).chain(address.iter().copied());
+    for (to, byte) in encoded.0.iter_mut().zip(parts) {
+        *to = byte;
+        encoded.1 += 1;
+    }
+    Some((length + next_at + 2, encoded))
 }
 
 /// Puts what only leads out of translated code behind everything else.
@@ -432,7 +472,7 @@ fn short_loops(pieces: &[Piece]) -> Vec<(usize, usize)> {
     loops
 }
 
-/// How many bytes to leave out at `start`, so that so many bytes behind them lie in fewer cache lines.
+/// How many bytes to fill with no-ops at `start`, so that so many bytes behind them lie in fewer cache lines.
 fn padding(start: usize, length: usize) -> usize {
     let lines = (start % LINE + length).div_ceil(LINE);
     if lines > length.div_ceil(LINE) { start.next_multiple_of(LINE) - start } else { 0 }

@@ -1,12 +1,13 @@
 //! The ways out of a region: through a link slot, through the slot in the jump cache, or back to the host.
 
 use super::lower::Lower;
+use super::stand_ins::OPERAND;
 use crate::link::{
     JUMP_CACHE_DOWN, JUMP_CACHE_SCALE, JUMP_CACHE_WAYS, JumpCacheEntry, LinkSite, LinkSlot, leave_address,
 };
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value as Clif};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, SourceLoc, Type, Value as Clif};
 use philae_ir::state::{PC, displacement};
 use philae_ir::{CpuState, ExitReason, Pc, Value};
 use std::mem::offset_of;
@@ -88,7 +89,7 @@ impl Lower<'_, '_> {
         // The bits that come in from below are not looked at.
         let high = self.b.ins().rotr(low, down);
         let mixed = self.b.ins().bxor(high, low);
-        let mask = self.b.ins().load(I32, MemFlagsData::trusted(), state, JUMP_CACHE_MASK);
+        let mask = self.load_operand(I32, state, JUMP_CACHE_MASK);
         let index = self.b.ins().band(mixed, mask);
         let (index, scale) = (self.b.ins().uextend(I64, index), self.iconst(I64, u64::from(JUMP_CACHE_SCALE)));
         let offset = self.b.ins().ishl(index, scale);
@@ -104,8 +105,7 @@ impl Lower<'_, '_> {
     fn entry_exit(&mut self, entry: Clif, way: usize, pc: Clif) {
         let flags = MemFlagsData::trusted();
         let at = (way * size_of::<JumpCacheEntry>()) as i32;
-        let cached = self.b.ins().load(I64, flags, entry, at + offset_of!(JumpCacheEntry, pc) as i32);
-        // In this order the load becomes the comparison's operand.
+        let cached = self.load_operand(I64, entry, at + offset_of!(JumpCacheEntry, pc) as i32);
         let found = self.b.ins().icmp(IntCC::Equal, pc, cached);
         let (hit, miss) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(miss);
@@ -119,6 +119,14 @@ impl Lower<'_, '_> {
         let slot = self.b.ins().load(I64, flags, entry, at + offset_of!(JumpCacheEntry, slot) as i32);
         self.jump_through(slot);
         self.b.switch_to_block(miss);
+    }
+
+    /// Loads what the next instruction alone takes, as its last operand.
+    fn load_operand(&mut self, ty: Type, base: Clif, displacement: i32) -> Clif {
+        self.b.set_srcloc(SourceLoc::new(OPERAND));
+        let value = self.b.ins().load(ty, MemFlagsData::trusted(), base, displacement);
+        self.b.set_srcloc(SourceLoc::default());
+        value
     }
 
     fn reported_exit(&mut self, reason: ExitReason, pc: Clif, argument: Value) {

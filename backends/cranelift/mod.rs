@@ -38,14 +38,16 @@ use crate::link::{LinkSite, LinkSlot};
 use compaction::{Compact, Input};
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
-use cranelift_codegen::ir::{AbiParam, Function, Opcode, Signature, Type, types};
+use cranelift_codegen::ir::{AbiParam, Function, Opcode, Signature, SourceLoc, Type, types};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use lower::{Lower, Lowered, PREFETCH};
 use philae_ir::{Region, Ty, Value};
 use places::Plan;
+use stand_ins::OPERAND;
 use std::collections::HashSet;
 use std::fmt;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use x86_64::Forms;
 
@@ -211,18 +213,46 @@ impl Compiler {
                 x86_64::replace_stand_in(&mut bytes[range.clone()], stand_in)?;
             }
         }
+        let finished = Finished { bytes, entry, accesses, counter };
+        finished.compact(&locations)
+    }
+}
+
+/// A function whose instructions are the right ones.
+struct Finished {
+    bytes: Vec<u8>,
+    /// Where it is entered.
+    entry: usize,
+    /// The accesses that may fault: where each is, the guest's pc, and whether it has code of its own for its fault.
+    accesses: Vec<(usize, u64, bool)>,
+    /// The address of the count that it starts with.
+    counter: Option<u64>,
+}
+
+impl Finished {
+    /// Its code, made shorter, and the accesses that cannot recover, by the source locations of the code as it is.
+    fn compact(self, locations: &[(Range<usize>, SourceLoc)]) -> Result<(Code, Vec<Value>), CompileError> {
+        let Finished { bytes, entry, accesses, counter } = self;
         let recovering = || accesses.iter().filter(|&&(_, _, recovers)| recovers).map(|&(offset, ..)| offset);
         let places = accesses.iter().map(|&(offset, ..)| offset).collect();
+        let operands = locations.iter().filter(|(_, location)| location.bits() == OPERAND);
+        let operands = operands.map(|(range, _)| range.start).collect();
         let kept = recovering().filter_map(|offset| x86_64::recovery_branch(&bytes, offset)).collect();
-        let mut compact =
-            compaction::compact(&Input { bytes: &bytes, entry, accesses: &places, kept: &kept, counter })?;
+        let mut compact = compaction::compact(&Input {
+            bytes: &bytes,
+            entry,
+            accesses: &places,
+            operands: &operands,
+            kept: &kept,
+            counter,
+        })?;
         let moved = |offset| Some((offset, compact.place(offset)?));
         let recovering: Vec<_> = recovering().filter_map(moved).collect();
         let fault =
             |&(offset, pc, _): &(usize, u64, bool)| Some(FaultSite { offset: compact.place(offset)? as u32, pc });
         let mut faults: Vec<_> = accesses.iter().filter_map(fault).collect();
         faults.sort_unstable_by_key(|site| site.offset);
-        let failed = recovery::mark(&mut compact.bytes, recovering.into_iter(), &locations);
+        let failed = recovery::mark(&mut compact.bytes, recovering.into_iter(), locations);
         let Compact { bytes, entry, relocations, .. } = compact;
         Ok((Code { bytes, entry, faults, relocations, ..Code::default() }, failed))
     }

@@ -32,6 +32,9 @@ pub(super) struct Known {
     rounds: HashMap<[Clif; 3], [Clif; 2]>,
 }
 
+/// The source location of a load whose value is an operand of the next instruction, and of no other.
+pub(super) const OPERAND: u32 = u32::MAX - 1;
+
 /// The stand-in whose source location this is.
 pub(super) fn stand_in(stand_ins: &[StandIn], location: SourceLoc) -> Option<StandIn> {
     let index = location.bits().checked_sub(FIRST)?;

@@ -72,9 +72,31 @@ fn instructions_end_where_they_end() {
 }
 
 fn compacted(code: &[u8]) -> Compact {
+    compacted_with(code, &HashSet::new())
+}
+
+fn compacted_with(code: &[u8], operands: &HashSet<usize>) -> Compact {
     let none = HashSet::new();
-    let input = Input { bytes: code, entry: 0, accesses: &none, kept: &none, counter: None };
+    let input = Input { bytes: code, entry: 0, accesses: &none, operands, kept: &none, counter: None };
     compact(&input).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn loads_become_operands_of_the_next_instruction() {
+    let cases = [
+        ("4c 8b 0c ce 4d 3b c1", "4c 3b 04 ce"), // mov r9, [rsi + rcx * 8]; cmp r8, r9
+        ("4d 8b 4c cd 10 49 3b c1", "49 3b 44 cd 10"), // mov r9, [r13 + rcx * 8 + 16]; cmp rax, r9
+        ("44 8b 4f b0 41 23 c9", "23 4f b0"),    // mov r9d, [rdi - 80]; and ecx, r9d
+        ("8b 77 b0 44 23 c6", "44 23 47 b0"),    // mov esi, [rdi - 80]; and r8d, esi
+        ("8b 77 b0 48 3b c6", "8b 77 b0 48 3b c6"), // of other widths
+        ("8b 77 b0 3b f0", "8b 77 b0 3b f0"),    // the other operand
+        ("8b f7 3b c6", "8b f7 3b c6"),          // no load
+    ];
+    for (before, after) in cases {
+        let [before, after] = [before, after].map(|text| bytes(&format!("{text} c3")));
+        assert_eq!(compacted_with(&before, &HashSet::from([0])).bytes, after);
+        assert_eq!(compacted(&before).bytes, before, "not said to be one");
+    }
 }
 
 #[test]
