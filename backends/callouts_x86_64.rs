@@ -91,7 +91,20 @@ unsafe extern "sysv64" fn settler(state: StateAddress) {
         "mov eax, [rdi + {first}]",
         "cmp eax, [rdi + {second}]",
         "jmp 3b",
-        "4: pop rcx",
+        "4: mov ecx, eax",
+        "shr ecx, 16",
+        "movzx eax, ax",
+        "cmp eax, {words_constant}",
+        "jne 5f",
+        "mov rax, [rdi + {first}]",
+        "cmp rax, rcx",
+        "jmp 3b",
+        "5: cmp eax, {halves_constant}",
+        "jne 6f",
+        "mov eax, [rdi + {first}]",
+        "cmp eax, ecx",
+        "jmp 3b",
+        "6: pop rcx",
         "pop rax",
         "jmp {any}",
         slot = const stored_flags::SLOT,
@@ -99,6 +112,8 @@ unsafe extern "sysv64" fn settler(state: StateAddress) {
         second = const stored_flags::OPERANDS + size_of::<u64>() as i32,
         words = const stored_flags::comparison(Ty::I64),
         halves = const stored_flags::comparison(Ty::I32),
+        words_constant = const stored_flags::comparison_with_constant(Ty::I64),
+        halves_constant = const stored_flags::comparison_with_constant(Ty::I32),
         any = sym settler_of_any,
     )
 }
@@ -124,17 +139,20 @@ mod tests {
         let edges =
             [0, 1, u64::MAX, 1 << 63, i64::MAX as u64, 1 << 31, i32::MAX as u64, u32::MAX.into(), 0x1234_5678_9abc];
         for (first, second) in edges.iter().flat_map(|&first| edges.map(|second| (first, second))) {
-            for ty in [Ty::I32, Ty::I64] {
+            let constant = u32::from(second as u16) << 16;
+            let words = [Ty::I32, Ty::I64]
+                .map(|ty| [stored_flags::comparison(ty), stored_flags::comparison_with_constant(ty) | constant]);
+            for word in words.into_iter().flatten() {
                 let [mut described, mut settled] = [(); 2].map(|()| {
                     let mut cpu = CpuState::default();
-                    cpu.set(NZCV, stored_flags::comparison(ty).into());
+                    cpu.set(NZCV, word.into());
                     cpu.ctl.flag_operands = [first, second];
                     cpu
                 });
                 stored_flags::settle(&mut settled);
                 // SAFETY: the stub reads and writes the state, which is a test's own.
                 unsafe { settler(StateAddress::of(&mut described)) };
-                assert_eq!(described.get(NZCV), settled.get(NZCV), "{first:#x} {second:#x} {ty:?}");
+                assert_eq!(described.get(NZCV), settled.get(NZCV), "{first:#x} {second:#x} {word:#x}");
             }
         }
     }

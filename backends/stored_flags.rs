@@ -18,6 +18,9 @@ const MARK: u32 = 1 << 4;
 /// The producers that can be described, in the order of their numbers, in bits 5 and 6.
 const PRODUCERS: [Op; 4] = [Op::FlagsAdd, Op::FlagsSub, Op::FlagsLogic, Op::FlagsFcmp];
 
+/// Where [`Second`] is in a description.
+const SECOND: u32 = 11;
+
 /// The displacement of the flags' slot.
 pub(crate) const SLOT: i32 = CpuState::displacement(NZCV);
 /// The displacement of the operands of a description, two words.
@@ -30,9 +33,15 @@ enum Second {
     InMemory,
     /// Operand 1 is the constant in the description; in memory is what replaces C.
     IsCarry,
+    /// Operand 1 is the constant in the description.
+    Constant,
 }
 
-/// A producer of flags, as its word in memory says: bits 7–9 the type, 10 `aux`, 11 [`Second`], 12 whether it has
+impl Second {
+    const ALL: [Second; 3] = [Second::InMemory, Second::IsCarry, Second::Constant];
+}
+
+/// A producer of flags, as its word in memory says: bits 7–9 the type, 10 `aux`, 11–12 [`Second`], 13 whether it has
 /// [`SIGNALS`], 16–31 the relations of floats or the constant.
 struct Description {
     op: Op,
@@ -49,8 +58,8 @@ impl Description {
         MARK | (producer as u32) << 5
             | (self.ty as u32) << 7
             | u32::from(self.aux) << 10
-            | u32::from(self.second == Second::IsCarry) << 11
-            | u32::from(self.signals) << 12
+            | (self.second as u32) << SECOND
+            | u32::from(self.signals) << 13
             | u32::from(self.imm) << 16
     }
 
@@ -59,8 +68,8 @@ impl Description {
             op: PRODUCERS[(word >> 5 & 3) as usize],
             ty: Ty::from_aux((word >> 7 & 7) as u8),
             aux: (word >> 10 & 1) as u8,
-            second: if word >> 11 & 1 == 0 { Second::InMemory } else { Second::IsCarry },
-            signals: word >> 12 & 1 == 1,
+            second: Second::ALL[(word >> SECOND & 3) as usize],
+            signals: word >> 13 & 1 == 1,
             imm: (word >> 16) as u16,
         }
     }
@@ -78,6 +87,11 @@ pub(crate) const fn comparison(ty: Ty) -> u32 {
     MARK | PRODUCER << 5 | (ty as u32) << 7 | (Carry::NotBorrow as u32) << 10
 }
 
+/// The low half of the word that describes those of a comparison with a constant, which is the high half.
+pub(crate) const fn comparison_with_constant(ty: Ty) -> u32 {
+    comparison(ty) | (Second::Constant as u32) << SECOND
+}
+
 /// Turns a description in the flags' slot into four bits.
 pub(crate) fn settle(cpu: &mut CpuState) {
     let word = cpu.get(NZCV) as u32;
@@ -91,7 +105,7 @@ pub(crate) fn settle(cpu: &mut CpuState) {
             let signals = if description.signals { SIGNALS } else { 0 };
             (second, u128::from(u64::from(description.imm) | signals))
         }
-        Second::IsCarry => (u128::from(description.imm), 0),
+        Second::IsCarry | Second::Constant => (u128::from(description.imm), 0),
     };
     let ty = description.ty;
     let mut nzcv = eval_flags(description.op, ty, description.aux, imm, [first, operand]);
@@ -102,7 +116,8 @@ pub(crate) fn settle(cpu: &mut CpuState) {
     cpu.set(NZCV, nzcv as u64);
 }
 
-/// What is stored for a producer's flags: the word of its description and its operands, of any type.
+/// What is stored for a producer's flags: the word of its description and its operands, of any type, as far as they are
+/// not in the word.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Described {
     pub(crate) word: u32,
@@ -123,6 +138,11 @@ pub(crate) fn describe(region: &Region, flags: Value, resolve: impl Fn(Value) ->
         *to = Some(operand);
     }
     let Inst { op, ty, aux, imm, .. } = *inst;
+    let constant = operands[1].and_then(|operand| region.constant(operand)).and_then(|bits| u16::try_from(bits).ok());
+    if let (Op::FlagsAdd | Op::FlagsSub, Some(constant)) = (op, constant) {
+        let description = Description { op, ty, aux, second: Second::Constant, signals: false, imm: constant };
+        return Some(Described { word: description.encode(), operands: [operands[0], None] });
+    }
     let signals = op == Op::FlagsFcmp && imm & SIGNALS != 0;
     let description = Description { op, ty, aux, second: Second::InMemory, signals, imm: imm as u16 };
     Some(Described { word: description.encode(), operands })
@@ -150,6 +170,8 @@ mod tests {
             let (op, aux) = (Op::FlagsSub, Carry::NotBorrow as u8);
             let description = Description { op, ty, aux, second: Second::InMemory, signals: false, imm: 0 };
             assert_eq!(comparison(ty), description.encode());
+            let description = Description { second: Second::Constant, imm: 0x1234, ..description };
+            assert_eq!(comparison_with_constant(ty) | 0x1234 << 16, description.encode());
         }
     }
 }
