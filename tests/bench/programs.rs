@@ -71,6 +71,13 @@ pub(crate) fn prepare(runners: &[Runner]) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether an emulator can be started in a place: one that needs libraries does not find them in a sysroot.
+fn starts(runner: &Runner, place: &Place<'_>) -> bool {
+    let sysroot = place.root.expect("a sysroot");
+    let version = Command::new("chroot").arg(sysroot).args(runner.prefix(place)).arg("-version").output();
+    version.is_ok_and(|version| version.status.success())
+}
+
 impl Program {
     fn missing(&self, guest: &str) -> Option<String> {
         let program = &self.command(&Runner::native(), guest)[0];
@@ -120,6 +127,10 @@ impl Program {
         }
         let root = sysroot(runner.guest);
         let place = Place { root: Some(&root), directory: "/bench" };
+        if runner.kind == Kind::Qemu && !starts(runner, &place) {
+            let name = &runner.prefix(&place)[0];
+            return Err(format!("SKIPPED: {name} does not start in a sysroot (that of qemu-user-static does)"));
+        }
         let usage = runner.measure(&place, &self.command(runner, runner.guest))?;
         let wanted = wanted.get_or_insert_with(|| usage.output.clone());
         if self.printed == Printed::Equal && *wanted != usage.output {
