@@ -5,7 +5,6 @@
 //! as short as they can be, and with distances instead of addresses; and where each instruction has gone.
 
 use super::CompileError;
-use super::exits::POLL;
 use super::instructions::{Flow, instruction};
 use super::x86_64::JUMP_THROUGH_SLOT;
 use crate::compiled::Relocation;
@@ -18,8 +17,6 @@ pub(super) struct Input<'a> {
     pub(super) bytes: &'a [u8],
     /// Where it is entered.
     pub(super) entry: usize,
-    /// Accesses to the guest's memory.
-    pub(super) accesses: &'a HashSet<usize>,
     /// Loads of what the next instruction alone takes.
     pub(super) operands: &'a HashSet<usize>,
     /// Branches that keep their length.
@@ -75,8 +72,6 @@ enum Kind {
     Count { count: u64, target: usize },
     /// Something else stands there.
     Other(Encoded),
-    /// Looks whether someone asks the thread to leave: the state is at this register.
-    Poll { state: u8 },
 }
 
 /// An instruction's bytes, and how many they are.
@@ -137,7 +132,6 @@ impl Piece {
             Kind::Through { .. } => NEAR_SLOT.len() + 4 + JUMP_THROUGH_SLOT.len(),
             Kind::Count { .. } => 7 + 6,
             Kind::Other(other) => other.bytes().len(),
-            Kind::Poll { state } => 4 + usize::from(state >= 8),
         }
     }
 
@@ -146,7 +140,7 @@ impl Piece {
         match self.kind {
             Kind::Jump { target } | Kind::Branch { target, .. } => Some(target),
             Kind::Kept { target } | Kind::Count { target, .. } => Some(target),
-            Kind::Plain | Kind::Constant { .. } | Kind::Through { .. } | Kind::Other(_) | Kind::Poll { .. } => None,
+            Kind::Plain | Kind::Constant { .. } | Kind::Through { .. } | Kind::Other(_) => None,
         }
     }
 }
@@ -244,11 +238,6 @@ impl Compact {
                 out.extend([0, 0, 0, 0, one, 0x0f, BRANCH_BELOW_0]);
                 out.extend(distance.to_le_bytes());
             }
-            Kind::Poll { state } => {
-                // cmp dword [state + POLL], 0
-                out.extend((state >= 8).then_some(0x41));
-                out.extend([0x83, 0x78 | state & 7, POLL as u8, 0]);
-            }
         }
     }
 }
@@ -293,9 +282,6 @@ fn piece(input: &Input<'_>, at: usize) -> Result<Piece, CompileError> {
         && let Some((length, target)) = counting(bytes, count)
     {
         return Ok(whole(length, true, Kind::Count { count, target: at + target }));
-    }
-    if let (Some((length, state)), false) = (poll(bytes), input.accesses.contains(&at)) {
-        return Ok(whole(length, true, Kind::Poll { state }));
     }
     if let (Some((length, other)), true) = (with_operand(bytes), input.operands.contains(&at)) {
         return Ok(whole(length, true, Kind::Other(other)));
@@ -345,27 +331,7 @@ fn counting(bytes: &[u8], count: u64) -> Option<(usize, usize)> {
     Some((at, at.wrapping_add_signed(distance as isize)))
 }
 
-/// The length of the poll that `bytes` start with, and the register that the state is at: `mov a, [state + POLL]; test a, a`
-/// before a branch on whether it is 0. Nothing else of the state is there, and nobody else asks for the value.
-fn poll(bytes: &[u8]) -> Option<(usize, u8)> {
-    let (rex, load) = match *bytes {
-        [rex @ 0x40..=0x47, ..] => (rex, &bytes[1..]),
-        _ => (0x40, bytes),
-    };
-    let [0x8b, modrm @ 0x40..=0x7f, displacement, test @ ..] = load else { return None };
-    let (rex_of_test, test) = match *test {
-        [rex @ 0x40..=0x47, ..] => (rex, &test[1..]),
-        _ => (0x40, test),
-    };
-    let &[0x85, tested, 0x0f, 0x84 | 0x85, ..] = test else { return None };
-    let (value, base) = ((rex & 4) << 1 | modrm >> 3 & 7, (rex & 1) << 3 | modrm & 7);
-    let both = (rex_of_test & 1) << 3 | tested & 7;
-    let same = both == value && (rex_of_test & 4) << 1 | tested >> 3 & 7 == value && tested >= 0xc0;
-    let is_poll = same && i32::from(*displacement as i8) == POLL && base & 7 != 4;
-    is_poll.then_some((bytes.len() - test.len() + 2, base))
-}
-
-/// A load and a comparison or AND with what it loads, as one instruction, and the length of the two.
+/// A load and a comparison, AND or test of what it loads, as one instruction, and the length of the two.
 fn with_operand(bytes: &[u8]) -> Option<(usize, Encoded)> {
     let split_rex = |bytes: &[u8]| {
         let rex = bytes.first().copied().filter(|byte| byte & 0xf0 == 0x40);
@@ -374,22 +340,25 @@ fn with_operand(bytes: &[u8]) -> Option<(usize, Encoded)> {
     let length = instruction(bytes)?.length;
     let ((rex, at), next) = (split_rex(bytes), &bytes[length..]);
     let (next_rex, next_at) = split_rex(next);
-    let (&[0x8b, modrm, ref address @ ..], &[opcode @ (0x23 | 0x3b), taken, ..]) =
-        (&bytes[at..length], &next[next_at..])
-    else {
+    let (&[0x8b, modrm, ref address @ ..], &[opcode, taken, ..]) = (&bytes[at..length], &next[next_at..]) else {
         return None;
     };
     let loaded = (rex & 4) << 1 | modrm >> 3 & 7;
-    let operand = (next_rex & 1) << 3 | taken & 7;
+    let [first, operand] = [(next_rex & 4) << 1 | taken >> 3 & 7, (next_rex & 1) << 3 | taken & 7];
     if modrm >= 0xc0 || taken < 0xc0 || loaded != operand || (rex ^ next_rex) & 8 != 0 {
         return None;
     }
-    let mut encoded = Encoded([0; 15], 0);
+    // What tests against itself compares with 0: number 7 of the group of comparisons with a constant.
+    let (opcode, first, zero) = match opcode {
+        0x23 | 0x3b => (opcode, first, None),
+        0x85 if first == loaded => (0x83, 7, Some(0)),
+        _ => return None,
+    };
     // The first operand's register is the instruction's, the address is the load's.
-    let rex = rex & 0x4b | next_rex & 4;
-    let prefix = (rex != 0x40).then_some(rex);
-    let parts = prefix.into_iter().chain([opcode, modrm & 0xc7 | taken & 0x38]).chain(address.iter().copied());
-    for (to, byte) in encoded.0.iter_mut().zip(parts) {
+    let rex = rex & 0x4b | first >> 1 & 4;
+    let start = (rex != 0x40).then_some(rex).into_iter().chain([opcode, modrm & 0xc7 | first << 3 & 0x38]);
+    let mut encoded = Encoded([0; 15], 0);
+    for (to, byte) in encoded.0.iter_mut().zip(start.chain(address.iter().copied()).chain(zero)) {
         *to = byte;
         encoded.1 += 1;
     }

@@ -24,7 +24,7 @@ impl Lower<'_, '_> {
     /// [`philae_ir::Op::PollPending`].
     pub(super) fn poll_pending(&mut self) -> Clif {
         let state = self.state;
-        let poll = self.b.ins().load(I32, MemFlagsData::trusted(), state, POLL);
+        let poll = self.load_operand(I32, state, POLL);
         self.compare_with(IntCC::NotEqual, poll, 0)
     }
 

@@ -234,18 +234,11 @@ impl Finished {
     fn compact(self, locations: &[(Range<usize>, SourceLoc)]) -> Result<(Code, Vec<Value>), CompileError> {
         let Finished { bytes, entry, accesses, counter } = self;
         let recovering = || accesses.iter().filter(|&&(_, _, recovers)| recovers).map(|&(offset, ..)| offset);
-        let places = accesses.iter().map(|&(offset, ..)| offset).collect();
         let operands = locations.iter().filter(|(_, location)| location.bits() == OPERAND);
         let operands = operands.map(|(range, _)| range.start).collect();
         let kept = recovering().filter_map(|offset| x86_64::recovery_branch(&bytes, offset)).collect();
-        let mut compact = compaction::compact(&Input {
-            bytes: &bytes,
-            entry,
-            accesses: &places,
-            operands: &operands,
-            kept: &kept,
-            counter,
-        })?;
+        let mut compact =
+            compaction::compact(&Input { bytes: &bytes, entry, operands: &operands, kept: &kept, counter })?;
         let moved = |offset| Some((offset, compact.place(offset)?));
         let recovering: Vec<_> = recovering().filter_map(moved).collect();
         let fault =

@@ -77,7 +77,7 @@ fn compacted(code: &[u8]) -> Compact {
 
 fn compacted_with(code: &[u8], operands: &HashSet<usize>) -> Compact {
     let none = HashSet::new();
-    let input = Input { bytes: code, entry: 0, accesses: &none, operands, kept: &none, counter: None };
+    let input = Input { bytes: code, entry: 0, operands, kept: &none, counter: None };
     compact(&input).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -88,6 +88,9 @@ fn loads_become_operands_of_the_next_instruction() {
         ("4d 8b 4c cd 10 49 3b c1", "49 3b 44 cd 10"), // mov r9, [r13 + rcx * 8 + 16]; cmp rax, r9
         ("44 8b 4f b0 41 23 c9", "23 4f b0"),    // mov r9d, [rdi - 80]; and ecx, r9d
         ("8b 77 b0 44 23 c6", "44 23 47 b0"),    // mov esi, [rdi - 80]; and r8d, esi
+        ("44 8b 4f a0 45 85 c9", "83 7f a0 00"), // mov r9d, [rdi - 96]; test r9d, r9d
+        ("49 8b 4d 00 48 85 c9", "49 83 7d 00 00"), // mov rcx, [r13]; test rcx, rcx
+        ("8b 77 b0 85 f7", "8b 77 b0 85 f7"),    // a test of two
         ("8b 77 b0 48 3b c6", "8b 77 b0 48 3b c6"), // of other widths
         ("8b 77 b0 3b f0", "8b 77 b0 3b f0"),    // the other operand
         ("8b f7 3b c6", "8b f7 3b c6"),          // no load
