@@ -1,5 +1,5 @@
-//! The interpreter: every operation in the plainest Rust. The oracle for the compilers, and the tier for code that
-//! runs once.
+//! The interpreter: one operation after another, as [`philae_ir::execute`] says. The oracle for the compilers, and the tier
+//! for code that runs rarely.
 //!
 //! In: a verified region and the guest's state. Out: the state after it, pc included, and why it ended. Guest
 //! memory is touched only through the stubs of [`memory`]. At a fault the state is the one before the guest
@@ -17,14 +17,9 @@ pub use overlay::Overlay;
 
 use crate::Exit;
 use crate::float_control::invalid_alone;
-use memory::Failed;
-use philae_ir::eval::{eval_inst, eval_rmw, sign_extend};
-use philae_ir::state::aarch64;
-use philae_ir::{
-    Arch, Barrier, BlockId, CpuState, Effect, ExitReason, Helper, Inst, IntCond, Op, Ordering, Pc, Region, RmwOp,
-    Rounding, Terminator, Ty, Value,
-};
-use std::sync::atomic::{self, fence};
+use philae_ir::execute::{Failed, Host, Machine, Operands};
+use philae_ir::now::{Now, Room};
+use philae_ir::{Arch, BlockId, CpuState, Effect, ExitReason, Helper, Inst, Op, Pc, Region, Terminator, Ty, Value};
 
 /// Polls of one run after which it leaves as if asked to: whoever decides which code is worth compiling sees loops
 /// only when they end.
@@ -120,9 +115,17 @@ fn map_operands(end: Terminator, f: impl Fn(Value) -> Value) -> Terminator {
 #[derive(Debug, Default)]
 pub struct Interpreter {
     values: Vec<u128>,
+    room: Box<Room>,
+    host: Direct,
 }
 
 impl Interpreter {
+    /// What executes operations on `cpu` as they are said, of a block of the address and guest of `settings`, a region
+    /// that holds nothing.
+    pub fn now<'a>(&'a mut self, settings: &'a Region, cpu: &'a mut CpuState) -> Now<'a> {
+        Now::new(settings, cpu, &mut self.host, &mut self.room)
+    }
+
     /// As [`Interpreter::run_steps`], for a region that verifies and is run once: who runs it often makes [`Steps`] of it.
     pub fn run(&mut self, region: &Region, cpu: &mut CpuState) -> Exit {
         self.run_in(&mut Direct, region, cpu, PATIENCE)
@@ -139,25 +142,26 @@ impl Interpreter {
         self.run_in(overlay, steps, cpu, polls)
     }
 
-    fn run_in(&mut self, memory: &mut impl Memory, program: &impl Program, cpu: &mut CpuState, patience: u32) -> Exit {
+    fn run_in(&mut self, host: &mut impl Host, program: &impl Program, cpu: &mut CpuState, polls: u32) -> Exit {
         let text = program.text();
         let count = text.insts.len();
         if self.values.len() < count {
             self.values.resize(count, 0);
         }
-        let mut frame = Frame { text, memory, values: &mut self.values[..count], polls: patience };
+        let mut machine = Machine { arch: text.arch, cpu, host, polls };
+        let mut frame = Frame { text, values: &mut self.values[..count] };
         let mut block = BlockId::ENTRY;
         let mut pc = text.pc;
         loop {
-            if let Err(Failed(address)) = frame.run(program.places(block), &mut pc, cpu) {
-                cpu.set_pc(pc);
+            if let Err(Failed(address)) = frame.run(program.places(block), &mut pc, &mut machine) {
+                machine.cpu.set_pc(pc);
                 return Exit { reason: ExitReason::Fault, argument: address };
             }
             match program.end(block) {
                 Terminator::Jump(to) => block = to,
                 Terminator::Branch { cond, then, other } => block = if frame.get(cond) & 1 == 1 { then } else { other },
                 Terminator::Exit { reason, pc, argument } => {
-                    cpu.set_pc(match pc {
+                    machine.cpu.set_pc(match pc {
                         Pc::Const(pc) => pc,
                         Pc::Dynamic(pc) => frame.get(pc) as u64,
                     });
@@ -220,20 +224,11 @@ impl Program for Region {
     }
 }
 
-/// How a run touches guest memory.
-trait Memory {
-    /// Reads a value of type `ty`.
-    fn load(&mut self, ty: Ty, address: u64) -> Result<u128, Failed>;
-    /// Writes a value of type `ty`.
-    fn store(&mut self, ty: Ty, address: u64, value: u128) -> Result<(), Failed>;
-    /// If the integer at `address` equals `expected`, replaces it by `new`; the value seen.
-    fn compare_and_swap(&mut self, ty: Ty, address: u64, expected: u128, new: u128) -> Result<u128, Failed>;
-}
-
-/// Guest memory itself.
+/// The host itself.
+#[derive(Clone, Copy, Default, Debug)]
 struct Direct;
 
-impl Memory for Direct {
+impl Host for Direct {
     fn load(&mut self, ty: Ty, address: u64) -> Result<u128, Failed> {
         memory::load(ty, address)
     }
@@ -245,178 +240,54 @@ impl Memory for Direct {
     fn compare_and_swap(&mut self, ty: Ty, address: u64, expected: u128, new: u128) -> Result<u128, Failed> {
         memory::compare_and_swap(ty, address, expected, new)
     }
+
+    fn invalid_alone(&mut self, f: &dyn Fn() -> u128) -> u128 {
+        invalid_alone(f)
+    }
 }
 
 /// The values of a run so far.
-struct Frame<'a, M> {
+struct Frame<'a> {
     text: Text<'a>,
-    memory: &'a mut M,
     values: &'a mut [u128],
-    /// The polls until the run is left.
-    polls: u32,
 }
 
-impl<M: Memory> Frame<'_, M> {
-    /// Runs a block; `pc` follows the markers.
-    fn run(&mut self, places: impl Iterator<Item = usize>, pc: &mut u64, cpu: &mut CpuState) -> Result<(), Failed> {
-        for place in places {
-            let inst = &self.text.insts[place];
-            let narrow = inst.ty as u8 <= Ty::I64 as u8;
-            let mask = || u64::MAX >> (64 - inst.ty.bits());
-            let (a, b) = (|| self.get(inst.args[0]) as u64, || self.get(inst.args[1]) as u64);
-            let result = match inst.op {
-                Op::Insn => {
-                    *pc = inst.imm;
-                    continue;
-                }
-                Op::Get if inst.ty == Ty::I64 => u128::from(cpu.get(inst.slot())),
-                Op::Get => read_slot(cpu, inst),
-                Op::Set => {
-                    self.set(inst, cpu);
-                    continue;
-                }
-                Op::SetLow => {
-                    self.set_low(inst, cpu);
-                    continue;
-                }
-                // What guest code is mostly made of, on the host's words; all others as `eval_inst` says.
-                Op::Const => u128::from(inst.imm) & inst.ty.mask(),
-                Op::Add if narrow => u128::from(a().wrapping_add(b()) & mask()),
-                Op::Sub if narrow => u128::from(a().wrapping_sub(b()) & mask()),
-                Op::And => self.get(inst.args[0]) & self.get(inst.args[1]),
-                Op::Or => self.get(inst.args[0]) | self.get(inst.args[1]),
-                Op::Xor => self.get(inst.args[0]) ^ self.get(inst.args[1]),
-                Op::Shl if narrow => u128::from(a() << (b() as u32 & (inst.ty.bits() - 1)) & mask()),
-                Op::Lshr if narrow => u128::from(a() >> (b() as u32 & (inst.ty.bits() - 1))),
-                Op::Zext => self.get(inst.args[0]),
-                Op::Trunc => self.get(inst.args[0]) & inst.ty.mask(),
-                Op::Icmp if narrow && inst.aux == IntCond::Eq as u8 => u128::from(a() == b()),
-                Op::Icmp if narrow && inst.aux == IntCond::Ne as u8 => u128::from(a() != b()),
-                Op::Select => self.get(inst.args[if a() & 1 == 1 { 1 } else { 2 }]),
-                Op::PollPending => {
-                    self.polls -= 1;
-                    u128::from(self.polls == 0 || cpu.ctl.poll.load(atomic::Ordering::Relaxed) != 0)
-                }
-                Op::Call => (self.text.helpers[inst.imm as usize].function)(cpu, self.operands(inst)),
-                Op::Fence => {
-                    order(Barrier::from_aux(inst.aux));
-                    continue;
-                }
-                Op::Prefetch => continue,
-                Op::Load | Op::LoadZext | Op::LoadSext | Op::AtomicLoad => self.load(inst)?,
-                Op::Store | Op::AtomicStore => {
-                    self.store(inst)?;
-                    continue;
-                }
-                Op::AtomicRmw => self.read_modify_write(inst)?,
-                Op::AtomicCas => {
-                    let [_, expected, new] = self.operands(inst);
-                    self.memory.compare_and_swap(inst.ty, self.address(inst), expected, new)?
-                }
-                // The evaluator finds the host's rounding mode by sums that are inexact.
-                Op::Fround if inst.aux == Rounding::Current as u8 => {
-                    let operands = self.operands(inst);
-                    invalid_alone(|| eval_inst(self.text.insts, self.text.consts, inst, operands))
-                }
-                _ => eval_inst(self.text.insts, self.text.consts, inst, self.operands(inst)),
-            };
-            self.values[place] = result;
-        }
-        Ok(())
-    }
-
+impl Operands for Frame<'_> {
+    #[inline(always)]
     fn get(&self, value: Value) -> u128 {
         self.values[value.index()]
     }
 
-    fn operands(&self, inst: &Inst) -> [u128; 3] {
-        inst.args.map(|arg| self.values.get(arg.index()).copied().unwrap_or(0))
+    fn ty(&self, value: Value) -> Ty {
+        self.text.insts[value.index()].result().expect("an operand is a value")
     }
 
-    /// Writes a whole slot: the words above a narrower value become 0.
-    fn set(&self, inst: &Inst, cpu: &mut CpuState) {
-        let value = self.get(inst.args[0]);
-        if self.text.arch.is_wide(inst.slot()) {
-            cpu.set128(inst.slot(), value);
-        } else {
-            cpu.set(inst.slot(), value as u64);
-        }
+    fn constant(&self, number: u64) -> u128 {
+        self.text.consts[number as usize]
     }
 
-    fn set_low(&self, inst: &Inst, cpu: &mut CpuState) {
-        let value = self.get(inst.args[0]);
-        if inst.ty.bits() == 128 {
-            cpu.set128(inst.slot(), value);
-        } else {
-            let mask = inst.ty.mask() as u64;
-            cpu.set(inst.slot(), cpu.get(inst.slot()) & !mask | value as u64);
-        }
-    }
-
-    fn load(&mut self, inst: &Inst) -> Result<u128, Failed> {
-        let address = self.address(inst);
-        let memory = match inst.op {
-            Op::LoadZext | Op::LoadSext => Ty::from_aux(inst.aux),
-            _ => inst.ty,
-        };
-        let bits = self.memory.load(memory, address)?;
-        Ok(if inst.op == Op::LoadSext { sign_extend(memory, inst.ty, bits) } else { bits })
-    }
-
-    fn store(&mut self, inst: &Inst) -> Result<(), Failed> {
-        let (address, value) = (self.address(inst), self.get(inst.args[1]));
-        let ordered = inst.op == Op::AtomicStore && Ordering::from_aux(inst.aux) == Ordering::SeqCst;
-        if ordered || inst.op == Op::AtomicStore && inst.ty == Ty::I128 {
-            return read_modify_write(self.memory, inst.ty, RmwOp::Xchg, address, value).map(|_| ());
-        }
-        self.memory.store(inst.ty, address, value)
-    }
-
-    fn read_modify_write(&mut self, inst: &Inst) -> Result<u128, Failed> {
-        let (address, operand) = (self.address(inst), self.get(inst.args[1]));
-        read_modify_write(self.memory, inst.ty, RmwOp::from_aux(inst.aux), address, operand)
-    }
-
-    /// Operand 0 plus the offset, as far as the guest looks at it; atomic accesses have no offset.
-    fn address(&self, inst: &Inst) -> u64 {
-        let base = self.get(inst.args[0]) as u64;
-        let address = match inst.op {
-            Op::Load | Op::LoadZext | Op::LoadSext | Op::Store => base.wrapping_add(inst.imm),
-            _ => base,
-        };
-        match self.text.arch {
-            Arch::Aarch64 => aarch64::untagged(address),
-            Arch::X86_64 => address,
-        }
+    fn helper(&self, number: u64) -> &'static Helper {
+        self.text.helpers[number as usize]
     }
 }
 
-fn read_slot(cpu: &CpuState, inst: &Inst) -> u128 {
-    if inst.ty.bits() == 128 { cpu.get128(inst.slot()) } else { u128::from(cpu.get(inst.slot())) & inst.ty.mask() }
-}
-
-fn order(barrier: Barrier) {
-    fence(match barrier {
-        Barrier::Full => atomic::Ordering::SeqCst,
-        Barrier::Load => atomic::Ordering::Acquire,
-        Barrier::Store => atomic::Ordering::Release,
-    });
-}
-
-fn read_modify_write<M: Memory>(
-    memory: &mut M,
-    ty: Ty,
-    op: RmwOp,
-    address: u64,
-    operand: u128,
-) -> Result<u128, Failed> {
-    let mut old = memory.load(ty, address)?;
-    loop {
-        let seen = memory.compare_and_swap(ty, address, old, eval_rmw(op, ty, old, operand))?;
-        if seen == old {
-            return Ok(old);
+impl Frame<'_> {
+    /// Runs a block; `pc` follows the markers.
+    fn run(
+        &mut self,
+        places: impl Iterator<Item = usize>,
+        pc: &mut u64,
+        machine: &mut Machine<'_, impl Host>,
+    ) -> Result<(), Failed> {
+        for place in places {
+            let inst = &self.text.insts[place];
+            if inst.op == Op::Insn {
+                *pc = inst.imm;
+            } else {
+                self.values[place] = machine.execute(inst, self)?;
+            }
         }
-        old = seen;
+        Ok(())
     }
 }
 

@@ -6,9 +6,9 @@
 //! every cycle of a region is one of jumps, which are polled. Straight code is not cut anywhere: each piece of a loop
 //! would make other blocks of what follows, and each of these a piece.
 
-use crate::lift::{Decoded, Flow, Found, Guest, Lift, Ways, append, decode_run};
+use crate::lift::{Decoded, Flow, Found, Guest, Lift, RegionLift, Ways, append, decode_run};
 use crate::{Coverage, Fetch, Room};
-use philae_ir::{BlockId, Builder, ExitReason, Region};
+use philae_ir::{BlockId, ExitReason, Region, RegionBuilder};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 
@@ -65,7 +65,7 @@ struct Discovery<I> {
 pub(crate) fn lift<G: Guest>(region: &mut Region, limit: usize, wanted: Wanted<'_>, fetch: Fetch<'_>) -> Coverage {
     let pc = region.pc;
     let discovery = discover::<G>(pc, limit, wanted, fetch);
-    let mut builder = Builder::new(region);
+    let mut builder = RegionBuilder::new(region);
     let block_of = |&leader: &Place| (leader, if leader == (0, pc) { BlockId::ENTRY } else { builder.new_block() });
     let in_order: Vec<(Place, BlockId)> = discovery.leaders.iter().map(block_of).collect();
     let blocks: BTreeMap<Place, BlockId> = in_order.iter().copied().collect();
@@ -224,7 +224,7 @@ impl Tables {
 }
 
 /// Appends the instructions from `leader` up to the next leader or transfer of control.
-fn lift_block<G: Guest>(lift: &mut Lift<'_>, leader: Place, found: &BTreeMap<Place, Found<G::Insn>>) {
+fn lift_block<G: Guest>(lift: &mut RegionLift<'_>, leader: Place, found: &BTreeMap<Place, Found<G::Insn>>) {
     let (frame, mut at) = leader;
     loop {
         let Some(here) = found.get(&(frame, at)) else {

@@ -6,13 +6,15 @@
 #![forbid(unsafe_code)]
 
 pub mod aarch64;
+mod execute;
 mod graph;
 mod lift;
 pub mod x86_64;
 
-pub use lift::{Decoded, Flow, Guest, Lift, LiftError};
+pub use lift::{Decoded, Flow, Guest, Lift, LiftError, RegionLift};
 
-use philae_ir::{Arch, Region};
+use philae_ir::now::{Now, Outcome};
+use philae_ir::{Arch, Region, Sink};
 use std::ops::Range;
 
 /// Reads guest code: fills `buffer` with what can be fetched from an address on and says how many bytes that is.
@@ -117,6 +119,14 @@ pub fn lift_block(region: &mut Region, limit: usize, changes: Changes, fetch: Fe
     match region.arch {
         Arch::Aarch64 => lift::block::<aarch64::Aarch64>(region, limit, changes, fetch),
         Arch::X86_64 => lift::block::<x86_64::X86_64>(region, limit, changes, fetch),
+    }
+}
+
+/// Executes at once what [`lift_block`] would append to the region whose settings `now` has.
+pub fn execute_block(now: Now<'_>, limit: usize, changes: Changes, fetch: Fetch<'_>) -> (Run, Outcome) {
+    match now.region().arch {
+        Arch::Aarch64 => execute::block::<aarch64::Aarch64>(now, limit, changes, fetch),
+        Arch::X86_64 => execute::block::<x86_64::X86_64>(now, limit, changes, fetch),
     }
 }
 

@@ -7,7 +7,11 @@
 
 use crate::graph::{self, Wanted};
 use crate::{Changes, Coverage, Fetch, Run, Shape};
-use philae_ir::{BlockId, Builder, Effect, ExitReason, FlowHint, Helper, IntCond, Pc, Region, Terminator, Ty, Value};
+use philae_ir::now::Now;
+use philae_ir::{
+    Append, BlockId, Builder, Effect, ExitReason, FlowHint, Helper, IntCond, Pc, Region, RegionBuilder, Sink,
+    Terminator, Ty, Value,
+};
 use std::ops::ControlFlow;
 
 /// Where control can go after an instruction, as far as its bytes tell.
@@ -81,11 +85,19 @@ pub trait Guest {
 
     /// Appends the instruction's meaning. It may close the current block, through the methods of [`Lift`] that
     /// transfer control; if it does not, control goes to the next instruction.
-    fn lift(insn: &Self::Insn, lift: &mut Lift<'_>) -> Result<(), LiftError>;
+    fn lift(insn: &Self::Insn, lift: &mut RegionLift<'_>) -> Result<(), LiftError>;
 
     /// The same for an instruction that branches to registers may go to: [`Lift::arrive`].
-    fn lift_arrival(insn: &Self::Insn, lift: &mut Lift<'_>) -> Result<(), LiftError> {
+    fn lift_arrival(insn: &Self::Insn, lift: &mut RegionLift<'_>) -> Result<(), LiftError> {
         Self::lift(insn, lift)
+    }
+
+    /// Does what [`Guest::lift`] would append.
+    fn execute(insn: &Self::Insn, lift: &mut Lift<Now<'_>>) -> Result<(), LiftError>;
+
+    /// Does what [`Guest::lift_arrival`] would append.
+    fn execute_arrival(insn: &Self::Insn, lift: &mut Lift<Now<'_>>) -> Result<(), LiftError> {
+        Self::execute(insn, lift)
     }
 }
 
@@ -100,9 +112,9 @@ enum Arrival {
 }
 
 /// A region being lifted: the builder, the current instruction's place, and the region's own addresses.
-pub struct Lift<'a> {
-    /// Where bodies append.
-    pub b: Builder<'a>,
+pub struct Lift<'a, S> {
+    /// What bodies say their operations to.
+    pub b: Builder<S>,
     /// The address of the current instruction.
     pub pc: u64,
     /// The address after it.
@@ -125,9 +137,12 @@ pub(crate) struct Ways<'a> {
     pub(crate) expected: &'a [(u64, u64)],
 }
 
-impl<'a> Lift<'a> {
-    /// Appends to a region that starts at `pc`.
-    pub(crate) fn new(b: Builder<'a>, pc: u64) -> Lift<'a> {
+/// One that appends to a region.
+pub type RegionLift<'a> = Lift<'a, Append<'a>>;
+
+impl<'a, S: Sink> Lift<'a, S> {
+    /// For what starts at `pc`.
+    pub(crate) fn new(b: Builder<S>, pc: u64) -> Lift<'a, S> {
         Lift { b, pc, next: pc, ways: Ways::default(), arrival: Arrival::Known }
     }
 
@@ -182,7 +197,7 @@ impl<'a> Lift<'a> {
 
     /// What the runtime's own instruction calls, if this is its page.
     pub fn runtime_call(&self) -> Option<&'static Helper> {
-        let page = self.b.region.runtime_page.as_ref()?;
+        let page = self.b.region().runtime_page.as_ref()?;
         page.range.contains(&self.pc).then_some(page.call)
     }
 
@@ -217,7 +232,7 @@ impl<'a> Lift<'a> {
         let here = self.b.current();
         let edge = self.b.new_block();
         self.b.switch_to(edge);
-        if backward {
+        if backward && S::POLLS {
             self.poll(target);
         }
         match inside {
@@ -316,22 +331,27 @@ fn straight<G: Guest>(
     is_last: impl Fn(&Region, usize) -> bool,
 ) -> Run {
     let pc = region.pc;
-    let mut lift = Lift::new(Builder::new(region), pc);
+    let mut lift = Lift::new(RegionBuilder::new(region), pc);
     run::<G>(&mut lift, limit, fetch, is_last)
 }
 
 /// Appends a run of instructions up to a transfer of control, or one of whose operations, which start at the given
 /// place of the region, `is_last` says so.
-fn run<G: Guest>(lift: &mut Lift<'_>, limit: usize, fetch: Fetch<'_>, is_last: impl Fn(&Region, usize) -> bool) -> Run {
+fn run<G: Guest>(
+    lift: &mut RegionLift<'_>,
+    limit: usize,
+    fetch: Fetch<'_>,
+    is_last: impl Fn(&Region, usize) -> bool,
+) -> Run {
     let pc = lift.pc;
     let (mut end, mut instructions) = (pc, 0);
     lift.arrive();
     decode_run::<G>(pc, fetch, |at, found| {
         instructions += 1;
         end = at.wrapping_add(found.length());
-        let first = lift.b.region.insts.len();
+        let first = lift.b.sink.region.insts.len();
         append::<G>(lift, at, &found)?;
-        if found.flow() == Flow::Next && instructions < limit && !is_last(lift.b.region, first) {
+        if found.flow() == Flow::Next && instructions < limit && !is_last(lift.b.region(), first) {
             return ControlFlow::Continue(());
         }
         lift.leave(ExitReason::Jump, lift.next);
@@ -350,7 +370,7 @@ fn guarded<G: Guest>(region: &mut Region, limit: usize, fetch: Fetch<'_>) -> Run
         bytes.extend_from_slice(&buffer[..length]);
         length
     };
-    let mut b = Builder::new(region);
+    let mut b = RegionBuilder::new(region);
     let (entry, body) = (b.current(), b.new_block());
     b.switch_to(body);
     let mut lift = Lift::new(b, pc);
@@ -363,7 +383,7 @@ fn guarded<G: Guest>(region: &mut Region, limit: usize, fetch: Fetch<'_>) -> Run
 }
 
 /// Ends the entry: leaves if the bytes at `pc` are not these any more, else goes on behind it.
-fn guard(b: &mut Builder<'_>, pc: u64, bytes: &[u8]) {
+fn guard(b: &mut RegionBuilder<'_>, pc: u64, bytes: &[u8]) {
     b.insn(pc, 0);
     let here = b.c64(pc);
     let (ty, size) = match bytes.len() {
@@ -401,7 +421,7 @@ fn ends_with_write(region: &Region, first: usize) -> bool {
 }
 
 /// Appends what was found at `at`; breaks if the block has ended with it.
-pub(crate) fn append<G: Guest>(lift: &mut Lift<'_>, at: u64, found: &Found<G::Insn>) -> ControlFlow<()> {
+pub(crate) fn append<G: Guest>(lift: &mut RegionLift<'_>, at: u64, found: &Found<G::Insn>) -> ControlFlow<()> {
     lift.pc = at;
     match &found.decoded {
         Decoded::Insn { insn, length, .. } => {
@@ -420,11 +440,11 @@ pub(crate) fn append<G: Guest>(lift: &mut Lift<'_>, at: u64, found: &Found<G::In
 }
 
 /// Appends one instruction, or leaves the region as it was.
-fn lift_one<G: Guest>(lift: &mut Lift<'_>, insn: &G::Insn, length: u8) -> Result<(), LiftError> {
+fn lift_one<G: Guest>(lift: &mut RegionLift<'_>, insn: &G::Insn, length: u8) -> Result<(), LiftError> {
     let block = lift.b.current();
-    let blocks = lift.b.region.blocks.len();
-    let insts = lift.b.region.insts.len();
-    let in_block = lift.b.region.block(block).insts.len();
+    let blocks = lift.b.sink.region.blocks.len();
+    let insts = lift.b.sink.region.insts.len();
+    let in_block = lift.b.sink.region.block(block).insts.len();
     lift.b.insn(lift.pc, length);
     let lifted = match std::mem::take(&mut lift.arrival) {
         Arrival::Known => G::lift(insn, lift),
@@ -446,11 +466,11 @@ struct Sizes {
 /// Takes back what came after `before`, when `block` was the current one.
 #[cold]
 #[inline(never)]
-fn forget(b: &mut Builder<'_>, block: BlockId, before: Sizes) {
-    b.region.insts.truncate(before.insts);
-    b.region.blocks.truncate(before.blocks);
-    b.region.blocks[block.index()].insts.truncate(before.in_block);
-    b.region.blocks[block.index()].end = Terminator::Open;
+fn forget(b: &mut RegionBuilder<'_>, block: BlockId, before: Sizes) {
+    b.sink.region.insts.truncate(before.insts);
+    b.sink.region.blocks.truncate(before.blocks);
+    b.sink.region.blocks[block.index()].insts.truncate(before.in_block);
+    b.sink.region.blocks[block.index()].end = Terminator::Open;
     b.forget_flags();
     b.switch_to(block);
 }

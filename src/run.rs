@@ -19,6 +19,7 @@ use philae_backends::compiled::CompileError;
 use philae_backends::cranelift::{Compiler, Recovery};
 use philae_backends::{Exit, FloatControl, Raised, baseline, link};
 use philae_frontends::{Changes, x86_64};
+use philae_ir::now::Outcome;
 use philae_ir::state::{NZCV, aarch64};
 use philae_ir::{Arch, ExitReason, Floats};
 use philae_syscalls::loan::by_lender;
@@ -168,10 +169,7 @@ impl Thread {
         if known.is_some() {
             self.tidings.tell(pc);
         }
-        // What code leads to that was worth making goes on to be executed more often than not, but for what a thread
-        // does first.
-        let once = !unknown || self.counts.interpreted < tier::FIRST_INTERPRETED;
-        let interprets = once && known.is_none() && tier::starts_in_interpreter(self.runtime.options.tier);
+        let interprets = known.is_none() && tier::starts_in_interpreter(self.runtime.options.tier);
         if interprets && FIRST_RUNS.is_first(pc) {
             self.tidings.tell(pc);
             return self.interpret_afresh(pc);
@@ -213,8 +211,13 @@ impl Thread {
         }
     }
 
-    /// Interprets what the guest has at `pc` now, without keeping it.
+    /// Executes what the guest has at `pc` now, without keeping anything of it.
     pub fn interpret_afresh(&mut self, pc: u64) -> Exit {
+        // A child of vfork takes no memory of its own, and who compares or looks on wants the region.
+        let shown = self.check.is_some() || !self.runtime.options.dump.items.is_empty();
+        if !shown && self.task.owns_memory() {
+            return self.execute_at_once();
+        }
         let from = self.clock.go(Place::Translating);
         by_lender(|| {
             let Thread { runtime, task, workshop, .. } = self;
@@ -222,6 +225,23 @@ impl Thread {
         });
         self.clock.go(from);
         self.run_cold(Cold::Afresh)
+    }
+
+    /// Executes the block at the pc while it is decoded.
+    fn execute_at_once(&mut self) -> Exit {
+        self.counts.interpreted += 1;
+        self.through_link = false;
+        link::settle_flags(&mut self.cpu);
+        let control = FloatControl::of(self.task.arch, &self.cpu);
+        control.set();
+        let from = self.clock.go(Place::Interpreter);
+        let Thread { runtime, task, workshop, interpreter, cpu, .. } = self;
+        let Outcome { reason, pc, argument } =
+            translate::execute(runtime, &task.mm, cpu, tier::BLOCK_LIMIT, workshop, interpreter);
+        self.clock.go(from);
+        control.reset();
+        self.cpu.set_pc(pc);
+        Exit { reason, argument }
     }
 
     /// Interprets a block.

@@ -14,10 +14,6 @@ pub const BLOCK_LIMIT: usize = 48;
 pub const RETURNS_AHEAD: usize = 2;
 /// Blocks that are translated with the block whose only way leads there, one behind the other.
 pub const WAYS_AHEAD: usize = 8;
-/// So many blocks a thread interprets at their first execution even where code leads to them. Half of what the start of a
-/// small program would have compiled is executed once: of `true` it is a seventh of the time. The more a program does
-/// afterwards, the smaller is that part; with as many as it has blocks, python3 takes 5 % more time to start.
-pub const FIRST_INTERPRETED: u64 = 1024;
 /// The most guest instructions in a compiled region: compile time grows faster than size beyond. A loop that does not
 /// fit is compiled in pieces, each of which is left and entered in every round; vectorised ones have 250 and more.
 pub const REGION_LIMIT: usize = 400;

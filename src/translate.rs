@@ -9,11 +9,12 @@ use crate::{disassemble, tier};
 use philae_backends::baseline;
 use philae_backends::compiled::{Code, CompileError};
 use philae_backends::cranelift::{Compiler, Exactness, Options};
-use philae_backends::interp::Steps;
+use philae_backends::interp::{Interpreter, Steps};
 use philae_backends::link::LinkSite;
-use philae_frontends::{Changes, Coverage, Run, Shape, lift_block, lift_into};
+use philae_frontends::{Changes, Coverage, Run, Shape, execute_block, lift_block, lift_into};
+use philae_ir::now::Outcome;
 use philae_ir::went::Went;
-use philae_ir::{Arch, ExitReason, Pc, Region, RuntimePage, Terminator, opt, verify};
+use philae_ir::{Arch, CpuState, ExitReason, Pc, Region, RuntimePage, Terminator, opt, verify};
 use philae_syscalls::{Mm, uaccess, vdso};
 use std::ops::Range;
 use std::sync::Arc;
@@ -122,6 +123,31 @@ pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize, fate: Fate, work
         stats.lift_nanos.add(start.elapsed().as_nanos() as u64);
     }
     Lifted { range, instructions, changes, generation, is_cut: is_cut(region) }
+}
+
+/// Executes the block at the pc, of `limit` instructions at most, without lifting it. The cpu's flags are settled.
+pub fn execute(
+    runtime: &Runtime,
+    mm: &Mm,
+    cpu: &mut CpuState,
+    limit: usize,
+    workshop: &mut Workshop,
+    interpreter: &mut Interpreter,
+) -> Outcome {
+    let generation = runtime.cache.generation();
+    let Workshop { region, executable, .. } = workshop;
+    let pc = cpu.pc();
+    region.reset(pc);
+    prepare(runtime, mm, region);
+    let mut reader = Reader::new(mm, Watch::Off);
+    if generation == workshop.generation {
+        reader.executable = executable.clone();
+    }
+    let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
+    let changes = changes(mm, pc, Fate::Interpreted);
+    let (_, outcome) = execute_block(interpreter.now(region, cpu), limit, changes, &mut fetch);
+    (workshop.executable, workshop.generation) = (reader.executable, generation);
+    outcome
 }
 
 /// How the guest may change the block at `pc`: unannounced where instruction fetch is coherent and any page that the

@@ -103,6 +103,11 @@ fn check(arch: Arch, engine: Engine) {
 }
 
 #[test]
+fn aarch64_at_once() {
+    check(Arch::Aarch64, Engine::AtOnce);
+}
+
+#[test]
 fn aarch64_interpreter() {
     check(Arch::Aarch64, Engine::Interpreter);
 }
@@ -125,6 +130,11 @@ fn aarch64_cranelift() {
 #[test]
 fn aarch64_cranelift_relaxed() {
     check(Arch::Aarch64, Engine::CraneliftRelaxed);
+}
+
+#[test]
+fn x86_64_at_once() {
+    check(Arch::X86_64, Engine::AtOnce);
 }
 
 #[test]

@@ -53,7 +53,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wire::{Machine, Oracle, Start};
 
-const ENGINES: [Engine; 5] = [Engine::Interpreter, Engine::Optimised, Engine::Baseline, Engine::Exact, Engine::Relaxed];
+const ENGINES: [Engine; 6] =
+    [Engine::AtOnce, Engine::Interpreter, Engine::Optimised, Engine::Baseline, Engine::Exact, Engine::Relaxed];
 /// States for each piece of the soak.
 const STATES: usize = 32;
 /// Sequences in the sample.
@@ -170,7 +171,9 @@ fn compare(engines: &mut Engines, chosen: &[Engine], batch: &[Question], wanted:
         for floats in all.into_iter().filter(|&floats| exact || floats == Floats::Plain) {
             // With more of the environment, one compiler for each piece.
             let takes_part = |&(index, engine): &(usize, Engine)| {
-                floats == Floats::Plain || engine == Engine::Interpreter || index == number % chosen.len()
+                floats == Floats::Plain
+                    || matches!(engine, Engine::AtOnce | Engine::Interpreter)
+                    || index == number % chosen.len()
             };
             for (_, engine) in chosen.iter().copied().enumerate().filter(takes_part) {
                 let case = Case { piece, place, code: &code, way: (engine, floats), seeds: &question.seeds };

@@ -6,7 +6,7 @@ use crate::compiled::CompileError;
 use crate::link::{LinkSite, LinkSlot};
 use philae_ir::opt::Exactness;
 use philae_ir::state::aarch64;
-use philae_ir::{Arch, Builder, ExitReason, IntCond, Pc, Region, Ty, Value};
+use philae_ir::{Arch, ExitReason, IntCond, Pc, Region, RegionBuilder, Ty, Value};
 
 /// The bytes that the GNU assembler makes of the same instructions.
 #[test]
@@ -45,7 +45,7 @@ fn encodings() {
 /// A unit of two exits, at an address and with its link slots at another.
 fn placed(at: u64, slots: u64) -> Vec<u8> {
     let mut region = Region::new(Arch::Aarch64, 0x1000);
-    let mut b = Builder::new(&mut region);
+    let mut b = RegionBuilder::new(&mut region);
     let (there, on) = (b.new_block(), b.new_block());
     b.insn(0x1000, 4);
     let left = b.get(Ty::I64, aarch64::X[4]);
@@ -90,7 +90,7 @@ fn who_comes_to_a_closed_unit_is_sent_through_its_slot() {
 fn more_values_than_places_are_refused() {
     let compile = |values: i64| {
         let mut region = Region::new(Arch::Aarch64, 0x1000);
-        let mut b = Builder::new(&mut region);
+        let mut b = RegionBuilder::new(&mut region);
         b.insn(0x1000, 4);
         let base = b.get(Ty::I64, aarch64::X[0]);
         let loaded: Vec<Value> = (0..values).map(|number| b.load(Ty::I64, base, number * 8)).collect();

@@ -12,7 +12,7 @@ mod usual;
 use super::{Code, Compiler, Exactness, LinkSite, LinkSlot, Options};
 use crate::link::enter;
 use philae_ir::state::Arch;
-use philae_ir::{Builder, CpuState, ExitReason, Pc, Region, Value};
+use philae_ir::{CpuState, ExitReason, Pc, Region, RegionBuilder, Value};
 
 const PC: u64 = 0x40_0000;
 
@@ -90,9 +90,9 @@ fn run(code: *const u8, cpu: &mut CpuState) -> ExitReason {
 }
 
 /// A region of the AArch64 guest whose blocks `body` makes.
-fn region(body: impl FnOnce(&mut Builder<'_>)) -> Region {
+fn region(body: impl FnOnce(&mut RegionBuilder<'_>)) -> Region {
     let mut region = Region::new(Arch::Aarch64, PC);
-    let mut builder = Builder::new(&mut region);
+    let mut builder = RegionBuilder::new(&mut region);
     builder.insn(PC, 4);
     body(&mut builder);
     if !builder.is_closed() {

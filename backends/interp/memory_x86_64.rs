@@ -5,6 +5,7 @@
 //! counter that faulted, puts the failing address into RAX and continues where it says.
 
 use philae_ir::Ty;
+use philae_ir::execute::Failed;
 use std::arch::global_asm;
 
 global_asm!(
@@ -152,10 +153,6 @@ pub fn recovery(pc: u64) -> Option<u64> {
     }
     Some(if pc < cas16 { place(philae_access_fault) } else { place(philae_access_cas16_fault) })
 }
-
-/// The address at which an access failed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Failed(pub(super) u64);
 
 /// Reads a value of type `ty`.
 pub(super) fn load(ty: Ty, address: u64) -> Result<u128, Failed> {

@@ -4,9 +4,10 @@
 //! of it. What must hold: an access faults here where it faults there. A store therefore tries its pages, by writing
 //! back to each what it holds, atomically.
 
-use super::Memory;
-use super::memory::{self, Failed};
+use super::memory;
+use crate::float_control::invalid_alone;
 use philae_ir::Ty;
+use philae_ir::execute::{Failed, Host};
 
 /// Guest pages are 4 KiB.
 const PAGE: u64 = 4096;
@@ -145,7 +146,7 @@ fn shifted(bits: u128, distance: i64) -> u128 {
     }
 }
 
-impl Memory for Overlay {
+impl Host for Overlay {
     fn load(&mut self, ty: Ty, address: u64) -> Result<u128, Failed> {
         let value = memory::load(ty, address)?;
         self.reads.push(Access { address, ty, value });
@@ -175,6 +176,10 @@ impl Memory for Overlay {
             self.store(ty, address, new)?;
         }
         Ok(seen)
+    }
+
+    fn invalid_alone(&mut self, f: &dyn Fn() -> u128) -> u128 {
+        invalid_alone(f)
     }
 }
 

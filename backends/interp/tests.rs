@@ -3,7 +3,9 @@
 use super::{Interpreter, recovery};
 use crate::Exit;
 use philae_ir::state::{PC, aarch64};
-use philae_ir::{Arch, BlockId, Builder, Carry, Cond, CpuState, ExitReason, Ordering, Pc, Region, RmwOp, Ty, Value};
+use philae_ir::{
+    Arch, BlockId, Carry, Cond, CpuState, ExitReason, Ordering, Pc, Region, RegionBuilder, RmwOp, Ty, Value,
+};
 use std::ffi::{c_int, c_void};
 use std::sync::Once;
 
@@ -16,9 +18,9 @@ fn run(region: &Region, cpu: &mut CpuState) -> Exit {
 }
 
 /// A region of one block that leaves to 0x1000.
-fn straight(body: impl FnOnce(&mut Builder<'_>)) -> Region {
+fn straight(body: impl FnOnce(&mut RegionBuilder<'_>)) -> Region {
     let mut region = Region::new(Arch::Aarch64, 0x400);
-    let mut b = Builder::new(&mut region);
+    let mut b = RegionBuilder::new(&mut region);
     b.insn(0x400, 4);
     body(&mut b);
     b.exit(ExitReason::Jump, Pc::Const(0x1000), Value::NONE);
@@ -28,7 +30,7 @@ fn straight(body: impl FnOnce(&mut Builder<'_>)) -> Region {
 /// x0 counts down to 0, x1 up; a poll in every round.
 fn countdown() -> Region {
     let mut region = Region::new(Arch::Aarch64, 0x400);
-    let mut b = Builder::new(&mut region);
+    let mut b = RegionBuilder::new(&mut region);
     let (poll, interrupted, done) = (b.new_block(), b.new_block(), b.new_block());
     b.insn(0x400, 4);
     let (x0, x1) = (b.get(Ty::I64, aarch64::X[0]), b.get(Ty::I64, aarch64::X[1]));
@@ -163,7 +165,7 @@ fn catch_faults() {
 #[test]
 fn faults_end_with_the_state_before_the_instruction() {
     catch_faults();
-    let cases: [fn(&mut Builder<'_>, Value); 5] = [
+    let cases: [fn(&mut RegionBuilder<'_>, Value); 5] = [
         |b, at| {
             b.load(Ty::I32, at, 0);
         },

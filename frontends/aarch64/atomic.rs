@@ -9,22 +9,22 @@ use super::word::Word;
 use crate::lift::Lift;
 use philae_ir::state::LOCALS;
 use philae_ir::state::aarch64::{EXCLUSIVE_ADDRESS, EXCLUSIVE_SIZE, EXCLUSIVE_VALUE};
-use philae_ir::{ExitReason, IntCond, Ordering, RmwOp, Ty, Value};
+use philae_ir::{ExitReason, IntCond, Ordering, RmwOp, Sink, Ty, Value};
 
 /// The address in Rn, where it is a multiple of the `bytes` accessed; else the region is left.
-fn aligned(w: Word, l: &mut Lift<'_>, bytes: u32) -> Value {
+fn aligned(w: Word, l: &mut Lift<impl Sink>, bytes: u32) -> Value {
     let address = x_or_sp(l, w.rn());
     check(l, address, bytes)
 }
 
 /// As [`aligned`], for the address in Rn plus imm9, bits 20:12.
-fn aligned_unscaled(w: Word, l: &mut Lift<'_>, bytes: u32) -> Value {
+fn aligned_unscaled(w: Word, l: &mut Lift<impl Sink>, bytes: u32) -> Value {
     let base = x_or_sp(l, w.rn());
     let address = l.b.add_imm(Ty::I64, base, w.signed(20, 12) as u64);
     check(l, address, bytes)
 }
 
-fn check(l: &mut Lift<'_>, address: Value, bytes: u32) -> Value {
+fn check(l: &mut Lift<impl Sink>, address: Value, bytes: u32) -> Value {
     if bytes > 1 {
         let low = l.b.and_imm(Ty::I64, address, u64::from(bytes - 1));
         let misaligned = l.b.icmp_imm(Ty::I64, IntCond::Ne, low, 0);
@@ -34,24 +34,24 @@ fn check(l: &mut Lift<'_>, address: Value, bytes: u32) -> Value {
 }
 
 /// As [`aligned`], without a tag: the monitor is one of places.
-fn monitored(w: Word, l: &mut Lift<'_>, bytes: u32) -> Value {
+fn monitored(w: Word, l: &mut Lift<impl Sink>, bytes: u32) -> Value {
     let address = aligned(w, l, bytes);
     l.b.without_tag(address)
 }
 
-fn reserve(l: &mut Lift<'_>, address: Value, bytes: u32) {
+fn reserve(l: &mut Lift<impl Sink>, address: Value, bytes: u32) {
     l.b.set(Ty::I64, EXCLUSIVE_ADDRESS, address);
     let size = l.b.c64(u64::from(bytes));
     l.b.set(Ty::I64, EXCLUSIVE_SIZE, size);
 }
 
-fn clear(l: &mut Lift<'_>) {
+fn clear(l: &mut Lift<impl Sink>) {
     let none = l.b.c64(0);
     l.b.set(Ty::I64, EXCLUSIVE_SIZE, none);
 }
 
 /// LDXR, LDAXR and their B and H forms.
-pub(super) fn load_exclusive(w: Word, l: &mut Lift<'_>, ordering: Ordering) -> Lifted {
+pub(super) fn load_exclusive(w: Word, l: &mut Lift<impl Sink>, ordering: Ordering) -> Lifted {
     let ty = w.access();
     let address = monitored(w, l, ty.bytes());
     let value = l.b.atomic_load(ty, ordering, address);
@@ -63,7 +63,7 @@ pub(super) fn load_exclusive(w: Word, l: &mut Lift<'_>, ordering: Ordering) -> L
 }
 
 /// LDXP, LDAXP. The pair of X registers is read in two steps: only a store-exclusive that succeeds vouches for both.
-pub(super) fn load_exclusive_pair(w: Word, l: &mut Lift<'_>, ordering: Ordering) -> Lifted {
+pub(super) fn load_exclusive_pair(w: Word, l: &mut Lift<impl Sink>, ordering: Ordering) -> Lifted {
     require(w.rt() != w.rt2())?;
     if w.is_set(30) {
         let address = monitored(w, l, 16);
@@ -89,7 +89,7 @@ pub(super) fn load_exclusive_pair(w: Word, l: &mut Lift<'_>, ordering: Ordering)
 }
 
 /// STXR, STLXR and their B and H forms.
-pub(super) fn store_exclusive(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn store_exclusive(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let ty = w.access();
     let address = monitored(w, l, ty.bytes());
     let new = reg(l, ty, w.rt());
@@ -98,7 +98,7 @@ pub(super) fn store_exclusive(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// STXP, STLXP.
-pub(super) fn store_exclusive_pair(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn store_exclusive_pair(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let ty = if w.is_set(30) { Ty::I128 } else { Ty::I64 };
     let address = monitored(w, l, ty.bytes());
     let new = pair(l, ty, w.rt(), w.rt2());
@@ -107,7 +107,7 @@ pub(super) fn store_exclusive_pair(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// Two registers as one value of type `ty`, the first at the bottom.
-fn pair(l: &mut Lift<'_>, ty: Ty, first: usize, second: usize) -> Value {
+fn pair(l: &mut Lift<impl Sink>, ty: Ty, first: usize, second: usize) -> Value {
     let (low, high) = (reg(l, Ty::I64, first), reg(l, Ty::I64, second));
     if ty == Ty::I128 {
         return l.b.concat(ty, low, high);
@@ -119,7 +119,7 @@ fn pair(l: &mut Lift<'_>, ty: Ty, first: usize, second: usize) -> Value {
 
 /// Stores `new` and writes 0 to Rs if the monitor covers this access and memory still holds what it saw; else
 /// writes 1. The monitor is clear afterwards.
-fn store_if_reserved(w: Word, l: &mut Lift<'_>, ty: Ty, address: Value, new: Value) {
+fn store_if_reserved(w: Word, l: &mut Lift<impl Sink>, ty: Ty, address: Value, new: Value) {
     let failed = LOCALS[0];
     let reserved_address = l.b.get(Ty::I64, EXCLUSIVE_ADDRESS);
     let reserved_size = l.b.get(Ty::I64, EXCLUSIVE_SIZE);
@@ -147,13 +147,13 @@ fn store_if_reserved(w: Word, l: &mut Lift<'_>, ty: Ty, address: Value, new: Val
 }
 
 /// CLREX.
-pub(super) fn clrex(_w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn clrex(_w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     clear(l);
     Ok(())
 }
 
 /// LDAR, LDAPR, LDLAR and their B and H forms.
-pub(super) fn load_acquire(w: Word, l: &mut Lift<'_>, ordering: Ordering) -> Lifted {
+pub(super) fn load_acquire(w: Word, l: &mut Lift<impl Sink>, ordering: Ordering) -> Lifted {
     let ty = w.access();
     let address = aligned(w, l, ty.bytes());
     let value = l.b.atomic_load(ty, ordering, address);
@@ -162,7 +162,7 @@ pub(super) fn load_acquire(w: Word, l: &mut Lift<'_>, ordering: Ordering) -> Lif
 }
 
 /// STLR, STLLR and their B and H forms.
-pub(super) fn store_release(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn store_release(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let ty = w.access();
     let address = aligned(w, l, ty.bytes());
     let value = reg(l, ty, w.rt());
@@ -171,7 +171,7 @@ pub(super) fn store_release(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// LDAPUR, LDAPURB, LDAPURH, LDAPURSB, LDAPURSH, LDAPURSW.
-pub(super) fn load_acquire_unscaled(w: Word, l: &mut Lift<'_>, extend: Extend) -> Lifted {
+pub(super) fn load_acquire_unscaled(w: Word, l: &mut Lift<impl Sink>, extend: Extend) -> Lifted {
     let memory = w.access();
     let address = aligned_unscaled(w, l, memory.bytes());
     let value = l.b.atomic_load(memory, Ordering::Acquire, address);
@@ -185,7 +185,7 @@ pub(super) fn load_acquire_unscaled(w: Word, l: &mut Lift<'_>, extend: Extend) -
 }
 
 /// STLUR, STLURB, STLURH.
-pub(super) fn store_release_unscaled(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn store_release_unscaled(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let ty = w.access();
     let address = aligned_unscaled(w, l, ty.bytes());
     let value = reg(l, ty, w.rt());
@@ -194,7 +194,7 @@ pub(super) fn store_release_unscaled(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// LDADD, LDCLR, LDEOR, LDSET, LDSMAX, LDSMIN, LDUMAX, LDUMIN, SWP in all sizes and orderings.
-pub(super) fn read_modify_write(w: Word, l: &mut Lift<'_>, op: RmwOp) -> Lifted {
+pub(super) fn read_modify_write(w: Word, l: &mut Lift<impl Sink>, op: RmwOp) -> Lifted {
     let ty = w.access();
     let address = aligned(w, l, ty.bytes());
     let operand = reg(l, ty, w.rs());
@@ -204,7 +204,7 @@ pub(super) fn read_modify_write(w: Word, l: &mut Lift<'_>, op: RmwOp) -> Lifted 
 }
 
 /// CAS in all sizes and orderings.
-pub(super) fn compare_and_swap(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn compare_and_swap(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let ty = w.access();
     let address = aligned(w, l, ty.bytes());
     let expected = reg(l, ty, w.rs());
@@ -215,7 +215,7 @@ pub(super) fn compare_and_swap(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// CASP in both sizes and all orderings.
-pub(super) fn compare_and_swap_pair(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn compare_and_swap_pair(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (s, t) = (w.rs(), w.rt());
     require(s % 2 == 0 && t % 2 == 0)?;
     let ty = if w.is_set(30) { Ty::I128 } else { Ty::I64 };

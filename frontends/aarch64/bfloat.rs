@@ -12,7 +12,7 @@ use super::softfloat::{BRAIN, SINGLE};
 use super::word::Word;
 use crate::lift::Lift;
 use philae_ir::state::aarch64::FPCR;
-use philae_ir::{CpuState, FloatCond, IntCond, NanRule, Op, Ty, Value};
+use philae_ir::{CpuState, FloatCond, IntCond, NanRule, Op, Sink, Ty, Value};
 use std::hint::black_box;
 
 /// The bits of a single infinity.
@@ -124,12 +124,12 @@ fn matrix_lanes(_state: &mut CpuState, [d, n, m]: [u128; 3]) -> u128 {
 
 /// Singles rounded to BFloat16 in the low lanes, as FPCR says, zeroes above; NaNs are quieted and keep sign and the top of the
 /// payload.
-fn narrow(l: &mut Lift<'_>, n: Value) -> Value {
+fn narrow<S: Sink>(l: &mut Lift<S>, n: Value) -> Value {
     const UP: u64 = 1 << 22;
     const ZERO: u64 = MODE;
     let fpcr = l.b.get(Ty::I32, FPCR);
     let mode = l.b.and_imm(Ty::I32, fpcr, MODE);
-    let if_mode = |l: &mut Lift<'_>, cond, rounding, bits| {
+    let if_mode = |l: &mut Lift<S>, cond, rounding, bits| {
         let is = l.b.icmp_imm(Ty::I32, cond, mode, rounding);
         let (yes, no) = (l.b.iconst(Ty::I32, bits), l.b.iconst(Ty::I32, 0));
         let word = l.b.select(Ty::I32, is, yes, no);
@@ -162,7 +162,7 @@ fn narrow(l: &mut Lift<'_>, n: Value) -> Value {
 }
 
 /// Raises what rounding singles to BFloat16 does; NaNs aside. `rounded` has the results' bits in the upper halves of its lanes.
-fn raise_narrowing(l: &mut Lift<'_>, n: Value, rounded: Value) {
+fn raise_narrowing(l: &mut Lift<impl Sink>, n: Value, rounded: Value) {
     let [infinity, below, normal, largest] =
         [0x7f80_0000, 0xffff, 0x80_0000, u64::from(f32::MAX.to_bits())].map(|bits| splat(&mut l.b, Ty::I32X4, bits));
     let zero = zero(&mut l.b);
@@ -191,7 +191,7 @@ fn raise_narrowing(l: &mut Lift<'_>, n: Value, rounded: Value) {
 }
 
 /// BFCVT.
-pub(super) fn bfcvt(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn bfcvt(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     if exact::is_on(l) {
         let n = exact::whole(l, w.rn());
         let result = exact::convert(l, (SINGLE, BRAIN), 1, Narrowed::Rounded, n);
@@ -205,7 +205,7 @@ pub(super) fn bfcvt(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// BFCVTN, BFCVTN2.
-pub(super) fn bfcvtn(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn bfcvtn(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let n = v(l, Ty::V128, w.rn());
     let result =
         if exact::is_on(l) { exact::convert(l, (SINGLE, BRAIN), 4, Narrowed::Rounded, n) } else { narrow(l, n) };
@@ -215,7 +215,7 @@ pub(super) fn bfcvtn(w: Word, l: &mut Lift<'_>) -> Lifted {
 
 /// Whether all lanes that `form` means are zeroes or of a size that no sum or product of theirs overflows or becomes
 /// subnormal, and the host rounds to nearest: then [`dot_of_ordinary`] is right.
-fn are_ordinary(l: &mut Lift<'_>, form: Form, [d, n, m]: [Value; 3]) -> Value {
+fn are_ordinary(l: &mut Lift<impl Sink>, form: Form, [d, n, m]: [Value; 3]) -> Value {
     // From 2^-100 to 2^100, and from 2^-50 to 2^50, as bits.
     let singles = is_within(l, Ty::I32X4, [27 << 23, 227 << 23], d);
     let [n, m] = [n, m].map(|lanes| is_within(l, Ty::I16X8, [77 << 7, 177 << 7], lanes));
@@ -232,7 +232,7 @@ fn are_ordinary(l: &mut Lift<'_>, form: Form, [d, n, m]: [Value; 3]) -> Value {
 }
 
 /// A mask of lanes that are zero, or whose magnitude is from the first bound on and below the second.
-fn is_within(l: &mut Lift<'_>, ty: Ty, [low, high]: [u64; 2], lanes: Value) -> Value {
+fn is_within(l: &mut Lift<impl Sink>, ty: Ty, [low, high]: [u64; 2], lanes: Value) -> Value {
     let magnitude = splat(&mut l.b, ty, (ty.lane().mask() >> 1) as u64);
     let size = l.b.and(Ty::V128, lanes, magnitude);
     let zero = zero(&mut l.b);
@@ -245,7 +245,7 @@ fn is_within(l: &mut Lift<'_>, ty: Ty, [low, high]: [u64; 2], lanes: Value) -> V
 }
 
 /// Arm ARM, BFDotAdd: d and the sum of two products of each lane, both sums rounded to odd; products are exact.
-fn dot_of_ordinary(l: &mut Lift<'_>, d: Value, n: Value, m: Value) -> Value {
+fn dot_of_ordinary(l: &mut Lift<impl Sink>, d: Value, n: Value, m: Value) -> Value {
     let upper = splat(&mut l.b, Ty::I32X4, 0xffff_0000);
     let [first, second] = [n, m].map(|pairs| [l.b.vshl_imm(Ty::I32X4, pairs, 16), l.b.and(Ty::V128, pairs, upper)]);
     let [low, high] = [0, 1].map(|i| l.b.float2(Op::Fmul, Ty::F32X4, NanRule::X86, first[i], second[i]));
@@ -255,7 +255,7 @@ fn dot_of_ordinary(l: &mut Lift<'_>, d: Value, n: Value, m: Value) -> Value {
 
 /// The sum of two singles, rounded to odd. A double holds it, where the smaller one is not so much smaller that it only
 /// makes the sum inexact; then it is replaced by a larger one that does the same.
-fn sum_to_odd(l: &mut Lift<'_>, a: Value, b: Value) -> Value {
+fn sum_to_odd<S: Sink>(l: &mut Lift<S>, a: Value, b: Value) -> Value {
     const FAR: u64 = 28 << 23;
     let [a_size, b_size] = [a, b].map(|value| l.b.fabs(Ty::F32X4, value));
     let exchanged = l.b.icmp(Ty::I32X4, IntCond::Sgt, b_size, a_size);
@@ -274,7 +274,7 @@ fn sum_to_odd(l: &mut Lift<'_>, a: Value, b: Value) -> Value {
     let small = l.b.bit_select(is_far, least, small);
 
     let [low, high] = [0, 8].map(|first| {
-        let two = |l: &mut Lift<'_>, value| {
+        let two = |l: &mut Lift<S>, value| {
             let lanes = l.b.shuffle(value, value, std::array::from_fn(|i| (first + i as u8) % 16));
             l.b.fpromote(Ty::F64X2, lanes)
         };
@@ -286,7 +286,7 @@ fn sum_to_odd(l: &mut Lift<'_>, a: Value, b: Value) -> Value {
 }
 
 /// Two doubles as singles, rounded to odd: the bits that a single has not are gathered in the last that it has.
-fn doubles_to_odd(l: &mut Lift<'_>, doubles: Value) -> Value {
+fn doubles_to_odd(l: &mut Lift<impl Sink>, doubles: Value) -> Value {
     let beyond = splat(&mut l.b, Ty::I64X2, (1 << 29) - 1);
     let below = l.b.and(Ty::V128, doubles, beyond);
     let carry = l.b.add(Ty::I64X2, below, beyond);
@@ -295,18 +295,18 @@ fn doubles_to_odd(l: &mut Lift<'_>, doubles: Value) -> Value {
     l.b.fdemote(Ty::F32X4, odd)
 }
 
-fn accumulate(w: Word, l: &mut Lift<'_>, n: Value, m: Value) -> Lifted {
+fn accumulate<S: Sink>(w: Word, l: &mut Lift<S>, n: Value, m: Value) -> Lifted {
     let d = v(l, Ty::V128, w.rd());
     let form = Form::of(w);
     let ordinary = are_ordinary(l, form, [d, n, m]);
-    let fast = |l: &mut Lift<'_>| {
+    let fast = |l: &mut Lift<S>| {
         // Lanes that do not count are copies of those that do.
         let counted = |lanes| if form == Form::Full { lanes } else { l.b.shuffle(lanes, lanes, lane_mask(8, |_| 0)) };
         let [d, n, m] = [d, n, m].map(counted);
         let result = dot_of_ordinary(l, d, n, m);
         write(w, l, form, Ty::F32X4, result);
     };
-    let any = |l: &mut Lift<'_>| {
+    let any = |l: &mut Lift<S>| {
         let result = l.b.call(&DOT, &[d, n, m]);
         write(w, l, form, Ty::F32X4, result);
     };
@@ -315,24 +315,24 @@ fn accumulate(w: Word, l: &mut Lift<'_>, n: Value, m: Value) -> Lifted {
 }
 
 /// BFDOT (vector).
-pub(super) fn bfdot(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn bfdot(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (n, m) = sources(w, l, Ty::V128);
     accumulate(w, l, n, m)
 }
 
 /// BFDOT (by element): the element is two BFloat16.
-pub(super) fn bfdot_element(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn bfdot_element(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let n = v(l, Ty::V128, w.rn());
     let m = element(w, l, Ty::I32X4);
     accumulate(w, l, n, m)
 }
 
 /// BFMMLA.
-pub(super) fn bfmmla(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn bfmmla<S: Sink>(w: Word, l: &mut Lift<S>) -> Lifted {
     let (n, m) = sources(w, l, Ty::V128);
     let d = v(l, Ty::V128, w.rd());
     let ordinary = are_ordinary(l, Form::Full, [d, n, m]);
-    let fast = |l: &mut Lift<'_>| {
+    let fast = |l: &mut Lift<S>| {
         // Pair `k` of the row and of the column of each lane.
         let result = [0, 1].into_iter().fold(d, |sum, k| {
             let rows = l.b.shuffle(n, n, lane_mask(4, |i| 2 * (i / 2) + k));
@@ -341,7 +341,7 @@ pub(super) fn bfmmla(w: Word, l: &mut Lift<'_>) -> Lifted {
         });
         set_v(l, Ty::V128, w.rd(), result);
     };
-    let any = |l: &mut Lift<'_>| {
+    let any = |l: &mut Lift<S>| {
         let result = l.b.call(&MATRIX, &[d, n, m]);
         set_v(l, Ty::V128, w.rd(), result);
     };
@@ -350,7 +350,7 @@ pub(super) fn bfmmla(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// The even lanes, or the odd ones where Q is set, as singles.
-fn promoted(w: Word, l: &mut Lift<'_>, value: Value) -> Value {
+fn promoted(w: Word, l: &mut Lift<impl Sink>, value: Value) -> Value {
     if w.is_set(30) {
         let down = l.b.vlshr_imm(Ty::I32X4, value, 16);
         return l.b.vshl_imm(Ty::I32X4, down, 16);
@@ -358,7 +358,7 @@ fn promoted(w: Word, l: &mut Lift<'_>, value: Value) -> Value {
     l.b.vshl_imm(Ty::I32X4, value, 16)
 }
 
-fn multiply_add(w: Word, l: &mut Lift<'_>, n: Value, m: Value) -> Lifted {
+fn multiply_add(w: Word, l: &mut Lift<impl Sink>, n: Value, m: Value) -> Lifted {
     let (n, m) = (promoted(w, l, n), promoted(w, l, m));
     let d = v(l, Ty::V128, w.rd());
     let result = if exact::is_on(l) {
@@ -371,13 +371,13 @@ fn multiply_add(w: Word, l: &mut Lift<'_>, n: Value, m: Value) -> Lifted {
 }
 
 /// BFMLALB, BFMLALT (vector).
-pub(super) fn bfmlal(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn bfmlal(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (n, m) = sources(w, l, Ty::V128);
     multiply_add(w, l, n, m)
 }
 
 /// BFMLALB, BFMLALT (by element).
-pub(super) fn bfmlal_element(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn bfmlal_element(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let n = v(l, Ty::V128, w.rn());
     let index = w.bits(11, 11) << 2 | w.bits(21, 20);
     let m = v(l, Ty::V128, w.rm() & 15);

@@ -3,7 +3,7 @@
 use super::operand::{Lifted, reg, require, set_reg};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::{Builder, Ty, Value};
+use philae_ir::{Builder, Sink, Ty, Value};
 
 /// immr and imms, if N and their top bits fit sf.
 fn fields(w: Word) -> Result<(Ty, u32, u32), LiftError> {
@@ -18,7 +18,7 @@ fn low_mask(bits: u32) -> u64 {
 }
 
 /// UBFM: LSL, LSR, UBFX, UBFIZ, UXTB, UXTH.
-pub(super) fn ubfm(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn ubfm(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (ty, immr, imms) = fields(w)?;
     let n = reg(l, ty, w.rn());
     let top = ty.bits() - 1;
@@ -36,7 +36,7 @@ pub(super) fn ubfm(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// SBFM: ASR, SBFX, SBFIZ, SXTB, SXTH, SXTW.
-pub(super) fn sbfm(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn sbfm(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (ty, immr, imms) = fields(w)?;
     let n = reg(l, ty, w.rn());
     let result = if immr == 0 && matches!(imms, 7 | 15 | 31) && imms < ty.bits() - 1 {
@@ -53,18 +53,18 @@ pub(super) fn sbfm(w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
-fn shift<'a>(
-    l: &mut Lift<'a>,
+fn shift<S: Sink>(
+    l: &mut Lift<S>,
     ty: Ty,
     value: Value,
     amount: u32,
-    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+    op: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
 ) -> Value {
     if amount == 0 { value } else { l.b.with_imm(ty, value, u64::from(amount), op) }
 }
 
 /// BFM: BFI, BFXIL, BFC.
-pub(super) fn bfm(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn bfm(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (ty, immr, imms) = fields(w)?;
     let old = reg(l, ty, w.rd());
     let n = reg(l, ty, w.rn());
@@ -84,7 +84,7 @@ pub(super) fn bfm(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// EXTR: also ROR (immediate).
-pub(super) fn extr(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn extr(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let ty = w.sf();
     let lsb = w.bits(15, 10);
     require(w.is_set(22) == w.is_set(31) && lsb < ty.bits())?;

@@ -5,7 +5,7 @@ use super::landing;
 use super::operand::{Lifted, reg, set_reg, x};
 use super::word::Word;
 use crate::lift::{Flow, Lift};
-use philae_ir::{FlowHint, IntCond, Ty};
+use philae_ir::{FlowHint, IntCond, Sink, Ty};
 
 /// Where control goes after the instruction `w` at `pc`, as far as its bits tell.
 pub(super) fn flow(pc: u64, w: Word) -> Flow {
@@ -62,32 +62,32 @@ fn target_14(pc: u64, w: Word) -> u64 {
 }
 
 /// B.
-pub(super) fn b(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn b(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     l.go(target_26(l.pc, w));
     Ok(())
 }
 
 /// BL.
-pub(super) fn bl(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn bl(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     link(l);
     l.call(target_26(l.pc, w));
     Ok(())
 }
 
-fn link(l: &mut Lift<'_>) {
+fn link(l: &mut Lift<impl Sink>) {
     let back = l.b.c64(l.next);
     set_reg(l, Ty::I64, 30, back);
 }
 
 /// B.cond.
-pub(super) fn b_cond(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn b_cond(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let holds = holds(l, w.bits(3, 0));
     l.go_if(holds, target_19(l.pc, w));
     Ok(())
 }
 
 /// CBZ, CBNZ.
-pub(super) fn compare_branch(w: Word, l: &mut Lift<'_>, cond: IntCond) -> Lifted {
+pub(super) fn compare_branch(w: Word, l: &mut Lift<impl Sink>, cond: IntCond) -> Lifted {
     let ty = w.sf();
     let t = reg(l, ty, w.rt());
     let taken = l.b.icmp_imm(ty, cond, t, 0);
@@ -96,7 +96,7 @@ pub(super) fn compare_branch(w: Word, l: &mut Lift<'_>, cond: IntCond) -> Lifted
 }
 
 /// TBZ, TBNZ.
-pub(super) fn test_branch(w: Word, l: &mut Lift<'_>, cond: IntCond) -> Lifted {
+pub(super) fn test_branch(w: Word, l: &mut Lift<impl Sink>, cond: IntCond) -> Lifted {
     let bit = w.bits(31, 31) << 5 | w.bits(23, 19);
     let t = x(l, w.rt());
     let tested = l.b.and_imm(Ty::I64, t, 1 << bit);
@@ -106,7 +106,7 @@ pub(super) fn test_branch(w: Word, l: &mut Lift<'_>, cond: IntCond) -> Lifted {
 }
 
 /// BR.
-pub(super) fn br(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn br(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let target = x(l, w.rn());
     landing::leave_by(l, landing::Branch::Jump(w.rn()));
     l.go_indirect(target, FlowHint::Jump);
@@ -114,7 +114,7 @@ pub(super) fn br(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// BLR.
-pub(super) fn blr(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn blr(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let target = x(l, w.rn());
     link(l);
     landing::leave_by(l, landing::Branch::Call);
@@ -123,7 +123,7 @@ pub(super) fn blr(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// RET.
-pub(super) fn ret(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn ret(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let target = x(l, w.rn());
     l.go_indirect(target, FlowHint::Return);
     Ok(())

@@ -6,7 +6,7 @@ use super::operand::{
 };
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::{Builder, Carry, Ty, Value};
+use philae_ir::{Builder, Carry, Sink, Ty, Value};
 
 /// Sum or difference.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,14 +26,14 @@ pub(super) enum Flags {
     Set,
 }
 
-fn sum(l: &mut Lift<'_>, ty: Ty, op: Sum, a: Value, b: Value) -> Value {
+fn sum(l: &mut Lift<impl Sink>, ty: Ty, op: Sum, a: Value, b: Value) -> Value {
     match op {
         Sum::Add => l.b.add(ty, a, b),
         Sum::Sub => l.b.sub(ty, a, b),
     }
 }
 
-fn sum_flags(l: &mut Lift<'_>, ty: Ty, op: Sum, a: Value, b: Value) {
+fn sum_flags(l: &mut Lift<impl Sink>, ty: Ty, op: Sum, a: Value, b: Value) {
     let flags = match op {
         Sum::Add => l.b.flags_add(ty, a, b),
         Sum::Sub => l.b.flags_sub(ty, Carry::NotBorrow, a, b),
@@ -42,7 +42,7 @@ fn sum_flags(l: &mut Lift<'_>, ty: Ty, op: Sum, a: Value, b: Value) {
 }
 
 /// ADD, SUB, ADDS, SUBS (immediate).
-pub(super) fn sum_immediate(w: Word, l: &mut Lift<'_>, op: Sum, flags: Flags) -> Lifted {
+pub(super) fn sum_immediate(w: Word, l: &mut Lift<impl Sink>, op: Sum, flags: Flags) -> Lifted {
     let imm = w.bits(21, 10) << if w.is_set(22) { 12 } else { 0 };
     let ty = w.sf();
     let n = reg_or_sp(l, ty, w.rn());
@@ -52,7 +52,7 @@ pub(super) fn sum_immediate(w: Word, l: &mut Lift<'_>, op: Sum, flags: Flags) ->
 }
 
 /// ADD, SUB, ADDS, SUBS (extended register).
-pub(super) fn sum_extended(w: Word, l: &mut Lift<'_>, op: Sum, flags: Flags) -> Lifted {
+pub(super) fn sum_extended(w: Word, l: &mut Lift<impl Sink>, op: Sum, flags: Flags) -> Lifted {
     require(w.bits(12, 10) <= 4)?;
     let ty = w.sf();
     let n = reg_or_sp(l, ty, w.rn());
@@ -62,7 +62,7 @@ pub(super) fn sum_extended(w: Word, l: &mut Lift<'_>, op: Sum, flags: Flags) -> 
 }
 
 /// Rd is SP for 31 where flags are kept, and XZR where they are written.
-fn sum_to_sp(w: Word, l: &mut Lift<'_>, op: Sum, flags: Flags, [n, m]: [Value; 2]) {
+fn sum_to_sp(w: Word, l: &mut Lift<impl Sink>, op: Sum, flags: Flags, [n, m]: [Value; 2]) {
     let ty = w.sf();
     let result = sum(l, ty, op, n, m);
     match flags {
@@ -75,7 +75,7 @@ fn sum_to_sp(w: Word, l: &mut Lift<'_>, op: Sum, flags: Flags, [n, m]: [Value; 2
 }
 
 /// ADD, SUB, ADDS, SUBS (shifted register).
-pub(super) fn sum_shifted(w: Word, l: &mut Lift<'_>, op: Sum, flags: Flags) -> Lifted {
+pub(super) fn sum_shifted(w: Word, l: &mut Lift<impl Sink>, op: Sum, flags: Flags) -> Lifted {
     require(w.bits(23, 22) != 3)?;
     let ty = w.sf();
     let n = reg(l, ty, w.rn());
@@ -89,7 +89,7 @@ pub(super) fn sum_shifted(w: Word, l: &mut Lift<'_>, op: Sum, flags: Flags) -> L
 }
 
 /// ADC, SBC, ADCS, SBCS.
-pub(super) fn sum_carry(w: Word, l: &mut Lift<'_>, op: Sum, flags: Flags) -> Lifted {
+pub(super) fn sum_carry(w: Word, l: &mut Lift<impl Sink>, op: Sum, flags: Flags) -> Lifted {
     let ty = w.sf();
     let n = reg(l, ty, w.rn());
     let m = reg(l, ty, w.rm());
@@ -111,11 +111,11 @@ pub(super) fn sum_carry(w: Word, l: &mut Lift<'_>, op: Sum, flags: Flags) -> Lif
 }
 
 /// AND, ORR, EOR, ANDS (immediate): Rd is SP for 31 unless flags are written.
-pub(super) fn logic_immediate<'a>(
+pub(super) fn logic_immediate<S: Sink>(
     w: Word,
-    l: &mut Lift<'a>,
+    l: &mut Lift<S>,
     flags: Flags,
-    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+    op: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
 ) -> Lifted {
     let ty = w.sf();
     let imm = logical_immediate(w, ty).ok_or(LiftError::Undefined)?;
@@ -130,11 +130,11 @@ pub(super) fn logic_immediate<'a>(
 }
 
 /// AND, BIC, ORR, ORN, EOR, EON, ANDS, BICS (shifted register).
-pub(super) fn logic_shifted<'a>(
+pub(super) fn logic_shifted<S: Sink>(
     w: Word,
-    l: &mut Lift<'a>,
+    l: &mut Lift<S>,
     flags: Flags,
-    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+    op: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
 ) -> Lifted {
     let ty = w.sf();
     let n = reg(l, ty, w.rn());
@@ -148,7 +148,7 @@ pub(super) fn logic_shifted<'a>(
 }
 
 /// ORR (shifted register), of which MOV is the commonest use.
-pub(super) fn orr_shifted(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn orr_shifted(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     if w.rn() != 31 {
         return logic_shifted(w, l, Flags::Keep, Builder::or);
     }
@@ -158,7 +158,7 @@ pub(super) fn orr_shifted(w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
-fn set_logic(w: Word, l: &mut Lift<'_>, result: Value) {
+fn set_logic(w: Word, l: &mut Lift<impl Sink>, result: Value) {
     let ty = w.sf();
     let flags = l.b.flags_logic(ty, result);
     flags::set(l, flags);
@@ -166,7 +166,7 @@ fn set_logic(w: Word, l: &mut Lift<'_>, result: Value) {
 }
 
 /// MOVZ.
-pub(super) fn movz(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn movz(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (imm, shift) = wide_immediate(w)?;
     let value = l.b.c64(imm << shift);
     set_reg(l, Ty::I64, w.rd(), value);
@@ -174,7 +174,7 @@ pub(super) fn movz(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// MOVN.
-pub(super) fn movn(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn movn(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (imm, shift) = wide_immediate(w)?;
     let value = l.b.c64(!(imm << shift) & w.sf().mask() as u64);
     set_reg(l, Ty::I64, w.rd(), value);
@@ -182,7 +182,7 @@ pub(super) fn movn(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// MOVK.
-pub(super) fn movk(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn movk(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (imm, shift) = wide_immediate(w)?;
     let ty = w.sf();
     let old = reg(l, ty, w.rd());
@@ -200,14 +200,14 @@ fn wide_immediate(w: Word) -> Result<(u64, u32), LiftError> {
 }
 
 /// ADR.
-pub(super) fn adr(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn adr(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let value = l.b.c64(l.pc.wrapping_add(page_offset(w) as u64));
     set_reg(l, Ty::I64, w.rd(), value);
     Ok(())
 }
 
 /// ADRP.
-pub(super) fn adrp(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn adrp(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let value = l.b.c64((l.pc & !0xfff).wrapping_add((page_offset(w) as u64) << 12));
     set_reg(l, Ty::I64, w.rd(), value);
     Ok(())
@@ -218,7 +218,7 @@ fn page_offset(w: Word) -> i64 {
 }
 
 /// MADD, MSUB.
-pub(super) fn multiply_add(w: Word, l: &mut Lift<'_>, op: Sum) -> Lifted {
+pub(super) fn multiply_add(w: Word, l: &mut Lift<impl Sink>, op: Sum) -> Lifted {
     let ty = w.sf();
     let n = reg(l, ty, w.rn());
     let m = reg(l, ty, w.rm());
@@ -227,14 +227,14 @@ pub(super) fn multiply_add(w: Word, l: &mut Lift<'_>, op: Sum) -> Lifted {
 }
 
 /// SMADDL, SMSUBL, UMADDL, UMSUBL.
-pub(super) fn multiply_add_long(w: Word, l: &mut Lift<'_>, op: Sum, sign: Sign) -> Lifted {
+pub(super) fn multiply_add_long(w: Word, l: &mut Lift<impl Sink>, op: Sum, sign: Sign) -> Lifted {
     let n = long_factor(l, w.rn(), sign);
     let m = long_factor(l, w.rm(), sign);
     let product = l.b.mul(Ty::I64, n, m);
     accumulate(w, l, Ty::I64, op, product)
 }
 
-fn long_factor(l: &mut Lift<'_>, n: usize, sign: Sign) -> Value {
+fn long_factor(l: &mut Lift<impl Sink>, n: usize, sign: Sign) -> Value {
     let low = reg(l, Ty::I32, n);
     match sign {
         Sign::Signed => l.b.sext(Ty::I64, low),
@@ -242,7 +242,7 @@ fn long_factor(l: &mut Lift<'_>, n: usize, sign: Sign) -> Value {
     }
 }
 
-fn accumulate(w: Word, l: &mut Lift<'_>, ty: Ty, op: Sum, product: Value) -> Lifted {
+fn accumulate(w: Word, l: &mut Lift<impl Sink>, ty: Ty, op: Sum, product: Value) -> Lifted {
     let result = if w.ra() == 31 && op == Sum::Add {
         product
     } else {
@@ -254,10 +254,10 @@ fn accumulate(w: Word, l: &mut Lift<'_>, ty: Ty, op: Sum, product: Value) -> Lif
 }
 
 /// Rd = op(Rn, Rm): UDIV, SDIV, LSLV, LSRV, ASRV, RORV, and with sf = 1 SMULH and UMULH.
-pub(super) fn binary<'a>(
+pub(super) fn binary<S: Sink>(
     w: Word,
-    l: &mut Lift<'a>,
-    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+    l: &mut Lift<S>,
+    op: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
 ) -> Lifted {
     let ty = w.sf();
     let n = reg(l, ty, w.rn());
@@ -268,7 +268,7 @@ pub(super) fn binary<'a>(
 }
 
 /// Rd = op(Rn): RBIT, CLZ, CLS, REV.
-pub(super) fn unary<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>, Ty, Value) -> Value) -> Lifted {
+pub(super) fn unary<S: Sink>(w: Word, l: &mut Lift<S>, op: impl Fn(&mut Builder<S>, Ty, Value) -> Value) -> Lifted {
     let ty = w.sf();
     let n = reg(l, ty, w.rn());
     let result = op(&mut l.b, ty, n);
@@ -277,7 +277,7 @@ pub(super) fn unary<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>,
 }
 
 /// REV16: the bytes of each halfword swapped.
-pub(super) fn rev16(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn rev16(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     const LOW: u64 = 0x00ff_00ff_00ff_00ff;
     unary(w, l, |b, ty, n| {
         let down = b.lshr_imm(ty, n, 8);
@@ -289,7 +289,7 @@ pub(super) fn rev16(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// REV32: the bytes of each word of an X register reversed.
-pub(super) fn rev32(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn rev32(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     unary(w, l, |b, ty, n| {
         let all = b.bswap(ty, n);
         b.with_imm(ty, all, 32, Builder::rotr)
@@ -329,7 +329,7 @@ impl Checksum {
 }
 
 /// CRC32B to CRC32CX: bits 11:10 are the size of the data, and sf says X.
-pub(super) fn crc32(w: Word, l: &mut Lift<'_>, checksum: &Checksum) -> Lifted {
+pub(super) fn crc32(w: Word, l: &mut Lift<impl Sink>, checksum: &Checksum) -> Lifted {
     let size = w.bits(11, 10);
     require((size == 3) == w.is_set(31))?;
     let bits = 8 << size;

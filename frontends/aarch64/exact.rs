@@ -20,7 +20,7 @@ use super::softfloat::{
 use super::word::Word;
 use crate::lift::Lift;
 use philae_ir::state::aarch64::{FLUSH, FPCR, FPSR, QC, RAISED, SATURATED, SPECIAL_FPCR, V};
-use philae_ir::{CpuState, FloatCond, Floats, Helper, IntCond, NanRule, Op, Rounding, Ty, Value};
+use philae_ir::{CpuState, FloatCond, Floats, Helper, IntCond, NanRule, Op, Rounding, Sink, Ty, Value};
 
 helpers! {
     /// An [`Operation`] of two operands, by lane.
@@ -64,25 +64,25 @@ helpers! {
 }
 
 /// Whether FPCR has to be followed in full.
-pub(super) fn is_on(l: &Lift<'_>) -> bool {
-    l.b.region.floats != Floats::Plain
+pub(super) fn is_on(l: &Lift<impl Sink>) -> bool {
+    l.b.region().floats != Floats::Plain
 }
 
 /// Whether, of FPCR's special bits, only FZ has to be followed. The host's unit treats denormal numbers as zeroes then,
 /// as the guest's does, but for results that are tiny before rounding and not after it, and where bits of operands are
 /// looked at.
-pub(super) fn flushes(l: &Lift<'_>) -> bool {
-    l.b.region.floats == Floats::Flushing
+pub(super) fn flushes(l: &Lift<impl Sink>) -> bool {
+    l.b.region().floats == Floats::Flushing
 }
 
 /// Whether more of FPCR has to be followed than the host's unit does.
-pub(super) fn is_soft(l: &Lift<'_>) -> bool {
-    l.b.region.floats > Floats::Flushing
+pub(super) fn is_soft(l: &Lift<impl Sink>) -> bool {
+    l.b.region().floats > Floats::Flushing
 }
 
 /// The bits of FPCR that code lifted as now does not follow.
-pub(super) fn unfollowed(l: &Lift<'_>) -> Option<u64> {
-    match l.b.region.floats {
+pub(super) fn unfollowed(l: &Lift<impl Sink>) -> Option<u64> {
+    match l.b.region().floats {
         Floats::Plain => Some(SPECIAL_FPCR),
         Floats::Flushing => Some(SPECIAL_FPCR & !FLUSH),
         Floats::Modes | Floats::Exact => None,
@@ -90,12 +90,12 @@ pub(super) fn unfollowed(l: &Lift<'_>) -> Option<u64> {
 }
 
 /// Whether FPSR has to be followed.
-pub(super) fn keeps_flags(l: &Lift<'_>) -> bool {
-    l.b.region.floats == Floats::Exact
+pub(super) fn keeps_flags(l: &Lift<impl Sink>) -> bool {
+    l.b.region().floats == Floats::Exact
 }
 
 /// Calls a helper of this file and adds to FPSR what it raises, unless flags are not kept.
-pub(super) fn call(l: &mut Lift<'_>, helper: &'static Helper, operands: &[Value]) -> Value {
+pub(super) fn call(l: &mut Lift<impl Sink>, helper: &'static Helper, operands: &[Value]) -> Value {
     let result = l.b.call(helper, operands);
     if keeps_flags(l) || !is_on(l) {
         let raised = l.b.call(&TAKE_FLAGS, &[]);
@@ -429,17 +429,17 @@ fn convert_lanes(cpu: &mut CpuState, [a, description, _]: [u128; 3]) -> u128 {
 }
 
 /// A register whole.
-pub(super) fn whole(l: &mut Lift<'_>, n: usize) -> Value {
+pub(super) fn whole(l: &mut Lift<impl Sink>, n: usize) -> Value {
     v(l, Ty::V128, n)
 }
 
 /// Writes the lanes of `shape` to Vd; what is above becomes zero.
-pub(super) fn write(w: Word, l: &mut Lift<'_>, shape: Shape, value: Value) -> Lifted {
+pub(super) fn write(w: Word, l: &mut Lift<impl Sink>, shape: Shape, value: Value) -> Lifted {
     set_lanes(w, l, shape, value);
     Ok(())
 }
 
-fn set_lanes(w: Word, l: &mut Lift<'_>, shape: Shape, value: Value) {
+fn set_lanes(w: Word, l: &mut Lift<impl Sink>, shape: Shape, value: Value) {
     let bits = shape.bits * shape.lanes;
     if bits == 128 {
         l.b.set(Ty::V128, V[w.rd()], value);
@@ -450,13 +450,13 @@ fn set_lanes(w: Word, l: &mut Lift<'_>, shape: Shape, value: Value) {
 }
 
 /// The lowest bits of a vector as an integer.
-pub(super) fn integer(l: &mut Lift<'_>, bits: u32, value: Value) -> Value {
+pub(super) fn integer(l: &mut Lift<impl Sink>, bits: u32, value: Value) -> Value {
     let low = l.b.low(Ty::V128, value);
     if bits == 64 { low } else { l.b.trunc(Ty::int(bits), low) }
 }
 
 /// The lanes of `operation`, of two operands; `how` is the condition of a comparison.
-pub(super) fn two(l: &mut Lift<'_>, shape: Shape, operation: Operation, how: u8, n: Value, m: Value) -> Value {
+pub(super) fn two(l: &mut Lift<impl Sink>, shape: Shape, operation: Operation, how: u8, n: Value, m: Value) -> Value {
     let description = l.b.c64(describe(shape, operation, how, shape.bits, 0));
     call(l, &BINARY, &[n, m, description])
 }
@@ -482,7 +482,7 @@ enum Zeroes {
     Unclear,
 }
 
-fn are_ordinary(l: &mut Lift<'_>, shape: Shape, zeroes: Zeroes, value: Value) -> Value {
+fn are_ordinary(l: &mut Lift<impl Sink>, shape: Shape, zeroes: Zeroes, value: Value) -> Value {
     let f = shape.format();
     let (smallest, largest) = (1 << f.fraction_bits(), f.infinity_bits() - 1);
     if shape.lanes == 1 {
@@ -514,7 +514,7 @@ fn are_ordinary(l: &mut Lift<'_>, shape: Shape, zeroes: Zeroes, value: Value) ->
 }
 
 /// Whether a mask of the lanes is set in all that count.
-fn all_lanes(l: &mut Lift<'_>, shape: Shape, ty: Ty, mask: Value) -> Value {
+fn all_lanes(l: &mut Lift<impl Sink>, shape: Shape, ty: Ty, mask: Value) -> Value {
     let all = (1 << shape.lanes) - 1;
     let set = l.b.lane_mask(ty, mask);
     let set = if shape.lanes == ty.lanes() { set } else { l.b.and_imm(Ty::I32, set, all) };
@@ -522,14 +522,14 @@ fn all_lanes(l: &mut Lift<'_>, shape: Shape, ty: Ty, mask: Value) -> Value {
 }
 
 /// Whether FPCR.FZ is clear: 1 where it is.
-fn keeps_denormals(l: &mut Lift<'_>) -> Value {
+fn keeps_denormals(l: &mut Lift<impl Sink>) -> Value {
     let control = l.b.get(Ty::I32, FPCR);
     let flushes = l.b.and_imm(Ty::I32, control, u64::from(FZ));
     l.b.icmp_imm(Ty::I32, IntCond::Eq, flushes, 0)
 }
 
 /// `ordinary`, and where flags are kept also: that inexactness would not be news, and nothing is flushed.
-fn raises_nothing(l: &mut Lift<'_>, ordinary: Value) -> Value {
+fn raises_nothing(l: &mut Lift<impl Sink>, ordinary: Value) -> Value {
     if !keeps_flags(l) {
         return ordinary;
     }
@@ -543,11 +543,11 @@ fn raises_nothing(l: &mut Lift<'_>, ordinary: Value) -> Value {
 }
 
 /// Goes one of two ways and on from both.
-pub(super) fn either<'a>(
-    l: &mut Lift<'a>,
+pub(super) fn either<S: Sink>(
+    l: &mut Lift<S>,
     cond: Value,
-    then: impl FnOnce(&mut Lift<'a>),
-    other: impl FnOnce(&mut Lift<'a>),
+    then: impl FnOnce(&mut Lift<S>),
+    other: impl FnOnce(&mut Lift<S>),
 ) {
     let [yes, no, join] = [(); 3].map(|()| l.b.new_block());
     l.b.branch(cond, yes, no);
@@ -561,12 +561,12 @@ pub(super) fn either<'a>(
 }
 
 /// Vd = `native`, of the host's unit, where that is an ordinary number, else `exact`.
-fn guarded<'a>(
+fn guarded<S: Sink>(
     w: Word,
-    l: &mut Lift<'a>,
+    l: &mut Lift<S>,
     shape: Shape,
     (zeroes, native): (Zeroes, Value),
-    exact: impl FnOnce(&mut Lift<'a>) -> Value,
+    exact: impl FnOnce(&mut Lift<S>) -> Value,
 ) -> Lifted {
     let ordinary = are_ordinary(l, shape, zeroes, native);
     let fast = raises_nothing(l, ordinary);
@@ -575,21 +575,21 @@ fn guarded<'a>(
 }
 
 /// Vd = `native`, of the host's unit, if `fast`, else `exact`.
-fn choose<'a>(
+fn choose<S: Sink>(
     w: Word,
-    l: &mut Lift<'a>,
+    l: &mut Lift<S>,
     shape: Shape,
     (fast, native): (Value, Value),
-    exact: impl FnOnce(&mut Lift<'a>) -> Value,
+    exact: impl FnOnce(&mut Lift<S>) -> Value,
 ) {
-    let write_native = |l: &mut Lift<'a>| match (shape.lanes, shape.bits * shape.lanes) {
-        (1, _) | (_, 128) => l.b.set(l.b.region.ty(native), V[w.rd()], native),
+    let write_native = |l: &mut Lift<S>| match (shape.lanes, shape.bits * shape.lanes) {
+        (1, _) | (_, 128) => l.b.set(l.b.ty(native), V[w.rd()], native),
         _ => {
             let low = l.b.low(Ty::V128, native);
             l.b.set(Ty::I64, V[w.rd()], low);
         }
     };
-    let write_exact = |l: &mut Lift<'a>| {
+    let write_exact = |l: &mut Lift<S>| {
         let value = exact(l);
         set_lanes(w, l, shape, value);
     };
@@ -597,12 +597,12 @@ fn choose<'a>(
 }
 
 /// Vd = `native`, of the host's unit, where that has flushed what the guest's does, else `exact`.
-fn flushed<'a>(
+fn flushed<S: Sink>(
     w: Word,
-    l: &mut Lift<'a>,
+    l: &mut Lift<S>,
     shape: Shape,
     native: Value,
-    exact: impl FnOnce(&mut Lift<'a>) -> Value,
+    exact: impl FnOnce(&mut Lift<S>) -> Value,
 ) -> Lifted {
     let fast = has_flushed(l, shape, native);
     choose(w, l, shape, (fast, native), exact);
@@ -630,14 +630,21 @@ fn flushing_binary(operation: Operation) -> Option<(Op, Zeroes)> {
 }
 
 /// A vector's lowest lane where the lanes are one, else all of it.
-fn operand(l: &mut Lift<'_>, ty: Ty, value: Value) -> Value {
+fn operand(l: &mut Lift<impl Sink>, ty: Ty, value: Value) -> Value {
     let vector = if ty.lane() == Ty::F64 { Ty::F64X2 } else { Ty::F32X4 };
     if ty.is_vector() { value } else { l.b.extract_lane(vector, value, 0) }
 }
 
 /// Vd = operation(n, m).
-pub(super) fn binary_of(w: Word, l: &mut Lift<'_>, shape: Shape, operation: Operation, n: Value, m: Value) -> Lifted {
-    let slow = move |l: &mut Lift<'_>| two(l, shape, operation, 0, n, m);
+pub(super) fn binary_of<S: Sink>(
+    w: Word,
+    l: &mut Lift<S>,
+    shape: Shape,
+    operation: Operation,
+    n: Value,
+    m: Value,
+) -> Lifted {
+    let slow = move |l: &mut Lift<S>| two(l, shape, operation, 0, n, m);
     let known = if flushes(l) { flushing_binary(operation) } else { native_binary(operation) };
     let Some((ty, (op, zeroes))) = native_type(shape).zip(known) else {
         let value = slow(l);
@@ -658,8 +665,8 @@ pub(super) fn binary_of(w: Word, l: &mut Lift<'_>, shape: Shape, operation: Oper
 }
 
 /// FNMUL: Vd = −(n × m), of scalars.
-pub(super) fn negated_product(w: Word, l: &mut Lift<'_>, shape: Shape, n: Value, m: Value) -> Lifted {
-    let slow = move |l: &mut Lift<'_>| {
+pub(super) fn negated_product<S: Sink>(w: Word, l: &mut Lift<S>, shape: Shape, n: Value, m: Value) -> Lifted {
+    let slow = move |l: &mut Lift<S>| {
         let product = two(l, shape, Operation::Mul, 0, n, m);
         negated(l, shape.bits, product)
     };
@@ -674,13 +681,13 @@ pub(super) fn negated_product(w: Word, l: &mut Lift<'_>, shape: Shape, n: Value,
 }
 
 /// Vd = operation(Vn, Vm).
-pub(super) fn sources(w: Word, l: &mut Lift<'_>, shape: Shape, operation: Operation) -> Lifted {
+pub(super) fn sources(w: Word, l: &mut Lift<impl Sink>, shape: Shape, operation: Operation) -> Lifted {
     let (n, m) = (whole(l, w.rn()), whole(l, w.rm()));
     binary_of(w, l, shape, operation, n, m)
 }
 
 /// FSQRT.
-pub(super) fn root(w: Word, l: &mut Lift<'_>, shape: Shape) -> Lifted {
+pub(super) fn root(w: Word, l: &mut Lift<impl Sink>, shape: Shape) -> Lifted {
     let Some(ty) = native_type(shape) else { return source(w, l, shape, Operation::Sqrt) };
     let n = whole(l, w.rn());
     let a = operand(l, ty, n);
@@ -690,8 +697,8 @@ pub(super) fn root(w: Word, l: &mut Lift<'_>, shape: Shape) -> Lifted {
 }
 
 /// Vd = d + n × m.
-pub(super) fn fused(w: Word, l: &mut Lift<'_>, shape: Shape, [d, n, m]: [Value; 3]) -> Lifted {
-    let slow = move |l: &mut Lift<'_>| fused_value(l, shape, d, n, m);
+pub(super) fn fused<S: Sink>(w: Word, l: &mut Lift<S>, shape: Shape, [d, n, m]: [Value; 3]) -> Lifted {
+    let slow = move |l: &mut Lift<S>| fused_value(l, shape, d, n, m);
     let Some(ty) = native_type(shape) else {
         let value = slow(l);
         return write(w, l, shape, value);
@@ -708,10 +715,10 @@ pub(super) fn fused(w: Word, l: &mut Lift<'_>, shape: Shape, [d, n, m]: [Value; 
 }
 
 /// Vd = a scalar in another format, single or double.
-pub(super) fn convert_scalar(w: Word, l: &mut Lift<'_>, (from, to): (Format, Format)) -> Lifted {
+pub(super) fn convert_scalar<S: Sink>(w: Word, l: &mut Lift<S>, (from, to): (Format, Format)) -> Lifted {
     let n = whole(l, w.rn());
     let shape = Shape::scalar(to.bits);
-    let slow = move |l: &mut Lift<'_>| convert(l, (from, to), 1, Narrowed::Rounded, n);
+    let slow = move |l: &mut Lift<S>| convert(l, (from, to), 1, Narrowed::Rounded, n);
     let native = match (from, to) {
         (SINGLE, DOUBLE) => {
             let a = operand(l, Ty::F32, n);
@@ -733,7 +740,7 @@ pub(super) fn convert_scalar(w: Word, l: &mut Lift<'_>, (from, to): (Format, For
 }
 
 /// Whether comparing scalars raises nothing, by the host's unit: 1 where no NaN is among them and nothing is flushed.
-pub(super) fn compares_quietly(l: &mut Lift<'_>, ty: Ty, a: Value, b: Value) -> Value {
+pub(super) fn compares_quietly(l: &mut Lift<impl Sink>, ty: Ty, a: Value, b: Value) -> Value {
     let unordered = l.b.fcmp(ty, FloatCond::Un, a, b);
     let one = l.b.iconst(Ty::I8, 1);
     let ordered = l.b.xor(Ty::I8, unordered, one);
@@ -746,7 +753,7 @@ pub(super) fn compares_quietly(l: &mut Lift<'_>, ty: Ty, a: Value, b: Value) -> 
 
 /// Whether an integer that the host's unit made of the float `from`, saturating, is neither the smallest nor the
 /// largest, nor what a NaN gives.
-pub(super) fn fits(l: &mut Lift<'_>, (ty, sign, value): (Ty, Sign, Value), (float, from): (Ty, Value)) -> Value {
+pub(super) fn fits(l: &mut Lift<impl Sink>, (ty, sign, value): (Ty, Sign, Value), (float, from): (Ty, Value)) -> Value {
     let smallest = if sign == Sign::Signed { 1u64 << (ty.bits() - 1) } else { 0 };
     let up = l.b.add_imm(ty, value, (smallest + 1).wrapping_neg() & ty.mask() as u64);
     let fits = l.b.icmp_imm(ty, IntCond::Ult, up, ty.mask() as u64 - 1);
@@ -756,25 +763,31 @@ pub(super) fn fits(l: &mut Lift<'_>, (ty, sign, value): (Ty, Sign, Value), (floa
 }
 
 /// The lanes of `operation`, of one operand: `how` is a rounding, `width` and `fraction` an integer's.
-fn one(l: &mut Lift<'_>, description: u64, n: Value) -> Value {
+fn one(l: &mut Lift<impl Sink>, description: u64, n: Value) -> Value {
     let description = l.b.c64(description);
     call(l, &UNARY, &[n, description])
 }
 
 /// Vd = operation(Vn).
-pub(super) fn source(w: Word, l: &mut Lift<'_>, shape: Shape, operation: Operation) -> Lifted {
+pub(super) fn source(w: Word, l: &mut Lift<impl Sink>, shape: Shape, operation: Operation) -> Lifted {
     rounded(w, l, shape, operation, Rounding::Current)
 }
 
 /// As [`source`], which nothing keeps from being lifted.
-pub(super) fn source_lanes(w: Word, l: &mut Lift<'_>, shape: Shape, operation: Operation) {
+pub(super) fn source_lanes(w: Word, l: &mut Lift<impl Sink>, shape: Shape, operation: Operation) {
     let n = whole(l, w.rn());
     let result = one(l, describe(shape, operation, Rounding::Current as u8, shape.bits, 0), n);
     set_lanes(w, l, shape, result);
 }
 
 /// Vd = operation(Vn) with a rounding.
-pub(super) fn rounded(w: Word, l: &mut Lift<'_>, shape: Shape, operation: Operation, rounding: Rounding) -> Lifted {
+pub(super) fn rounded(
+    w: Word,
+    l: &mut Lift<impl Sink>,
+    shape: Shape,
+    operation: Operation,
+    rounding: Rounding,
+) -> Lifted {
     let n = whole(l, w.rn());
     let result = one(l, describe(shape, operation, rounding as u8, shape.bits, 0), n);
     write(w, l, shape, result)
@@ -782,7 +795,7 @@ pub(super) fn rounded(w: Word, l: &mut Lift<'_>, shape: Shape, operation: Operat
 
 /// Lanes of `n` as integers of `width` bits with `fraction` bits behind the point.
 pub(super) fn to_fixed(
-    l: &mut Lift<'_>,
+    l: &mut Lift<impl Sink>,
     shape: Shape,
     sign: Sign,
     rounding: Rounding,
@@ -796,7 +809,7 @@ pub(super) fn to_fixed(
 /// Vd = the lanes of Vn as integers of their width with `fraction` bits behind the point.
 pub(super) fn lanes_to_fixed(
     w: Word,
-    l: &mut Lift<'_>,
+    l: &mut Lift<impl Sink>,
     shape: Shape,
     sign: Sign,
     rounding: Rounding,
@@ -810,7 +823,7 @@ pub(super) fn lanes_to_fixed(
 /// Vd = the integers `n`, of `width` bits with `fraction` bits behind the point, as floats.
 pub(super) fn from_fixed(
     w: Word,
-    l: &mut Lift<'_>,
+    l: &mut Lift<impl Sink>,
     shape: Shape,
     sign: Sign,
     (width, fraction): (u32, u32),
@@ -822,13 +835,13 @@ pub(super) fn from_fixed(
 }
 
 /// Vd = the integers in the lanes of Vn as floats.
-pub(super) fn lanes_from_fixed(w: Word, l: &mut Lift<'_>, shape: Shape, sign: Sign, fraction: u32) -> Lifted {
+pub(super) fn lanes_from_fixed(w: Word, l: &mut Lift<impl Sink>, shape: Shape, sign: Sign, fraction: u32) -> Lifted {
     let n = whole(l, w.rn());
     from_fixed(w, l, shape, sign, (shape.bits, fraction), n)
 }
 
 /// d + n × m, by lane.
-pub(super) fn fused_value(l: &mut Lift<'_>, shape: Shape, d: Value, n: Value, m: Value) -> Value {
+pub(super) fn fused_value(l: &mut Lift<impl Sink>, shape: Shape, d: Value, n: Value, m: Value) -> Value {
     let helper = match (shape.bits, shape.lanes) {
         (16, 1) => &FUSED_HALF_1,
         (16, 4) => &FUSED_HALF_4,
@@ -843,14 +856,14 @@ pub(super) fn fused_value(l: &mut Lift<'_>, shape: Shape, d: Value, n: Value, m:
 }
 
 /// Vd += n × m, or −n × m.
-pub(super) fn fused_lanes(w: Word, l: &mut Lift<'_>, shape: Shape, kind: Fused, n: Value, m: Value) -> Lifted {
+pub(super) fn fused_lanes(w: Word, l: &mut Lift<impl Sink>, shape: Shape, kind: Fused, n: Value, m: Value) -> Lifted {
     let n = if kind == Fused::Sub { negated(l, shape.bits, n) } else { n };
     let d = whole(l, w.rd());
     fused(w, l, shape, [d, n, m])
 }
 
 /// Vd += n × m, or −n × m, where n and m are the low halves of lanes of singles.
-pub(super) fn fused_long_lanes(w: Word, l: &mut Lift<'_>, kind: Fused, n: Value, m: Value) -> Lifted {
+pub(super) fn fused_long_lanes(w: Word, l: &mut Lift<impl Sink>, kind: Fused, n: Value, m: Value) -> Lifted {
     let n = if kind == Fused::Sub { negated(l, 16, n) } else { n };
     let d = whole(l, w.rd());
     let full = w.is_set(30);
@@ -860,23 +873,23 @@ pub(super) fn fused_long_lanes(w: Word, l: &mut Lift<'_>, kind: Fused, n: Value,
 }
 
 /// All lanes with the other sign.
-pub(super) fn negated(l: &mut Lift<'_>, bits: u32, value: Value) -> Value {
+pub(super) fn negated(l: &mut Lift<impl Sink>, bits: u32, value: Value) -> Value {
     let signs = signs(l, bits);
     l.b.xor(Ty::V128, value, signs)
 }
 
 /// All lanes without their sign.
-pub(super) fn absolute(l: &mut Lift<'_>, bits: u32, value: Value) -> Value {
+pub(super) fn absolute(l: &mut Lift<impl Sink>, bits: u32, value: Value) -> Value {
     let signs = signs(l, bits);
     l.b.and_not(Ty::V128, value, signs)
 }
 
-fn signs(l: &mut Lift<'_>, bits: u32) -> Value {
+fn signs(l: &mut Lift<impl Sink>, bits: u32) -> Value {
     super::simd::splat(&mut l.b, Ty::int_vector(bits), 1 << (bits - 1))
 }
 
 /// NZCV, as an `i32`, of a comparison of scalars: by FCMPE if bit 4 is set; `takes_place` may say that there is none.
-pub(super) fn compare(w: Word, l: &mut Lift<'_>, n: Value, m: Value, takes_place: Option<Value>) -> Value {
+pub(super) fn compare(w: Word, l: &mut Lift<impl Sink>, n: Value, m: Value, takes_place: Option<Value>) -> Value {
     let signals = if w.is_set(4) { SIGNALS } else { 0 };
     let description = Shape::of_scalar(w).pack() | signals;
     let description = match takes_place {
@@ -901,7 +914,13 @@ pub(super) enum Narrowed {
 }
 
 /// So many lowest lanes of one format as lanes of another.
-pub(super) fn convert(l: &mut Lift<'_>, (from, to): (Format, Format), lanes: u64, how: Narrowed, n: Value) -> Value {
+pub(super) fn convert(
+    l: &mut Lift<impl Sink>,
+    (from, to): (Format, Format),
+    lanes: u64,
+    how: Narrowed,
+    n: Value,
+) -> Value {
     let code = |format: Format| (0..4).find(|&code| conversion_format(code) == format).expect("one of four");
     let odd = u64::from(how == Narrowed::ToOdd) << 4;
     let description = l.b.c64(code(from) | code(to) << 2 | odd | lanes << 8);
@@ -910,7 +929,7 @@ pub(super) fn convert(l: &mut Lift<'_>, (from, to): (Format, Format), lanes: u64
 
 /// Raises QC where the lanes of `form` of `difference` are not all zero. This costs little, and is done whatever is
 /// kept of the rest of FPSR.
-pub(super) fn saturated(l: &mut Lift<'_>, form: Form, ty: Ty, difference: Value) {
+pub(super) fn saturated(l: &mut Lift<impl Sink>, form: Form, ty: Ty, difference: Value) {
     let mask = Shape::of(form, ty.lane().bits()).mask();
     let counted = if mask == u128::MAX {
         difference
@@ -921,14 +940,14 @@ pub(super) fn saturated(l: &mut Lift<'_>, form: Form, ty: Ty, difference: Value)
     raise_saturation(l, counted);
 }
 
-fn raise_saturation(l: &mut Lift<'_>, difference: Value) {
+fn raise_saturation(l: &mut Lift<impl Sink>, difference: Value) {
     let before = l.b.get(Ty::V128, SATURATED);
     let both = l.b.or(Ty::V128, before, difference);
     l.b.set(Ty::V128, SATURATED, both);
 }
 
 /// FPSR, where its flags are kept.
-pub(super) fn status(l: &mut Lift<'_>) -> Value {
+pub(super) fn status(l: &mut Lift<impl Sink>) -> Value {
     let word = l.b.get(Ty::I32, FPSR);
     let saturated = l.b.get(Ty::V128, SATURATED);
     let (low, high) = (l.b.low(Ty::V128, saturated), l.b.high(Ty::V128, saturated));
@@ -940,14 +959,14 @@ pub(super) fn status(l: &mut Lift<'_>) -> Value {
 }
 
 /// Writes FPSR, where its flags are kept.
-pub(super) fn set_status(l: &mut Lift<'_>, word: Value) {
+pub(super) fn set_status(l: &mut Lift<impl Sink>, word: Value) {
     l.b.set(Ty::I32, FPSR, word);
     let none = l.b.wide_const(Ty::V128, 0);
     l.b.set(Ty::V128, SATURATED, none);
 }
 
 /// The halves that FMLAL reads, at the bottom.
-pub(super) fn halves(w: Word, l: &mut Lift<'_>, lanes: Lanes, value: Value) -> Value {
+pub(super) fn halves(w: Word, l: &mut Lift<impl Sink>, lanes: Lanes, value: Value) -> Value {
     let first = match (lanes, w.is_set(30)) {
         (Lanes::First, _) => return value,
         (Lanes::Second, true) => 4,

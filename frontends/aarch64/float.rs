@@ -11,7 +11,7 @@ use super::simd_float;
 use super::softfloat;
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::{Builder, IntCond, NanRule, Op, Rounding, Ty, Value};
+use philae_ir::{Builder, IntCond, NanRule, Op, Rounding, Sink, Ty, Value};
 
 /// NZCV of a comparison: less, equal, greater, unordered (Arm ARM, FPCompare).
 const RELATIONS: [u8; 4] = [0b1000, 0b0110, 0b0010, 0b0011];
@@ -57,12 +57,12 @@ impl Format {
 }
 
 /// Vn in the type that `format` is computed in; `nans` are those of halves, others stay as they are.
-fn read(l: &mut Lift<'_>, format: Format, nans: Nans, n: usize) -> Value {
+fn read(l: &mut Lift<impl Sink>, format: Format, nans: Nans, n: usize) -> Value {
     if format == Format::Half { half_lanes::read(l, nans, n) } else { v(l, format.ty(), n) }
 }
 
 /// Writes Vd, rounding a half.
-fn write(l: &mut Lift<'_>, (format, small): (Format, Small), d: usize, value: Value) {
+fn write(l: &mut Lift<impl Sink>, (format, small): (Format, Small), d: usize, value: Value) {
     if format == Format::Half {
         let half = half_lanes::stored(l, small, value);
         set_v(l, Ty::V128, d, half);
@@ -79,12 +79,12 @@ fn ftype(w: Word) -> Result<Ty, LiftError> {
 }
 
 /// Whether more of FPCR counts than the host's unit follows.
-fn is_soft(l: &Lift<'_>, format: Format) -> bool {
+fn is_soft(l: &Lift<impl Sink>, format: Format) -> bool {
     exact::is_soft(l) || format == Format::Half && exact::is_on(l)
 }
 
 /// FADD, FSUB, FMUL, FDIV, FMAX, FMIN, FMAXNM, FMINNM.
-pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
+pub(super) fn binary(w: Word, l: &mut Lift<impl Sink>, op: Op) -> Lifted {
     let format = Format::of(w)?;
     let sum = matches!(op, Op::Fadd | Op::Fsub);
     if is_soft(l, format) || exact::is_on(l) && !sum {
@@ -98,7 +98,7 @@ pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
 }
 
 /// FNMUL: the sign changes after the product is rounded, a NaN's too.
-pub(super) fn fnmul(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fnmul(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let format = Format::of(w)?;
     if exact::is_on(l) {
         let shape = Shape::of_scalar(w);
@@ -121,7 +121,7 @@ pub(super) fn fnmul(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// FSQRT, FRINT*.
-fn unary<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>, Ty, Value) -> Value) -> Lifted {
+fn unary<S: Sink>(w: Word, l: &mut Lift<S>, op: impl Fn(&mut Builder<S>, Ty, Value) -> Value) -> Lifted {
     let format = Format::of(w)?;
     let n = read(l, format, Nans::Quieted, w.rn());
     let result = op(&mut l.b, format.ty(), n);
@@ -130,7 +130,7 @@ fn unary<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>, Ty, Value)
 }
 
 /// FMOV (register), FABS, FNEG: operations on bits, which leave NaNs as they are.
-pub(super) fn bitwise<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>, Ty, Value) -> Value) -> Lifted {
+pub(super) fn bitwise<S: Sink>(w: Word, l: &mut Lift<S>, op: impl Fn(&mut Builder<S>, Ty, Value) -> Value) -> Lifted {
     let ty = Format::of(w)?.stored();
     let n = v(l, ty, w.rn());
     let result = op(&mut l.b, ty, n);
@@ -139,22 +139,22 @@ pub(super) fn bitwise<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a
 }
 
 /// FABS.
-pub(super) fn fabs(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fabs(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     bitwise(w, l, |b, ty, n| if ty == Ty::I16 { b.and_imm(ty, n, 0x7fff) } else { b.fabs(ty, n) })
 }
 
 /// FNEG.
-pub(super) fn fneg(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fneg(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     bitwise(w, l, negated)
 }
 
 /// The bits of a float with the other sign.
-fn negated(b: &mut Builder<'_>, ty: Ty, value: Value) -> Value {
+fn negated(b: &mut Builder<impl Sink>, ty: Ty, value: Value) -> Value {
     if ty == Ty::I16 { b.with_imm(ty, value, 0x8000, Builder::xor) } else { b.fneg(ty, value) }
 }
 
 /// FSQRT.
-pub(super) fn fsqrt(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fsqrt(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let format = Format::of(w)?;
     if is_soft(l, format) {
         return exact::root(w, l, Shape::of_scalar(w));
@@ -163,7 +163,7 @@ pub(super) fn fsqrt(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// FRINTN, FRINTP, FRINTM, FRINTZ, FRINTA, FRINTX, FRINTI.
-pub(super) fn round(w: Word, l: &mut Lift<'_>, rounding: Rounding) -> Lifted {
+pub(super) fn round(w: Word, l: &mut Lift<impl Sink>, rounding: Rounding) -> Lifted {
     let format = Format::of(w)?;
     if is_soft(l, format) {
         let operation = if w.bits(17, 15) == 0b110 { Operation::RoundExact } else { Operation::Round };
@@ -173,7 +173,7 @@ pub(super) fn round(w: Word, l: &mut Lift<'_>, rounding: Rounding) -> Lifted {
 }
 
 /// FMADD, FMSUB, FNMADD, FNMSUB: o1 (bit 21) negates the addend, o1 ≠ o0 (bit 15) the first factor.
-pub(super) fn multiply_add(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn multiply_add(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let format = Format::of(w)?;
     if exact::is_on(l) {
         return multiply_add_exactly(w, l, format);
@@ -194,7 +194,7 @@ pub(super) fn multiply_add(w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
-fn multiply_add_halves(w: Word, l: &mut Lift<'_>) -> Lifted {
+fn multiply_add_halves(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let [mut n, m, mut a] = [w.rn(), w.rm(), w.ra()].map(|register| v(l, Ty::V128, register));
     if w.is_set(21) != w.is_set(15) {
         n = exact::negated(l, 16, n);
@@ -209,7 +209,7 @@ fn multiply_add_halves(w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
-fn multiply_add_exactly(w: Word, l: &mut Lift<'_>, format: Format) -> Lifted {
+fn multiply_add_exactly(w: Word, l: &mut Lift<impl Sink>, format: Format) -> Lifted {
     let (shape, bits) = (Shape::of_scalar(w), format.stored().bits());
     let [mut n, m, mut a] = [w.rn(), w.rm(), w.ra()].map(|register| exact::whole(l, register));
     if w.is_set(21) != w.is_set(15) {
@@ -222,7 +222,7 @@ fn multiply_add_exactly(w: Word, l: &mut Lift<'_>, format: Format) -> Lifted {
 }
 
 /// FCMP, FCMPE: with Rm, or with zero where bit 3 is set.
-pub(super) fn compare(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn compare(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let format = Format::of(w)?;
     if is_soft(l, format) {
         compare_exactly(w, l, format);
@@ -236,12 +236,12 @@ pub(super) fn compare(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// The flags of a comparison: bit 4 tells FCMPE and FCCMPE, for which every NaN is invalid.
-fn flags_of(w: Word, l: &mut Lift<'_>, ty: Ty, n: Value, m: Value) -> Value {
+fn flags_of(w: Word, l: &mut Lift<impl Sink>, ty: Ty, n: Value, m: Value) -> Value {
     if w.is_set(4) { l.b.flags_fcmp_signalling(ty, n, m, RELATIONS) } else { l.b.flags_fcmp(ty, n, m, RELATIONS) }
 }
 
-fn compare_exactly(w: Word, l: &mut Lift<'_>, format: Format) {
-    let exactly = |l: &mut Lift<'_>| {
+fn compare_exactly<S: Sink>(w: Word, l: &mut Lift<S>, format: Format) {
+    let exactly = |l: &mut Lift<S>| {
         let n = exact::whole(l, w.rn());
         let m = if w.is_set(3) { l.b.wide_const(Ty::V128, 0) } else { exact::whole(l, w.rm()) };
         let bits = exact::compare(w, l, n, m, None);
@@ -254,7 +254,7 @@ fn compare_exactly(w: Word, l: &mut Lift<'_>, format: Format) {
     let ty = format.ty();
     let n = v(l, ty, w.rn());
     let m = if w.is_set(3) { l.b.iconst(ty, 0) } else { v(l, ty, w.rm()) };
-    let natively = |l: &mut Lift<'_>| {
+    let natively = |l: &mut Lift<S>| {
         let flags = l.b.flags_fcmp(ty, n, m, RELATIONS);
         set(l, flags);
     };
@@ -263,7 +263,7 @@ fn compare_exactly(w: Word, l: &mut Lift<'_>, format: Format) {
 }
 
 /// FCCMP, FCCMPE.
-pub(super) fn conditional_compare(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn conditional_compare(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let format = Format::of(w)?;
     if is_soft(l, format) {
         let (n, m) = (exact::whole(l, w.rn()), exact::whole(l, w.rm()));
@@ -287,7 +287,7 @@ pub(super) fn conditional_compare(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// FCSEL.
-pub(super) fn fcsel(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fcsel(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let ty = Format::of(w)?.stored();
     let n = v(l, ty, w.rn());
     let m = v(l, ty, w.rm());
@@ -298,7 +298,7 @@ pub(super) fn fcsel(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// FMOV (scalar, immediate).
-pub(super) fn fmov_immediate(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fmov_immediate(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (ty, imm8) = (Format::of(w)?.stored(), w.bits(20, 13));
     let bits = if ty == Ty::I16 { half_immediate(imm8) } else { float_immediate(ty, imm8) };
     let value = l.b.iconst(ty, bits);
@@ -307,7 +307,7 @@ pub(super) fn fmov_immediate(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// FMOV from a general register of the same width.
-pub(super) fn fmov_from_general(w: Word, l: &mut Lift<'_>, ty: Ty) -> Lifted {
+pub(super) fn fmov_from_general(w: Word, l: &mut Lift<impl Sink>, ty: Ty) -> Lifted {
     let value = reg(l, ty.as_int(), w.rn());
     let value = l.b.bitcast(ty, value);
     set_v(l, ty, w.rd(), value);
@@ -315,7 +315,7 @@ pub(super) fn fmov_from_general(w: Word, l: &mut Lift<'_>, ty: Ty) -> Lifted {
 }
 
 /// FMOV to a general register of the same width.
-pub(super) fn fmov_to_general(w: Word, l: &mut Lift<'_>, ty: Ty) -> Lifted {
+pub(super) fn fmov_to_general(w: Word, l: &mut Lift<impl Sink>, ty: Ty) -> Lifted {
     let value = v(l, ty, w.rn());
     let value = l.b.bitcast(ty.as_int(), value);
     set_reg(l, ty.as_int(), w.rd(), value);
@@ -323,21 +323,21 @@ pub(super) fn fmov_to_general(w: Word, l: &mut Lift<'_>, ty: Ty) -> Lifted {
 }
 
 /// FMOV Hd, Wn or Xn.
-pub(super) fn fmov_half_from_general(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fmov_half_from_general(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let value = reg(l, Ty::I16, w.rn());
     set_v(l, Ty::I16, w.rd(), value);
     Ok(())
 }
 
 /// FMOV Wd or Xd, Hn.
-pub(super) fn fmov_half_to_general(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fmov_half_to_general(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let value = v(l, Ty::I16, w.rn());
     set_reg(l, Ty::I16, w.rd(), value);
     Ok(())
 }
 
 /// FMOV Vd.D[1], Xn.
-pub(super) fn fmov_to_high(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fmov_to_high(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let high = x(l, w.rn());
     let old = v(l, Ty::V128, w.rd());
     let result = l.b.insert_lane(Ty::I64X2, old, 1, high);
@@ -346,7 +346,7 @@ pub(super) fn fmov_to_high(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// FMOV Xd, Vn.D[1].
-pub(super) fn fmov_from_high(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fmov_from_high(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let whole = v(l, Ty::V128, w.rn());
     let high = l.b.extract_lane(Ty::I64X2, whole, 1);
     set_reg(l, Ty::I64, w.rd(), high);
@@ -354,7 +354,7 @@ pub(super) fn fmov_from_high(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// FCVT between single and double.
-pub(super) fn fcvt(w: Word, l: &mut Lift<'_>, to: Ty) -> Lifted {
+pub(super) fn fcvt(w: Word, l: &mut Lift<impl Sink>, to: Ty) -> Lifted {
     let from = ftype(w)?;
     if exact::is_soft(l) || exact::is_on(l) && to == Ty::F32 {
         return convert_exactly(w, l, (from.bits(), to.bits()));
@@ -371,12 +371,12 @@ pub(super) fn fcvt(w: Word, l: &mut Lift<'_>, to: Ty) -> Lifted {
     Ok(())
 }
 
-fn convert_exactly(w: Word, l: &mut Lift<'_>, (from, to): (u32, u32)) -> Lifted {
+fn convert_exactly(w: Word, l: &mut Lift<impl Sink>, (from, to): (u32, u32)) -> Lifted {
     exact::convert_scalar(w, l, (softfloat::Format::of(from), softfloat::Format::of(to)))
 }
 
 /// FCVT from half precision.
-pub(super) fn fcvt_from_half(w: Word, l: &mut Lift<'_>, to: Ty) -> Lifted {
+pub(super) fn fcvt_from_half(w: Word, l: &mut Lift<impl Sink>, to: Ty) -> Lifted {
     if exact::is_on(l) {
         return convert_exactly(w, l, (16, to.bits()));
     }
@@ -387,7 +387,7 @@ pub(super) fn fcvt_from_half(w: Word, l: &mut Lift<'_>, to: Ty) -> Lifted {
 }
 
 /// FCVT to half precision.
-pub(super) fn fcvt_to_half(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fcvt_to_half(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let from = ftype(w)?;
     if exact::is_on(l) {
         return convert_exactly(w, l, (from.bits(), 16));
@@ -400,7 +400,7 @@ pub(super) fn fcvt_to_half(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// FCVTNS to FCVTZU into a general register.
-pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding) -> Lifted {
+pub(super) fn to_integer(w: Word, l: &mut Lift<impl Sink>, sign: Sign, rounding: Rounding) -> Lifted {
     let (to, format) = (w.sf(), Format::of(w)?);
     if is_soft(l, format) {
         return to_fixed_exactly(w, l, sign, rounding, 0);
@@ -412,9 +412,9 @@ pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Roundi
 }
 
 /// A scalar as an integer with `fraction` bits behind the point in a general register.
-fn to_fixed_exactly(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding, fraction: u32) -> Lifted {
+fn to_fixed_exactly<S: Sink>(w: Word, l: &mut Lift<S>, sign: Sign, rounding: Rounding, fraction: u32) -> Lifted {
     let (to, format) = (w.sf(), Format::of(w)?);
-    let exactly = |l: &mut Lift<'_>| {
+    let exactly = |l: &mut Lift<S>| {
         let n = exact::whole(l, w.rn());
         let result = exact::to_fixed(l, Shape::of_scalar(w), sign, rounding, (to.bits(), fraction), n);
         let result = exact::integer(l, to.bits(), result);
@@ -434,13 +434,13 @@ fn to_fixed_exactly(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding, f
 }
 
 /// A general register, an integer with `fraction` bits behind the point, as a scalar.
-fn from_fixed_exactly(w: Word, l: &mut Lift<'_>, sign: Sign, fraction: u32) -> Lifted {
+fn from_fixed_exactly(w: Word, l: &mut Lift<impl Sink>, sign: Sign, fraction: u32) -> Lifted {
     let n = reg(l, w.sf(), w.rn());
     exact::from_fixed(w, l, Shape::of_scalar(w), sign, (w.sf().bits(), fraction), n)
 }
 
 /// `value` as an integer of the type or shape `to`.
-pub(super) fn round_to(l: &mut Lift<'_>, to: Ty, sign: Sign, rounding: Rounding, value: Value) -> Value {
+pub(super) fn round_to(l: &mut Lift<impl Sink>, to: Ty, sign: Sign, rounding: Rounding, value: Value) -> Value {
     match sign {
         Sign::Signed => l.b.fto_sint(to, rounding, value),
         Sign::Unsigned => l.b.fto_uint(to, rounding, value),
@@ -448,7 +448,7 @@ pub(super) fn round_to(l: &mut Lift<'_>, to: Ty, sign: Sign, rounding: Rounding,
 }
 
 /// SCVTF, UCVTF from a general register.
-pub(super) fn from_integer(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+pub(super) fn from_integer(w: Word, l: &mut Lift<impl Sink>, sign: Sign) -> Lifted {
     let format = Format::of(w)?;
     // A word is exact as a double.
     if is_soft(l, format) && !(format == Format::Double && w.sf() == Ty::I32) {
@@ -465,7 +465,7 @@ pub(super) fn from_integer(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
 }
 
 /// SCVTF, UCVTF of a general register with so many fraction bits to a half, by way of a double.
-fn half_from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign, fraction: u32) {
+fn half_from_fixed(w: Word, l: &mut Lift<impl Sink>, sign: Sign, fraction: u32) {
     /// The first integer behind which doubles have gaps.
     const GAPS: u64 = 1 << 53;
     let n = reg(l, w.sf(), w.rn());
@@ -494,7 +494,7 @@ fn half_from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign, fraction: u32) {
 }
 
 /// The integer `value` as a float of the type or shape `to`.
-pub(super) fn convert_to(l: &mut Lift<'_>, to: Ty, sign: Sign, value: Value) -> Value {
+pub(super) fn convert_to(l: &mut Lift<impl Sink>, to: Ty, sign: Sign, value: Value) -> Value {
     match sign {
         Sign::Signed => l.b.sint_to_f(to, value),
         Sign::Unsigned => l.b.uint_to_f(to, value),
@@ -514,7 +514,7 @@ pub(super) fn power_of_two(ty: Ty, exponent: i32) -> u64 {
 }
 
 /// FCVTZS, FCVTZU (scalar, fixed-point). Scaling is exact; what is too large without it stays as it is.
-pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+pub(super) fn to_fixed(w: Word, l: &mut Lift<impl Sink>, sign: Sign) -> Lifted {
     let (format, to, fraction) = (Format::of(w)?, w.sf(), fraction_bits(w)?);
     if is_soft(l, format) {
         return to_fixed_exactly(w, l, sign, Rounding::Zero, fraction);
@@ -533,7 +533,7 @@ pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
 }
 
 /// SCVTF, UCVTF (scalar, fixed-point). The one rounding is that of the conversion: scaling down stays normal.
-pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+pub(super) fn from_fixed(w: Word, l: &mut Lift<impl Sink>, sign: Sign) -> Lifted {
     let (format, from, fraction) = (Format::of(w)?, w.sf(), fraction_bits(w)?);
     if is_soft(l, format) {
         return from_fixed_exactly(w, l, sign, fraction);
@@ -552,7 +552,7 @@ pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
 }
 
 /// FRINT32Z, FRINT32X, FRINT64Z, FRINT64X: what does not fit an integer of so many bits becomes its smallest.
-pub(super) fn round_within(w: Word, l: &mut Lift<'_>, rounding: Rounding, bits: u32) -> Lifted {
+pub(super) fn round_within(w: Word, l: &mut Lift<impl Sink>, rounding: Rounding, bits: u32) -> Lifted {
     let ty = ftype(w)?;
     if exact::is_on(l) {
         return exact::rounded(w, l, Shape::of_scalar(w), Operation::round_within(bits), rounding);
@@ -567,7 +567,7 @@ pub(super) fn round_within(w: Word, l: &mut Lift<'_>, rounding: Rounding, bits: 
 }
 
 /// FJCVTZS: the low 32 bits of the truncated number; Z tells whether that is the number itself, which -0 is not.
-pub(super) fn fjcvtzs(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fjcvtzs(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let n = v(l, Ty::F64, w.rn());
     let (result, exact) = if exact::is_on(l) {
         let both = exact::call(l, &exact::JAVASCRIPT, &[n]);
@@ -584,7 +584,7 @@ pub(super) fn fjcvtzs(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// The low 32 bits of a truncated double, and 1 if they are the number itself.
-fn javascript(b: &mut Builder<'_>, n: Value) -> (Value, Value) {
+fn javascript(b: &mut Builder<impl Sink>, n: Value) -> (Value, Value) {
     let bits = b.bitcast(Ty::I64, n);
     // That what does not fit is invalid, and what is no integer inexact, this conversion raises.
     let whole = b.fto_sint(Ty::I32, Rounding::Zero, n);

@@ -13,18 +13,18 @@ use super::simd_float::{
 };
 use super::word::Word;
 use crate::lift::Lift;
-use philae_ir::{FloatCond, IntCond, NanRule, Op, Rounding, Ty, Value};
+use philae_ir::{FloatCond, IntCond, NanRule, Op, Rounding, Sink, Ty, Value};
 
 const SIGN: u16 = 0x8000;
 const SHAPE: Ty = Ty::I16X8;
 
-fn finish(w: Word, l: &mut Lift<'_>, result: Value) -> Lifted {
+fn finish(w: Word, l: &mut Lift<impl Sink>, result: Value) -> Lifted {
     write(w, l, Form::of(w), SHAPE, result);
     Ok(())
 }
 
 /// Vd = op(Vn, Vm): FADD, FSUB, FMUL, FDIV, FMAX, FMIN, FMAXNM, FMINNM.
-pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
+pub(super) fn binary(w: Word, l: &mut Lift<impl Sink>, op: Op) -> Lifted {
     if exact::is_on(l) {
         return exact::sources(w, l, Shape::of_halves(w), Operation::of(op));
     }
@@ -34,7 +34,7 @@ pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
 }
 
 /// FMULX.
-pub(super) fn fmulx(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fmulx(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     if exact::is_on(l) {
         return exact::sources(w, l, Shape::of_halves(w), Operation::MulExtended);
     }
@@ -43,13 +43,13 @@ pub(super) fn fmulx(w: Word, l: &mut Lift<'_>) -> Lifted {
     finish(w, l, result)
 }
 
-fn extended_product(w: Word, l: &mut Lift<'_>, n: Value, m: Value) -> Value {
-    let product = |l: &mut Lift<'_>, [n, m]: [Value; 2]| multiply_extended(&mut l.b, Ty::F32X4, n, m);
+fn extended_product<S: Sink>(w: Word, l: &mut Lift<S>, n: Value, m: Value) -> Value {
+    let product = |l: &mut Lift<S>, [n, m]: [Value; 2]| multiply_extended(&mut l.b, Ty::F32X4, n, m);
     compute(l, (Form::of(w), Small::Rounded), Nans::Kept, [n, m], product)
 }
 
 /// (`from` − n × m) × `scale`, rounded once; 0 × ∞ counts as 0.
-fn step(w: Word, l: &mut Lift<'_>, operation: Operation, from: f32, scale: f32) -> Lifted {
+fn step(w: Word, l: &mut Lift<impl Sink>, operation: Operation, from: f32, scale: f32) -> Lifted {
     if exact::is_on(l) {
         return exact::sources(w, l, Shape::of_halves(w), operation);
     }
@@ -68,41 +68,41 @@ fn step(w: Word, l: &mut Lift<'_>, operation: Operation, from: f32, scale: f32) 
 }
 
 /// FRECPS.
-pub(super) fn frecps(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn frecps(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     step(w, l, Operation::RecipStep, 2.0, 1.0)
 }
 
 /// FRSQRTS.
-pub(super) fn frsqrts(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn frsqrts(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     step(w, l, Operation::RsqrtStep, 3.0, 0.5)
 }
 
-fn absolute(l: &mut Lift<'_>, value: Value) -> Value {
+fn absolute(l: &mut Lift<impl Sink>, value: Value) -> Value {
     let magnitude = splat(&mut l.b, SHAPE, u64::from(!SIGN));
     l.b.and(Ty::V128, value, magnitude)
 }
 
-fn negated(l: &mut Lift<'_>, value: Value) -> Value {
+fn negated(l: &mut Lift<impl Sink>, value: Value) -> Value {
     let signs = splat(&mut l.b, SHAPE, u64::from(SIGN));
     l.b.xor(Ty::V128, value, signs)
 }
 
 /// FABS.
-pub(super) fn fabs(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fabs(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let n = v(l, SHAPE, w.rn());
     let result = absolute(l, n);
     finish(w, l, result)
 }
 
 /// FNEG.
-pub(super) fn fneg(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fneg(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let n = v(l, SHAPE, w.rn());
     let result = negated(l, n);
     finish(w, l, result)
 }
 
 /// FABD.
-pub(super) fn fabd(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fabd(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     if exact::is_on(l) {
         return absolute_difference_exactly(w, l, Shape::of_halves(w));
     }
@@ -113,18 +113,18 @@ pub(super) fn fabd(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// FSQRT.
-pub(super) fn fsqrt(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fsqrt<S: Sink>(w: Word, l: &mut Lift<S>) -> Lifted {
     if exact::is_on(l) {
         return exact::source(w, l, Shape::of_halves(w), Operation::Sqrt);
     }
     let n = v(l, SHAPE, w.rn());
-    let root = |l: &mut Lift<'_>, [n]: [Value; 1]| l.b.fsqrt(Ty::F32X4, NanRule::Arm, n);
+    let root = |l: &mut Lift<S>, [n]: [Value; 1]| l.b.fsqrt(Ty::F32X4, NanRule::Arm, n);
     let result = compute(l, (Form::of(w), Small::Exact), Nans::Quieted, [n], root);
     finish(w, l, result)
 }
 
 /// FRECPX.
-pub(super) fn frecpx(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn frecpx(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     if exact::is_on(l) {
         return exact::source(w, l, Shape::of_halves(w), Operation::RecipExponent);
     }
@@ -135,7 +135,7 @@ pub(super) fn frecpx(w: Word, l: &mut Lift<'_>) -> Lifted {
     finish(w, l, result)
 }
 
-fn multiply_add(w: Word, l: &mut Lift<'_>, kind: Fused, n: Value, m: Value) -> Lifted {
+fn multiply_add(w: Word, l: &mut Lift<impl Sink>, kind: Fused, n: Value, m: Value) -> Lifted {
     if exact::is_on(l) {
         return exact::fused_lanes(w, l, Shape::of_halves(w), kind, n, m);
     }
@@ -146,33 +146,33 @@ fn multiply_add(w: Word, l: &mut Lift<'_>, kind: Fused, n: Value, m: Value) -> L
 }
 
 /// FMLA, FMLS (vector).
-pub(super) fn fused(w: Word, l: &mut Lift<'_>, kind: Fused) -> Lifted {
+pub(super) fn fused(w: Word, l: &mut Lift<impl Sink>, kind: Fused) -> Lifted {
     let (n, m) = sources(w, l, SHAPE);
     multiply_add(w, l, kind, n, m)
 }
 
 /// The element of Vm (four bits of Rm) that H, L and M (bits 11, 21, 20) choose, in all lanes.
-fn element(w: Word, l: &mut Lift<'_>) -> Value {
+fn element(w: Word, l: &mut Lift<impl Sink>) -> Value {
     let index = w.bits(11, 11) << 2 | w.bits(21, 20);
     let whole = v(l, SHAPE, w.rm() & 15);
     l.b.shuffle(whole, whole, lane_mask(2, |_| index as usize))
 }
 
 /// FMLA, FMLS (by element).
-pub(super) fn fused_element(w: Word, l: &mut Lift<'_>, kind: Fused) -> Lifted {
+pub(super) fn fused_element(w: Word, l: &mut Lift<impl Sink>, kind: Fused) -> Lifted {
     let n = v(l, SHAPE, w.rn());
     let m = element(w, l);
     multiply_add(w, l, kind, n, m)
 }
 
-fn binary_exactly(w: Word, l: &mut Lift<'_>, operation: Operation, n: Value, m: Value) -> Lifted {
+fn binary_exactly(w: Word, l: &mut Lift<impl Sink>, operation: Operation, n: Value, m: Value) -> Lifted {
     let shape = Shape::of_halves(w);
     let result = exact::two(l, shape, operation, 0, n, m);
     exact::write(w, l, shape, result)
 }
 
 /// FMUL (by element).
-pub(super) fn fmul_element(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fmul_element(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let n = v(l, SHAPE, w.rn());
     let m = element(w, l);
     if exact::is_on(l) {
@@ -183,7 +183,7 @@ pub(super) fn fmul_element(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// FMULX (by element).
-pub(super) fn fmulx_element(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fmulx_element(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let n = v(l, SHAPE, w.rn());
     let m = element(w, l);
     if exact::is_on(l) {
@@ -203,15 +203,15 @@ pub(super) enum Magnitude {
 }
 
 /// Vd = masks of the lanes where `cond` holds.
-fn compare_lanes(w: Word, l: &mut Lift<'_>, cond: FloatCond, n: Value, m: Value) -> Lifted {
-    let compare = |l: &mut Lift<'_>, [n, m]: [Value; 2]| l.b.fcmp(Ty::F32X4, cond, n, m);
+fn compare_lanes<S: Sink>(w: Word, l: &mut Lift<S>, cond: FloatCond, n: Value, m: Value) -> Lifted {
+    let compare = |l: &mut Lift<S>, [n, m]: [Value; 2]| l.b.fcmp(Ty::F32X4, cond, n, m);
     let (low, high) = by_fours(l, Form::of(w), Nans::Quieted, [n, m], compare);
     let result = l.b.narrow_sat_ss(SHAPE, low, high.unwrap_or(low));
     finish(w, l, result)
 }
 
 /// FCMEQ, FCMGE, FCMGT, FACGE, FACGT (register).
-pub(super) fn compare(w: Word, l: &mut Lift<'_>, magnitude: Magnitude, cond: FloatCond) -> Lifted {
+pub(super) fn compare(w: Word, l: &mut Lift<impl Sink>, magnitude: Magnitude, cond: FloatCond) -> Lifted {
     let (mut n, mut m) = sources(w, l, SHAPE);
     if magnitude == Magnitude::Absolute {
         (n, m) = (absolute(l, n), absolute(l, m));
@@ -223,7 +223,7 @@ pub(super) fn compare(w: Word, l: &mut Lift<'_>, magnitude: Magnitude, cond: Flo
 }
 
 /// FCMGT, FCMGE, FCMEQ, FCMLE, FCMLT (zero).
-pub(super) fn compare_zero(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted {
+pub(super) fn compare_zero(w: Word, l: &mut Lift<impl Sink>, cond: FloatCond) -> Lifted {
     let n = v(l, SHAPE, w.rn());
     let zero = l.b.wide_const(Ty::V128, 0);
     if exact::is_on(l) {
@@ -233,18 +233,18 @@ pub(super) fn compare_zero(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted
 }
 
 /// FRINTN, FRINTP, FRINTM, FRINTZ, FRINTA, FRINTX, FRINTI.
-pub(super) fn round(w: Word, l: &mut Lift<'_>, rounding: Rounding) -> Lifted {
+pub(super) fn round<S: Sink>(w: Word, l: &mut Lift<S>, rounding: Rounding) -> Lifted {
     if exact::is_on(l) {
         return round_exactly(w, l, Shape::of_halves(w), rounding);
     }
     let n = v(l, SHAPE, w.rn());
-    let round = |l: &mut Lift<'_>, [n]: [Value; 1]| l.b.fround(Ty::F32X4, rounding, n);
+    let round = |l: &mut Lift<S>, [n]: [Value; 1]| l.b.fround(Ty::F32X4, rounding, n);
     let result = compute(l, (Form::of(w), Small::Exact), Nans::Quieted, [n], round);
     finish(w, l, result)
 }
 
 /// Singles times 2 to a power, which is exact.
-fn scaled(l: &mut Lift<'_>, value: Value, power: i32) -> Value {
+fn scaled(l: &mut Lift<impl Sink>, value: Value, power: i32) -> Value {
     if power == 0 {
         return value;
     }
@@ -254,7 +254,7 @@ fn scaled(l: &mut Lift<'_>, value: Value, power: i32) -> Value {
 
 /// Singles that are halves, or such ones scaled up, to integers, which are still to be narrowed. They may be too large for 16
 /// bits and not for 32, so that what they raise is raised apart.
-fn to_halfwords(l: &mut Lift<'_>, sign: Sign, rounding: Rounding, n: Value) -> Value {
+fn to_halfwords(l: &mut Lift<impl Sink>, sign: Sign, rounding: Rounding, n: Value) -> Value {
     const WORDS: Ty = Ty::I32X4;
     let integral = l.b.fround(Ty::F32X4, rounding, n);
     let result = round_to(l, WORDS, Sign::Signed, Rounding::Zero, integral);
@@ -273,7 +273,7 @@ fn to_halfwords(l: &mut Lift<'_>, sign: Sign, rounding: Rounding, n: Value) -> V
 }
 
 /// FCVTNS to FCVTZU of Vn with `fraction` fraction bits.
-pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding, fraction: u32) -> Lifted {
+pub(super) fn to_fixed(w: Word, l: &mut Lift<impl Sink>, sign: Sign, rounding: Rounding, fraction: u32) -> Lifted {
     if exact::is_on(l) {
         return exact::lanes_to_fixed(w, l, Shape::of_halves(w), sign, rounding, fraction);
     }
@@ -291,12 +291,12 @@ pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding
 }
 
 /// SCVTF, UCVTF of Vn with `fraction` fraction bits.
-pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign, fraction: u32) -> Lifted {
+pub(super) fn from_fixed<S: Sink>(w: Word, l: &mut Lift<S>, sign: Sign, fraction: u32) -> Lifted {
     if exact::is_on(l) {
         return exact::lanes_from_fixed(w, l, Shape::of_halves(w), sign, fraction);
     }
     let n = counted(l, Form::of(w), SHAPE, w.rn());
-    let of = |l: &mut Lift<'_>, four| {
+    let of = |l: &mut Lift<S>, four| {
         let whole = match (sign, four) {
             (Sign::Signed, Four::High) => l.b.widen_high_s(Ty::I32X4, n),
             (Sign::Signed, _) => l.b.widen_low_s(Ty::I32X4, n),
@@ -313,7 +313,7 @@ pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign, fraction: u32) -
 }
 
 /// FADDP, FMAXP, FMINP, FMAXNMP, FMINNMP (vector).
-pub(super) fn pairwise(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
+pub(super) fn pairwise(w: Word, l: &mut Lift<impl Sink>, op: Op) -> Lifted {
     let (even, odd) = neighbours_of_sources(w, l, Form::of(w), SHAPE);
     if exact::is_on(l) {
         return binary_exactly(w, l, Operation::of(op), even, odd);
@@ -323,18 +323,18 @@ pub(super) fn pairwise(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
 }
 
 /// `op` of neighbouring ones of so many lanes: half as many results, and copies of them.
-fn fold(l: &mut Lift<'_>, op: Op, lanes: usize, value: Value) -> Value {
+fn fold(l: &mut Lift<impl Sink>, op: Op, lanes: usize, value: Value) -> Value {
     let [even, odd] = [0, 1].map(|parity| l.b.shuffle(value, value, lane_mask(2, |i| (2 * i + parity) % lanes)));
     binary_lanes(l, Form::Half, op, even, odd)
 }
 
-fn write_scalar(w: Word, l: &mut Lift<'_>, value: Value) -> Lifted {
+fn write_scalar(w: Word, l: &mut Lift<impl Sink>, value: Value) -> Lifted {
     write(w, l, Form::Scalar, SHAPE, value);
     Ok(())
 }
 
 /// FADDP, FMAXP, FMINP, FMAXNMP, FMINNMP (scalar).
-pub(super) fn pairwise_scalar(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
+pub(super) fn pairwise_scalar(w: Word, l: &mut Lift<impl Sink>, op: Op) -> Lifted {
     let n = v(l, SHAPE, w.rn());
     if exact::is_on(l) {
         return reduce_exactly(w, l, SHAPE, 2, Operation::of(op), n);
@@ -344,7 +344,7 @@ pub(super) fn pairwise_scalar(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
 }
 
 /// FMAXV, FMINV, FMAXNMV, FMINNMV: by pairs (Arm ARM, Reduce).
-pub(super) fn across(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
+pub(super) fn across(w: Word, l: &mut Lift<impl Sink>, op: Op) -> Lifted {
     let mut result = v(l, SHAPE, w.rn());
     if exact::is_on(l) {
         return reduce_exactly(w, l, SHAPE, if w.is_set(30) { 8 } else { 4 }, Operation::of(op), result);
@@ -367,7 +367,7 @@ pub(super) enum Lanes {
 }
 
 /// Lanes of `value` as singles: two, which come twice, where Q is clear.
-fn widened(w: Word, l: &mut Lift<'_>, lanes: Lanes, value: Value) -> Value {
+fn widened(w: Word, l: &mut Lift<impl Sink>, lanes: Lanes, value: Value) -> Value {
     let first = match lanes {
         Lanes::First => 0,
         Lanes::Second if w.is_set(30) => 4,
@@ -377,7 +377,7 @@ fn widened(w: Word, l: &mut Lift<'_>, lanes: Lanes, value: Value) -> Value {
     widen(l, Nans::Kept, Four::Low, lanes)
 }
 
-fn multiply_add_long(w: Word, l: &mut Lift<'_>, n: Value, m: Value) -> Lifted {
+fn multiply_add_long(w: Word, l: &mut Lift<impl Sink>, n: Value, m: Value) -> Lifted {
     let d = counted(l, Form::of(w), Ty::F32X4, w.rd());
     let result = l.b.fmul_add(Ty::F32X4, NanRule::Arm, n, m, d);
     write(w, l, Form::of(w), Ty::F32X4, result);
@@ -385,7 +385,7 @@ fn multiply_add_long(w: Word, l: &mut Lift<'_>, n: Value, m: Value) -> Lifted {
 }
 
 /// FMLAL, FMLSL, FMLAL2, FMLSL2 (vector).
-pub(super) fn fused_long(w: Word, l: &mut Lift<'_>, lanes: Lanes, kind: Fused) -> Lifted {
+pub(super) fn fused_long(w: Word, l: &mut Lift<impl Sink>, lanes: Lanes, kind: Fused) -> Lifted {
     let (n, m) = sources(w, l, SHAPE);
     if exact::is_on(l) {
         let (n, m) = (exact::halves(w, l, lanes, n), exact::halves(w, l, lanes, m));
@@ -397,7 +397,7 @@ pub(super) fn fused_long(w: Word, l: &mut Lift<'_>, lanes: Lanes, kind: Fused) -
 }
 
 /// FMLAL, FMLSL, FMLAL2, FMLSL2 (by element).
-pub(super) fn fused_long_element(w: Word, l: &mut Lift<'_>, lanes: Lanes, kind: Fused) -> Lifted {
+pub(super) fn fused_long_element(w: Word, l: &mut Lift<impl Sink>, lanes: Lanes, kind: Fused) -> Lifted {
     let n = v(l, SHAPE, w.rn());
     if exact::is_on(l) {
         let (n, m) = (exact::halves(w, l, lanes, n), element(w, l));

@@ -11,7 +11,7 @@ use super::operand::v;
 use super::simd::{Form, lane_mask, splat, zero};
 use super::word::Word;
 use crate::lift::Lift;
-use philae_ir::{IntCond, NanRule, Op, Ty, Value};
+use philae_ir::{IntCond, NanRule, Op, Sink, Ty, Value};
 
 /// What becomes of signalling NaNs on the way to singles.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(super) enum Small {
 }
 
 /// Four halves as singles.
-pub(super) fn widen(l: &mut Lift<'_>, nans: Nans, four: Four, halves: Value) -> Value {
+pub(super) fn widen(l: &mut Lift<impl Sink>, nans: Nans, four: Four, halves: Value) -> Value {
     let lanes = match four {
         Four::Low => halves,
         Four::High => l.b.shuffle(halves, halves, lane_mask(8, |_| 1)),
@@ -57,12 +57,12 @@ pub(super) fn widen(l: &mut Lift<'_>, nans: Nans, four: Four, halves: Value) -> 
 }
 
 /// `f` of the lanes that `form` means, widened: the first four, and the others if there are more.
-pub(super) fn by_fours<const N: usize>(
-    l: &mut Lift<'_>,
+pub(super) fn by_fours<S: Sink, const N: usize>(
+    l: &mut Lift<S>,
     form: Form,
     nans: Nans,
     sources: [Value; N],
-    f: impl Fn(&mut Lift<'_>, [Value; N]) -> Value,
+    f: impl Fn(&mut Lift<S>, [Value; N]) -> Value,
 ) -> (Value, Option<Value>) {
     let mut of = |four| {
         let widened = sources.map(|halves| widen(l, nans, four, halves));
@@ -76,7 +76,7 @@ pub(super) fn by_fours<const N: usize>(
 }
 
 /// Singles rounded to halves.
-pub(super) fn narrow(l: &mut Lift<'_>, small: Small, (low, high): (Value, Option<Value>)) -> Value {
+pub(super) fn narrow(l: &mut Lift<impl Sink>, small: Small, (low, high): (Value, Option<Value>)) -> Value {
     let low = demote(l, small, low);
     let Some(high) = high else { return low };
     let high = demote(l, small, high);
@@ -84,7 +84,7 @@ pub(super) fn narrow(l: &mut Lift<'_>, small: Small, (low, high): (Value, Option
 }
 
 /// Four singles rounded to halves in the low lanes, zeroes above.
-fn demote(l: &mut Lift<'_>, small: Small, singles: Value) -> Value {
+fn demote(l: &mut Lift<impl Sink>, small: Small, singles: Value) -> Value {
     if small == Small::Rounded {
         raise_underflow(l, singles);
     }
@@ -93,7 +93,7 @@ fn demote(l: &mut Lift<'_>, small: Small, singles: Value) -> Value {
 
 /// Raises that a single below the normal halves underflows if a half cannot hold it: 2^-125 times what is a multiple of the
 /// smallest half, and nothing else, is one of the smallest single.
-fn raise_underflow(l: &mut Lift<'_>, singles: Value) {
+fn raise_underflow(l: &mut Lift<impl Sink>, singles: Value) {
     /// 2^-14, the smallest normal half.
     const NORMAL: u64 = 113 << 23;
     const SCALE: u64 = 2 << 23;
@@ -106,12 +106,12 @@ fn raise_underflow(l: &mut Lift<'_>, singles: Value) {
 }
 
 /// `f` of the lanes that `form` means, computed as singles.
-pub(super) fn compute<const N: usize>(
-    l: &mut Lift<'_>,
+pub(super) fn compute<S: Sink, const N: usize>(
+    l: &mut Lift<S>,
     (form, small): (Form, Small),
     nans: Nans,
     sources: [Value; N],
-    f: impl Fn(&mut Lift<'_>, [Value; N]) -> Value,
+    f: impl Fn(&mut Lift<S>, [Value; N]) -> Value,
 ) -> Value {
     let singles = by_fours(l, form, nans, sources, f);
     narrow(l, small, singles)
@@ -123,33 +123,33 @@ pub(super) fn small_results(op: Op) -> Small {
 }
 
 /// `op` of lanes.
-pub(super) fn binary(l: &mut Lift<'_>, form: Form, op: Op, n: Value, m: Value) -> Value {
+pub(super) fn binary(l: &mut Lift<impl Sink>, form: Form, op: Op, n: Value, m: Value) -> Value {
     let how = (form, small_results(op));
     compute(l, how, Nans::Kept, [n, m], |l, [n, m]| l.b.float2(op, Ty::F32X4, NanRule::Arm, n, m))
 }
 
 /// d + n × m of lanes, rounded once.
-pub(super) fn fused(l: &mut Lift<'_>, form: Form, n: Value, m: Value, d: Value) -> Value {
+pub(super) fn fused(l: &mut Lift<impl Sink>, form: Form, n: Value, m: Value, d: Value) -> Value {
     compute(l, (form, Small::Rounded), Nans::Kept, [n, m, d], |l, [n, m, d]| fused_to_odd(l, n, m, d))
 }
 
 /// d + n × m of singles that halves hold, rounded so that rounding it to a half is as good as rounding the exact sum: to
 /// odd where the host rounds to nearest. In the other modes rounding twice is no worse than once; what is lost then has the
 /// sign of the exact remainder or is 0, so that the result is not moved across a half.
-pub(super) fn fused_to_odd(l: &mut Lift<'_>, n: Value, m: Value, d: Value) -> Value {
+pub(super) fn fused_to_odd(l: &mut Lift<impl Sink>, n: Value, m: Value, d: Value) -> Value {
     let sum = l.b.fmul_add(Ty::F32X4, NanRule::Arm, n, m, d);
     let product = l.b.float2(Op::Fmul, Ty::F32X4, NanRule::X86, n, m);
     to_odd(l, sum, [product, d])
 }
 
 /// A sum of numbers that halves hold or are products of such ones, and what it is of, rounded to odd.
-fn to_odd(l: &mut Lift<'_>, sum: Value, [a, b]: [Value; 2]) -> Value {
+fn to_odd<S: Sink>(l: &mut Lift<S>, sum: Value, [a, b]: [Value; 2]) -> Value {
     // Only where there is a number: differences of infinities would be invalid.
     let size = l.b.fabs(Ty::F32X4, sum);
     let infinity = splat(&mut l.b, Ty::I32X4, u64::from(f32::INFINITY.to_bits()));
     let finite = l.b.icmp(Ty::I32X4, IntCond::Sgt, infinity, size);
     let [a, b, total] = [a, b, sum].map(|value| l.b.and(Ty::V128, value, finite));
-    let two = |l: &mut Lift<'_>, op, a, b| l.b.float2(op, Ty::F32X4, NanRule::X86, a, b);
+    let two = |l: &mut Lift<S>, op, a, b| l.b.float2(op, Ty::F32X4, NanRule::X86, a, b);
     // What the sum lost (Knuth, TwoSum): steps that are exact if the sum is.
     let second = two(l, Op::Fsub, total, a);
     let first = two(l, Op::Fsub, total, second);
@@ -170,38 +170,38 @@ fn to_odd(l: &mut Lift<'_>, sum: Value, [a, b]: [Value; 2]) -> Value {
 }
 
 /// Hn as a single.
-pub(super) fn read(l: &mut Lift<'_>, nans: Nans, n: usize) -> Value {
+pub(super) fn read(l: &mut Lift<impl Sink>, nans: Nans, n: usize) -> Value {
     let singles = read_four(l, nans, n);
     l.b.extract_lane(Ty::F32X4, singles, 0)
 }
 
 /// A half in an integer as a single.
-pub(super) fn of_bits(l: &mut Lift<'_>, nans: Nans, half: Value) -> Value {
+pub(super) fn of_bits(l: &mut Lift<impl Sink>, nans: Nans, half: Value) -> Value {
     let halves = l.b.splat(Ty::I16X8, half);
     let singles = widen(l, nans, Four::Low, halves);
     l.b.extract_lane(Ty::F32X4, singles, 0)
 }
 
 /// Hn as a single, four times.
-pub(super) fn read_four(l: &mut Lift<'_>, nans: Nans, n: usize) -> Value {
+pub(super) fn read_four(l: &mut Lift<impl Sink>, nans: Nans, n: usize) -> Value {
     let halves = v(l, Ty::V128, n);
     widen(l, nans, Four::First, halves)
 }
 
 /// A single rounded to a half, zeroes above.
-pub(super) fn stored(l: &mut Lift<'_>, small: Small, single: Value) -> Value {
+pub(super) fn stored(l: &mut Lift<impl Sink>, small: Small, single: Value) -> Value {
     let singles = l.b.splat(Ty::F32X4, single);
     stored_first(l, small, singles)
 }
 
 /// The first of four singles, which are the same, rounded to a half, zeroes above.
-pub(super) fn stored_first(l: &mut Lift<'_>, small: Small, singles: Value) -> Value {
+pub(super) fn stored_first(l: &mut Lift<impl Sink>, small: Small, singles: Value) -> Value {
     let halves = demote(l, small, singles);
     l.b.shuffle(halves, halves, lane_mask(2, |i| if i == 0 { 0 } else { 16 }))
 }
 
 /// A double rounded to a half, zeroes above: the bits that a single has not are gathered in the last that it has.
-pub(super) fn stored_double(l: &mut Lift<'_>, double: Value) -> Value {
+pub(super) fn stored_double(l: &mut Lift<impl Sink>, double: Value) -> Value {
     const BEYOND: u64 = (1 << 29) - 1;
     let bits = l.b.bitcast(Ty::I64, double);
     let beyond = l.b.and_imm(Ty::I64, bits, BEYOND);
@@ -215,7 +215,7 @@ pub(super) fn stored_double(l: &mut Lift<'_>, double: Value) -> Value {
 
 /// An integer of 64 bits without the bits that a double has not, the last that it has being odd if they were not 0.
 /// `large` tells whether it has so many.
-pub(super) fn integer_to_odd(l: &mut Lift<'_>, large: Value, integer: Value) -> Value {
+pub(super) fn integer_to_odd(l: &mut Lift<impl Sink>, large: Value, integer: Value) -> Value {
     const BEYOND: u64 = (1 << 11) - 1;
     let beyond = l.b.and_imm(Ty::I64, integer, BEYOND);
     let carry = l.b.add_imm(Ty::I64, beyond, BEYOND);
@@ -225,12 +225,12 @@ pub(super) fn integer_to_odd(l: &mut Lift<'_>, large: Value, integer: Value) -> 
 }
 
 /// A constant in four lanes.
-pub(super) fn four(l: &mut Lift<'_>, constant: f32) -> Value {
+pub(super) fn four(l: &mut Lift<impl Sink>, constant: f32) -> Value {
     splat(&mut l.b, Ty::F32X4, u64::from(constant.to_bits()))
 }
 
 /// The four lanes from `first` on, or the two of them that count where Q is clear, twice.
-pub(super) fn four_from(w: Word, l: &mut Lift<'_>, first: usize, halves: Value) -> Value {
+pub(super) fn four_from(w: Word, l: &mut Lift<impl Sink>, first: usize, halves: Value) -> Value {
     let count = if w.is_set(30) { 4 } else { 2 };
     l.b.shuffle(halves, halves, lane_mask(2, |i| first + i % count))
 }

@@ -4,13 +4,14 @@
 //! number only where such a branch may arrive, so it is looked at and cleared there alone; and not at all as long as
 //! the program has no guarded page.
 
+use super::lift::Target;
 use super::operand::Lifted;
 use super::word::Word;
-use super::{Aarch64, Insn, branch};
-use crate::lift::{Flow, Guest, Lift};
+use super::{Insn, branch};
+use crate::lift::{Flow, Lift};
 use philae_ir::processor::{Feature, Features};
 use philae_ir::state::aarch64::{BTYPE, BTYPE_CALL};
-use philae_ir::{ExitReason, Guards, IntCond, Ty, Value};
+use philae_ir::{ExitReason, Guards, IntCond, Sink, Ty, Value};
 
 /// BTYPE after BR through X16 or X17, or out of a page that is not guarded.
 const BY_VENEER: u64 = 0b01;
@@ -57,8 +58,8 @@ fn pad(word: Word, features: Features) -> Pad {
 }
 
 /// Notes what kind of branch the current instruction is.
-pub(super) fn leave_by(l: &mut Lift<'_>, branch: Branch) {
-    let guards = &l.b.region.guards;
+pub(super) fn leave_by(l: &mut Lift<impl Sink>, branch: Branch) {
+    let guards = &l.b.region().guards;
     if *guards == Guards::Unknown {
         return;
     }
@@ -71,32 +72,32 @@ pub(super) fn leave_by(l: &mut Lift<'_>, branch: Branch) {
     set(l, kind);
 }
 
-fn set(l: &mut Lift<'_>, kind: u64) {
+fn set(l: &mut Lift<impl Sink>, kind: u64) {
     let kind = l.b.c64(kind);
     l.b.set(Ty::I64, BTYPE, kind);
 }
 
-/// Appends an instruction that such a branch may have come to.
-pub(super) fn lift(insn: &Insn, l: &mut Lift<'_>) -> Lifted {
-    if l.b.region.guards == Guards::Unknown { Aarch64::lift(insn, l) } else { lift_guarded(insn, l) }
+/// Says what an instruction means that such a branch may have come to.
+pub(super) fn say(insn: &Insn, l: &mut Lift<impl Target>) -> Lifted {
+    if l.b.region().guards == Guards::Unknown { super::say(insn, l) } else { say_guarded(insn, l) }
 }
 
 /// The same where there are guarded pages; apart, as hardly any program has them.
 #[inline(never)]
-fn lift_guarded(insn: &Insn, l: &mut Lift<'_>) -> Lifted {
-    let pad = pad(insn.word, l.b.region.processor.features);
-    if l.b.region.guards.contain(l.pc) {
+fn say_guarded(insn: &Insn, l: &mut Lift<impl Target>) -> Lifted {
+    let pad = pad(insn.word, l.b.region().processor.features);
+    if l.b.region().guards.contain(l.pc) {
         refuse(l, pad);
         if pad == Pad::No {
-            return Aarch64::lift(insn, l);
+            return super::say(insn, l);
         }
     }
     // A fault shows the branch's kind; what leaves the block cannot clear it afterwards.
     if branch::flow(l.pc, insn.word) != Flow::Next {
         set(l, 0);
-        return Aarch64::lift(insn, l);
+        return super::say(insn, l);
     }
-    Aarch64::lift(insn, l)?;
+    super::say(insn, l)?;
     if !l.b.is_closed() {
         set(l, 0);
     }
@@ -104,7 +105,7 @@ fn lift_guarded(insn: &Insn, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// Leaves where a branch has come that the instruction does not take.
-fn refuse(l: &mut Lift<'_>, pad: Pad) {
+fn refuse(l: &mut Lift<impl Sink>, pad: Pad) {
     let (cond, kind) = match pad {
         Pad::All => return,
         Pad::But(kind) => (IntCond::Eq, kind),

@@ -5,7 +5,7 @@
 use super::operand::{Lifted, extended, reg, require, set_reg, set_reg_or_sp, set_v, v, x_or_sp};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::{Ty, Value};
+use philae_ir::{Sink, Ty, Value};
 
 /// How a loaded integer fills its register.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ struct Place {
 
 impl Place {
     /// Adds to the base register, if the form says so.
-    fn write_back(&self, l: &mut Lift<'_>) {
+    fn write_back(&self, l: &mut Lift<impl Sink>) {
         if let Some((n, offset)) = self.writeback {
             let new = l.b.add_imm(Ty::I64, self.base, offset as u64);
             set_reg_or_sp(l, Ty::I64, n, new);
@@ -38,7 +38,7 @@ impl Place {
 
 /// The address forms of a single register access of 1 << `scale` bytes: unsigned offset, register offset,
 /// and under bits 11:10 unscaled, post-indexed, unprivileged (general registers only), pre-indexed.
-fn place(w: Word, l: &mut Lift<'_>, scale: u32) -> Result<Place, LiftError> {
+fn place(w: Word, l: &mut Lift<impl Sink>, scale: u32) -> Result<Place, LiftError> {
     let n = w.rn();
     if w.is_set(24) {
         let offset = i64::from(w.bits(21, 10) << scale);
@@ -71,7 +71,7 @@ fn require_apart(place: &Place, t: usize) -> Lifted {
 }
 
 /// LDR, LDRB, LDRH, LDRSB, LDRSH, LDRSW and their LDUR and LDTR forms.
-pub(super) fn load(w: Word, l: &mut Lift<'_>, extend: Extend) -> Lifted {
+pub(super) fn load(w: Word, l: &mut Lift<impl Sink>, extend: Extend) -> Lifted {
     let memory = w.access();
     let place = place(w, l, w.bits(31, 30))?;
     require_apart(&place, w.rt())?;
@@ -81,7 +81,7 @@ pub(super) fn load(w: Word, l: &mut Lift<'_>, extend: Extend) -> Lifted {
     Ok(())
 }
 
-fn load_extended(l: &mut Lift<'_>, memory: Ty, extend: Extend, base: Value, offset: i64) -> Value {
+fn load_extended(l: &mut Lift<impl Sink>, memory: Ty, extend: Extend, base: Value, offset: i64) -> Value {
     match extend {
         Extend::Zero => l.b.load_zext(Ty::I64, memory, base, offset),
         Extend::Sign64 => l.b.load_sext(Ty::I64, memory, base, offset),
@@ -93,7 +93,7 @@ fn load_extended(l: &mut Lift<'_>, memory: Ty, extend: Extend, base: Value, offs
 }
 
 /// STR, STRB, STRH and their STUR and STTR forms.
-pub(super) fn store(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn store(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let memory = w.access();
     let place = place(w, l, w.bits(31, 30))?;
     let value = reg(l, memory, w.rt());
@@ -104,7 +104,7 @@ pub(super) fn store(w: Word, l: &mut Lift<'_>) -> Lifted {
 
 /// PRFM, PRFUM: nothing that a program can see, once the address form is a valid one. Those for data (bits 4:3 are PLD or
 /// PST) are passed on.
-pub(super) fn prefetch(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn prefetch(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let place = place(w, l, 3)?;
     require(place.writeback.is_none() && (w.is_set(24) || w.is_set(21) || w.bits(11, 10) == 0))?;
     if matches!(w.bits(4, 3), 0b00 | 0b10) {
@@ -114,7 +114,7 @@ pub(super) fn prefetch(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// LDR (literal).
-pub(super) fn load_literal(w: Word, l: &mut Lift<'_>, memory: Ty, extend: Extend) -> Lifted {
+pub(super) fn load_literal(w: Word, l: &mut Lift<impl Sink>, memory: Ty, extend: Extend) -> Lifted {
     let address = literal(w, l);
     let value = load_extended(l, memory, extend, address, 0);
     set_reg(l, Ty::I64, w.rt(), value);
@@ -122,14 +122,14 @@ pub(super) fn load_literal(w: Word, l: &mut Lift<'_>, memory: Ty, extend: Extend
 }
 
 /// LDR (literal, SIMD and FP).
-pub(super) fn load_literal_simd(w: Word, l: &mut Lift<'_>, memory: Ty) -> Lifted {
+pub(super) fn load_literal_simd(w: Word, l: &mut Lift<impl Sink>, memory: Ty) -> Lifted {
     let address = literal(w, l);
     let value = l.b.load(memory, address, 0);
     set_v(l, memory, w.rt(), value);
     Ok(())
 }
 
-fn literal(w: Word, l: &mut Lift<'_>) -> Value {
+fn literal(w: Word, l: &mut Lift<impl Sink>) -> Value {
     l.b.c64(l.pc.wrapping_add((w.signed(23, 5) * 4) as u64))
 }
 
@@ -146,7 +146,7 @@ fn simd_access(w: Word) -> Result<(Ty, u32), LiftError> {
 }
 
 /// LDR, LDUR (SIMD and FP).
-pub(super) fn load_simd(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn load_simd(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (memory, scale) = simd_access(w)?;
     let place = place(w, l, scale)?;
     let value = l.b.load(memory, place.base, place.offset);
@@ -156,7 +156,7 @@ pub(super) fn load_simd(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// STR, STUR (SIMD and FP).
-pub(super) fn store_simd(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn store_simd(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (memory, scale) = simd_access(w)?;
     let place = place(w, l, scale)?;
     let value = v(l, memory, w.rt());
@@ -166,7 +166,7 @@ pub(super) fn store_simd(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// The address forms of a pair of registers of `bytes` each: no-allocate, post-indexed, offset, pre-indexed.
-fn pair_place(w: Word, l: &mut Lift<'_>, bytes: u32) -> Place {
+fn pair_place(w: Word, l: &mut Lift<impl Sink>, bytes: u32) -> Place {
     let n = w.rn();
     let offset = w.signed(21, 15) * i64::from(bytes);
     let (offset, writeback) = match w.bits(24, 23) {
@@ -178,7 +178,7 @@ fn pair_place(w: Word, l: &mut Lift<'_>, bytes: u32) -> Place {
 }
 
 /// LDP, LDNP, LDPSW.
-pub(super) fn load_pair(w: Word, l: &mut Lift<'_>, memory: Ty, extend: Extend) -> Lifted {
+pub(super) fn load_pair(w: Word, l: &mut Lift<impl Sink>, memory: Ty, extend: Extend) -> Lifted {
     require(w.rt() != w.rt2() && (extend == Extend::Zero || w.bits(24, 23) != 0))?;
     let place = pair_place(w, l, memory.bytes());
     require_apart(&place, w.rt())?;
@@ -192,7 +192,7 @@ pub(super) fn load_pair(w: Word, l: &mut Lift<'_>, memory: Ty, extend: Extend) -
 }
 
 /// STP, STNP.
-pub(super) fn store_pair(w: Word, l: &mut Lift<'_>, memory: Ty) -> Lifted {
+pub(super) fn store_pair(w: Word, l: &mut Lift<impl Sink>, memory: Ty) -> Lifted {
     let place = pair_place(w, l, memory.bytes());
     let first = reg(l, memory, w.rt());
     let second = reg(l, memory, w.rt2());
@@ -203,7 +203,7 @@ pub(super) fn store_pair(w: Word, l: &mut Lift<'_>, memory: Ty) -> Lifted {
 }
 
 /// LDP, LDNP (SIMD and FP).
-pub(super) fn load_pair_simd(w: Word, l: &mut Lift<'_>, memory: Ty) -> Lifted {
+pub(super) fn load_pair_simd(w: Word, l: &mut Lift<impl Sink>, memory: Ty) -> Lifted {
     require(w.rt() != w.rt2())?;
     let place = pair_place(w, l, memory.bytes());
     let first = l.b.load(memory, place.base, place.offset);
@@ -215,7 +215,7 @@ pub(super) fn load_pair_simd(w: Word, l: &mut Lift<'_>, memory: Ty) -> Lifted {
 }
 
 /// STP, STNP (SIMD and FP).
-pub(super) fn store_pair_simd(w: Word, l: &mut Lift<'_>, memory: Ty) -> Lifted {
+pub(super) fn store_pair_simd(w: Word, l: &mut Lift<impl Sink>, memory: Ty) -> Lifted {
     let place = pair_place(w, l, memory.bytes());
     let first = v(l, memory, w.rt());
     let second = v(l, memory, w.rt2());

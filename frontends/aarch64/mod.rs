@@ -41,8 +41,10 @@ mod system;
 mod tests;
 mod word;
 
-use crate::lift::{Decoded, Guest, Lift, LiftError};
+use crate::lift::{Decoded, Guest, Lift, LiftError, RegionLift};
 use features::Known;
+use lift::Target;
+use philae_ir::now::Now;
 use word::Word;
 
 /// The aarch64 guest.
@@ -114,15 +116,28 @@ impl Guest for Aarch64 {
         branch::jump_pointer(run.iter().map(|&(pc, insn)| (pc, insn.word)))
     }
 
-    fn lift(insn: &Insn, lift: &mut Lift<'_>) -> Result<(), LiftError> {
-        match features::known(lift.b.region.processor.features, insn.row, insn.word) {
-            Known::Yes => (insn.row.body)(insn.word, lift),
-            Known::AsHint => Ok(()),
-            Known::No => Err(LiftError::Undefined),
-        }
+    fn lift(insn: &Insn, lift: &mut RegionLift<'_>) -> Result<(), LiftError> {
+        say(insn, lift)
     }
 
-    fn lift_arrival(insn: &Insn, lift: &mut Lift<'_>) -> Result<(), LiftError> {
-        landing::lift(insn, lift)
+    fn lift_arrival(insn: &Insn, lift: &mut RegionLift<'_>) -> Result<(), LiftError> {
+        landing::say(insn, lift)
+    }
+
+    fn execute(insn: &Insn, lift: &mut Lift<Now<'_>>) -> Result<(), LiftError> {
+        say(insn, lift)
+    }
+
+    fn execute_arrival(insn: &Insn, lift: &mut Lift<Now<'_>>) -> Result<(), LiftError> {
+        landing::say(insn, lift)
+    }
+}
+
+/// Says what an instruction means on the processor that there is.
+fn say(insn: &Insn, lift: &mut Lift<impl Target>) -> Result<(), LiftError> {
+    match features::known(lift.b.region().processor.features, insn.row, insn.word) {
+        Known::Yes => Target::run(insn.row, insn.word, lift),
+        Known::AsHint => Ok(()),
+        Known::No => Err(LiftError::Undefined),
     }
 }

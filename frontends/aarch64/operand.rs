@@ -6,7 +6,7 @@
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
 use philae_ir::state::aarch64::{SP, V, X};
-use philae_ir::{Ty, Value};
+use philae_ir::{Sink, Ty, Value};
 
 /// What a body gives back.
 pub(super) type Lifted = Result<(), LiftError>;
@@ -29,18 +29,18 @@ pub(super) fn require(valid: bool) -> Lifted {
 }
 
 /// Xn, or zero for 31.
-pub(super) fn x(l: &mut Lift<'_>, n: usize) -> Value {
+pub(super) fn x(l: &mut Lift<impl Sink>, n: usize) -> Value {
     if n == 31 { l.b.c64(0) } else { l.b.get(Ty::I64, X[n]) }
 }
 
 /// Xn, or SP for 31.
-pub(super) fn x_or_sp(l: &mut Lift<'_>, n: usize) -> Value {
+pub(super) fn x_or_sp(l: &mut Lift<impl Sink>, n: usize) -> Value {
     let slot = if n == 31 { SP } else { X[n] };
     l.b.get(Ty::I64, slot)
 }
 
 /// Xn, or zero, in a narrower or equal type.
-pub(super) fn reg(l: &mut Lift<'_>, ty: Ty, n: usize) -> Value {
+pub(super) fn reg(l: &mut Lift<impl Sink>, ty: Ty, n: usize) -> Value {
     if n == 31 {
         return l.b.iconst(ty, 0);
     }
@@ -49,21 +49,21 @@ pub(super) fn reg(l: &mut Lift<'_>, ty: Ty, n: usize) -> Value {
 }
 
 /// Xn, or SP, in a narrower or equal type.
-pub(super) fn reg_or_sp(l: &mut Lift<'_>, ty: Ty, n: usize) -> Value {
+pub(super) fn reg_or_sp(l: &mut Lift<impl Sink>, ty: Ty, n: usize) -> Value {
     let wide = x_or_sp(l, n);
     narrow(l, ty, wide)
 }
 
-fn narrow(l: &mut Lift<'_>, ty: Ty, wide: Value) -> Value {
+fn narrow(l: &mut Lift<impl Sink>, ty: Ty, wide: Value) -> Value {
     if ty == Ty::I64 { wide } else { l.b.trunc(ty, wide) }
 }
 
-fn widen(l: &mut Lift<'_>, ty: Ty, value: Value) -> Value {
+fn widen(l: &mut Lift<impl Sink>, ty: Ty, value: Value) -> Value {
     if ty == Ty::I64 { value } else { l.b.zext(Ty::I64, value) }
 }
 
 /// Writes Xn, zero-extending a narrower type; drops the value for 31.
-pub(super) fn set_reg(l: &mut Lift<'_>, ty: Ty, n: usize, value: Value) {
+pub(super) fn set_reg(l: &mut Lift<impl Sink>, ty: Ty, n: usize, value: Value) {
     if n != 31 {
         let wide = widen(l, ty, value);
         l.b.set(Ty::I64, X[n], wide);
@@ -71,24 +71,24 @@ pub(super) fn set_reg(l: &mut Lift<'_>, ty: Ty, n: usize, value: Value) {
 }
 
 /// Writes Xn, or SP for 31.
-pub(super) fn set_reg_or_sp(l: &mut Lift<'_>, ty: Ty, n: usize, value: Value) {
+pub(super) fn set_reg_or_sp(l: &mut Lift<impl Sink>, ty: Ty, n: usize, value: Value) {
     let wide = widen(l, ty, value);
     let slot = if n == 31 { SP } else { X[n] };
     l.b.set(Ty::I64, slot, wide);
 }
 
 /// The low bits of Vn as `ty`, whole for a vector shape.
-pub(super) fn v(l: &mut Lift<'_>, ty: Ty, n: usize) -> Value {
+pub(super) fn v(l: &mut Lift<impl Sink>, ty: Ty, n: usize) -> Value {
     l.b.get(ty.value(), V[n])
 }
 
 /// Writes Vn; what is above a narrower `ty` becomes zero.
-pub(super) fn set_v(l: &mut Lift<'_>, ty: Ty, n: usize, value: Value) {
+pub(super) fn set_v(l: &mut Lift<impl Sink>, ty: Ty, n: usize, value: Value) {
     l.b.set(ty.value(), V[n], value);
 }
 
 /// Rm shifted as bits 23:22 and 15:10 say (LSL, LSR, ASR, ROR).
-pub(super) fn shifted(w: Word, l: &mut Lift<'_>, ty: Ty) -> Operand {
+pub(super) fn shifted(w: Word, l: &mut Lift<impl Sink>, ty: Ty) -> Operand {
     let amount = w.bits(15, 10);
     require(amount < ty.bits())?;
     let m = reg(l, ty, w.rm());
@@ -107,7 +107,7 @@ pub(super) fn shifted(w: Word, l: &mut Lift<'_>, ty: Ty) -> Operand {
 /// Rm extended to `ty` as the three bits `option` say (UXTB to SXTX), then shifted left.
 ///
 /// A W index is extended from its 32 bits also where the encoding calls the extension LSL (Arm ARM, ExtendReg).
-pub(super) fn extended(l: &mut Lift<'_>, ty: Ty, m: usize, option: u32, shift: u32) -> Value {
+pub(super) fn extended(l: &mut Lift<impl Sink>, ty: Ty, m: usize, option: u32, shift: u32) -> Value {
     let from = Ty::int(8 << (option & 3));
     let value = if from.bits() >= ty.bits() {
         reg(l, ty, m)

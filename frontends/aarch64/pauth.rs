@@ -10,7 +10,7 @@ use super::operand::{Lifted, require, set_reg, set_reg_or_sp, x, x_or_sp};
 use super::word::Word;
 use crate::lift::Lift;
 use philae_ir::state::aarch64::{KEYS, SP, X};
-use philae_ir::{Builder, FlowHint, IntCond, Slot, Ty, Value};
+use philae_ir::{Builder, FlowHint, IntCond, Sink, Slot, Ty, Value};
 
 /// Where a code lies in a low pointer.
 const FIELD: u64 = 0x007f_0000_0000_0000;
@@ -74,7 +74,7 @@ pub(super) enum Action {
 }
 
 /// 64 bits of code for a pointer (or any number) and a modifier; the high bits are the better ones.
-fn code(b: &mut Builder<'_>, key: Key, pointer: Value, modifier: Value) -> Value {
+fn code(b: &mut Builder<impl Sink>, key: Key, pointer: Value, modifier: Value) -> Value {
     let spread = b.with_imm(Ty::I64, modifier, 0x9e37_79b9_7f4a_7c15, Builder::mul);
     let keyed = b.add_imm(Ty::I64, spread, key.bits());
     let own = b.get(Ty::I64, key.slot());
@@ -96,7 +96,7 @@ struct Parts {
     above: Value,
 }
 
-fn parts(b: &mut Builder<'_>, pointer: Value) -> Parts {
+fn parts(b: &mut Builder<impl Sink>, pointer: Value) -> Parts {
     let up = b.shl_imm(Ty::I64, pointer, 8);
     let high = b.ashr_imm(Ty::I64, up, 63);
     let extension = b.and_imm(Ty::I64, high, TOP_BYTE | FIELD);
@@ -108,20 +108,20 @@ fn parts(b: &mut Builder<'_>, pointer: Value) -> Parts {
 }
 
 /// The code of a plain pointer, in place, with anything around it. The multiplier's best bits are the top ones.
-fn placed_code(b: &mut Builder<'_>, key: Key, plain: Value, modifier: Value) -> Value {
+fn placed_code(b: &mut Builder<impl Sink>, key: Key, plain: Value, modifier: Value) -> Value {
     let code = code(b, key, plain, modifier);
     b.with_imm(Ty::I64, code, 9, Builder::rotr)
 }
 
 /// Whether x and y differ under a mask.
-fn differ(b: &mut Builder<'_>, mask: Value, x: Value, y: Value) -> Value {
+fn differ(b: &mut Builder<impl Sink>, mask: Value, x: Value, y: Value) -> Value {
     let all = b.xor(Ty::I64, x, y);
     let field = b.and(Ty::I64, all, mask);
     b.icmp_imm(Ty::I64, IntCond::Ne, field, 0)
 }
 
 /// Arm ARM, AddPAC: a pointer that was not plain gets a code with its top bit but one inverted.
-fn sign(b: &mut Builder<'_>, key: Key, pointer: Value, modifier: Value) -> Value {
+fn sign(b: &mut Builder<impl Sink>, key: Key, pointer: Value, modifier: Value) -> Value {
     let Parts { plain, field, above } = parts(b, pointer);
     let code = placed_code(b, key, plain, modifier);
     let spoilt = differ(b, field, pointer, plain);
@@ -135,7 +135,7 @@ fn sign(b: &mut Builder<'_>, key: Key, pointer: Value, modifier: Value) -> Value
 }
 
 /// Arm ARM, Auth: the mark of a failed check takes bits 54:53 of a low pointer, 62:61 of a high one.
-fn authenticate(b: &mut Builder<'_>, key: Key, pointer: Value, modifier: Value) -> Value {
+fn authenticate(b: &mut Builder<impl Sink>, key: Key, pointer: Value, modifier: Value) -> Value {
     let Parts { plain, field, above } = parts(b, pointer);
     let code = placed_code(b, key, plain, modifier);
     let wrong = differ(b, field, pointer, code);
@@ -150,7 +150,7 @@ fn authenticate(b: &mut Builder<'_>, key: Key, pointer: Value, modifier: Value) 
 }
 
 impl Action {
-    fn apply(self, b: &mut Builder<'_>, pointer: Value, modifier: Value) -> Value {
+    fn apply(self, b: &mut Builder<impl Sink>, pointer: Value, modifier: Value) -> Value {
         match self {
             Action::Sign(key) => sign(b, key, pointer, modifier),
             Action::Authenticate(key) => authenticate(b, key, pointer, modifier),
@@ -159,7 +159,7 @@ impl Action {
 }
 
 /// PACIA, AUTIA and their like, of Xd under Xn or SP.
-pub(super) fn register(w: Word, l: &mut Lift<'_>, action: Action) -> Lifted {
+pub(super) fn register(w: Word, l: &mut Lift<impl Sink>, action: Action) -> Lifted {
     let modifier = x_or_sp(l, w.rn());
     let pointer = x(l, w.rd());
     let result = action.apply(&mut l.b, pointer, modifier);
@@ -168,7 +168,7 @@ pub(super) fn register(w: Word, l: &mut Lift<'_>, action: Action) -> Lifted {
 }
 
 /// PACIZA, AUTIZA and their like: the modifier is zero.
-pub(super) fn register_zero(w: Word, l: &mut Lift<'_>, action: Action) -> Lifted {
+pub(super) fn register_zero(w: Word, l: &mut Lift<impl Sink>, action: Action) -> Lifted {
     let modifier = l.b.c64(0);
     let pointer = x(l, w.rd());
     let result = action.apply(&mut l.b, pointer, modifier);
@@ -176,7 +176,7 @@ pub(super) fn register_zero(w: Word, l: &mut Lift<'_>, action: Action) -> Lifted
     Ok(())
 }
 
-fn fixed(l: &mut Lift<'_>, action: Action, pointer: Slot, modifier: Value) -> Lifted {
+fn fixed(l: &mut Lift<impl Sink>, action: Action, pointer: Slot, modifier: Value) -> Lifted {
     let old = l.b.get(Ty::I64, pointer);
     let new = action.apply(&mut l.b, old, modifier);
     l.b.set(Ty::I64, pointer, new);
@@ -184,25 +184,25 @@ fn fixed(l: &mut Lift<'_>, action: Action, pointer: Slot, modifier: Value) -> Li
 }
 
 /// PACIASP, AUTIASP, PACIBSP, AUTIBSP: X30 under SP.
-pub(super) fn link_under_sp(_w: Word, l: &mut Lift<'_>, action: Action) -> Lifted {
+pub(super) fn link_under_sp(_w: Word, l: &mut Lift<impl Sink>, action: Action) -> Lifted {
     let modifier = l.b.get(Ty::I64, SP);
     fixed(l, action, X[30], modifier)
 }
 
 /// PACIAZ, AUTIAZ, PACIBZ, AUTIBZ: X30 under zero.
-pub(super) fn link_under_zero(_w: Word, l: &mut Lift<'_>, action: Action) -> Lifted {
+pub(super) fn link_under_zero(_w: Word, l: &mut Lift<impl Sink>, action: Action) -> Lifted {
     let modifier = l.b.c64(0);
     fixed(l, action, X[30], modifier)
 }
 
 /// PACIA1716, AUTIA1716, PACIB1716, AUTIB1716: X17 under X16.
-pub(super) fn x17_under_x16(_w: Word, l: &mut Lift<'_>, action: Action) -> Lifted {
+pub(super) fn x17_under_x16(_w: Word, l: &mut Lift<impl Sink>, action: Action) -> Lifted {
     let modifier = l.b.get(Ty::I64, X[16]);
     fixed(l, action, X[17], modifier)
 }
 
 /// XPACI, XPACD.
-pub(super) fn strip(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn strip(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let pointer = x(l, w.rd());
     let result = parts(&mut l.b, pointer).plain;
     set_reg(l, Ty::I64, w.rd(), result);
@@ -210,7 +210,7 @@ pub(super) fn strip(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// XPACLRI.
-pub(super) fn strip_link(_w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn strip_link(_w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let pointer = l.b.get(Ty::I64, X[30]);
     let result = parts(&mut l.b, pointer).plain;
     l.b.set(Ty::I64, X[30], result);
@@ -218,7 +218,7 @@ pub(super) fn strip_link(_w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// PACGA: the upper half of a code, zeroes below.
-pub(super) fn pacga(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn pacga(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let modifier = x_or_sp(l, w.rm());
     let value = x(l, w.rn());
     let code = code(&mut l.b, Key::Generic, value, modifier);
@@ -236,7 +236,7 @@ pub(super) enum Modifier {
     Zero,
 }
 
-fn target(w: Word, l: &mut Lift<'_>, key: Key, modifier: Modifier) -> Value {
+fn target(w: Word, l: &mut Lift<impl Sink>, key: Key, modifier: Modifier) -> Value {
     let modifier = match modifier {
         Modifier::Register => x_or_sp(l, w.rd()),
         Modifier::Zero => l.b.c64(0),
@@ -246,7 +246,7 @@ fn target(w: Word, l: &mut Lift<'_>, key: Key, modifier: Modifier) -> Value {
 }
 
 /// BRAA, BRAB, BRAAZ, BRABZ.
-pub(super) fn bra(w: Word, l: &mut Lift<'_>, key: Key, modifier: Modifier) -> Lifted {
+pub(super) fn bra(w: Word, l: &mut Lift<impl Sink>, key: Key, modifier: Modifier) -> Lifted {
     let target = target(w, l, key, modifier);
     landing::leave_by(l, landing::Branch::Jump(w.rn()));
     l.go_indirect(target, FlowHint::Jump);
@@ -254,7 +254,7 @@ pub(super) fn bra(w: Word, l: &mut Lift<'_>, key: Key, modifier: Modifier) -> Li
 }
 
 /// BLRAA, BLRAB, BLRAAZ, BLRABZ.
-pub(super) fn blra(w: Word, l: &mut Lift<'_>, key: Key, modifier: Modifier) -> Lifted {
+pub(super) fn blra(w: Word, l: &mut Lift<impl Sink>, key: Key, modifier: Modifier) -> Lifted {
     let target = target(w, l, key, modifier);
     let back = l.b.c64(l.next);
     set_reg(l, Ty::I64, 30, back);
@@ -264,7 +264,7 @@ pub(super) fn blra(w: Word, l: &mut Lift<'_>, key: Key, modifier: Modifier) -> L
 }
 
 /// RETAA, RETAB.
-pub(super) fn reta(_w: Word, l: &mut Lift<'_>, key: Key) -> Lifted {
+pub(super) fn reta(_w: Word, l: &mut Lift<impl Sink>, key: Key) -> Lifted {
     let pointer = l.b.get(Ty::I64, X[30]);
     let modifier = l.b.get(Ty::I64, SP);
     let target = authenticate(&mut l.b, key, pointer, modifier);
@@ -273,7 +273,7 @@ pub(super) fn reta(_w: Word, l: &mut Lift<'_>, key: Key) -> Lifted {
 }
 
 /// LDRAA, LDRAB: the offset is S:imm9 (bits 22, 20:12) doublewords; W (bit 11) writes the address back.
-pub(super) fn ldra(w: Word, l: &mut Lift<'_>, key: Key) -> Lifted {
+pub(super) fn ldra(w: Word, l: &mut Lift<impl Sink>, key: Key) -> Lifted {
     // Base and loaded register may not be the same (CONSTRAINED UNPREDICTABLE; here undefined).
     require(!w.is_set(11) || w.rt() != w.rn() || w.rn() == 31)?;
     let base = x_or_sp(l, w.rn());

@@ -7,7 +7,7 @@ use super::operand::{Lifted, set_v, v};
 use super::simd::{lane_mask, sources};
 use super::word::Word;
 use crate::lift::Lift;
-use philae_ir::{Ty, Value};
+use philae_ir::{Sink, Ty, Value};
 
 helpers! {
     /// SHA1C.
@@ -89,12 +89,12 @@ fn sha256_schedule1(d: u128, n: u128, m: u128) -> u128 {
 }
 
 /// Lane 0 in lane 3, zeroes elsewhere.
-pub(super) fn first_as_last(l: &mut Lift<'_>, words: Value) -> Value {
+pub(super) fn first_as_last(l: &mut Lift<impl Sink>, words: Value) -> Value {
     l.b.shuffle(words, words, lane_mask(4, |i| if i == 3 { 0 } else { 8 }))
 }
 
 /// SHA1SU0: the message schedule but for its last word and the rotation.
-pub(super) fn sha1su0(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn sha1su0(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (n, m) = sources(w, l, Ty::V128);
     let d = v(l, Ty::V128, w.rd());
     let between = l.b.shuffle(d, n, lane_mask(8, |i| i + 1));
@@ -105,7 +105,7 @@ pub(super) fn sha1su0(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// SHA1SU1: its last word, which for the fourth is the first of this result, and the rotation.
-pub(super) fn sha1su1(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn sha1su1(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (d, n) = (v(l, Ty::V128, w.rd()), v(l, Ty::V128, w.rn()));
     let last = l.b.shuffle(n, n, lane_mask(4, |i| if i < 3 { i + 1 } else { 8 }));
     let mixed = l.b.xor(Ty::V128, d, last);

@@ -6,7 +6,7 @@
 use super::operand::{Lifted, require, set_v, v};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::{Builder, Ty, Value};
+use philae_ir::{Builder, Sink, Ty, Value};
 
 /// How much of a vector register an instruction means.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub(super) fn float(w: Word) -> Result<(Form, Ty), LiftError> {
 }
 
 /// Writes what `form` means of `value` to Vd; what is above becomes zero.
-pub(super) fn write(w: Word, l: &mut Lift<'_>, form: Form, ty: Ty, value: Value) {
+pub(super) fn write(w: Word, l: &mut Lift<impl Sink>, form: Form, ty: Ty, value: Value) {
     match form {
         Form::Full => set_v(l, Ty::V128, w.rd(), value),
         Form::Half => {
@@ -89,7 +89,7 @@ pub(super) fn write(w: Word, l: &mut Lift<'_>, form: Form, ty: Ty, value: Value)
 }
 
 /// Writes the 64 low bits of `value`: to Vd whole where Q is clear, to its upper half where Q is set.
-pub(super) fn write_narrow(w: Word, l: &mut Lift<'_>, value: Value) {
+pub(super) fn write_narrow(w: Word, l: &mut Lift<impl Sink>, value: Value) {
     let low = l.b.low(Ty::V128, value);
     if w.is_set(30) {
         let old = v(l, Ty::V128, w.rd());
@@ -102,13 +102,13 @@ pub(super) fn write_narrow(w: Word, l: &mut Lift<'_>, value: Value) {
 }
 
 /// Vn and Vm.
-pub(super) fn sources(w: Word, l: &mut Lift<'_>, ty: Ty) -> (Value, Value) {
+pub(super) fn sources(w: Word, l: &mut Lift<impl Sink>, ty: Ty) -> (Value, Value) {
     (v(l, ty, w.rn()), v(l, ty, w.rm()))
 }
 
 /// Vn for arithmetic on floats in lanes: those that `form` does not mean are copies of those that it means, so that they
 /// raise nothing of their own.
-pub(super) fn counted(l: &mut Lift<'_>, form: Form, ty: Ty, n: usize) -> Value {
+pub(super) fn counted(l: &mut Lift<impl Sink>, form: Form, ty: Ty, n: usize) -> Value {
     match form {
         Form::Half => {
             let low = v(l, Ty::F64, n);
@@ -123,12 +123,12 @@ pub(super) fn counted(l: &mut Lift<'_>, form: Form, ty: Ty, n: usize) -> Value {
 }
 
 /// Vn and Vm for such arithmetic.
-pub(super) fn counted_sources(w: Word, l: &mut Lift<'_>, form: Form, ty: Ty) -> (Value, Value) {
+pub(super) fn counted_sources(w: Word, l: &mut Lift<impl Sink>, form: Form, ty: Ty) -> (Value, Value) {
     (counted(l, form, ty, w.rn()), counted(l, form, ty, w.rm()))
 }
 
 /// A 128-bit constant with `lane` in every lane.
-pub(super) fn splat(b: &mut Builder<'_>, ty: Ty, lane: u64) -> Value {
+pub(super) fn splat(b: &mut Builder<impl Sink>, ty: Ty, lane: u64) -> Value {
     let lane = u128::from(lane) & ty.lane().mask();
     let bits = ty.lane().bits();
     let all = (0..128).step_by(bits as usize).fold(0, |all, at| all | lane << at);
@@ -136,16 +136,16 @@ pub(super) fn splat(b: &mut Builder<'_>, ty: Ty, lane: u64) -> Value {
 }
 
 /// A zero vector.
-pub(super) fn zero(b: &mut Builder<'_>) -> Value {
+pub(super) fn zero(b: &mut Builder<impl Sink>) -> Value {
     b.wide_const(Ty::V128, 0)
 }
 
 /// Vd = op(Vn, Vm) over integer lanes.
-pub(super) fn binary<'a>(
+pub(super) fn binary<S: Sink>(
     w: Word,
-    l: &mut Lift<'a>,
+    l: &mut Lift<S>,
     sizes: Sizes,
-    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+    op: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
 ) -> Lifted {
     let (form, ty) = integer(w, sizes)?;
     let (n, m) = sources(w, l, ty);
@@ -155,11 +155,11 @@ pub(super) fn binary<'a>(
 }
 
 /// Vd = op(Vn) over integer lanes.
-pub(super) fn unary<'a>(
+pub(super) fn unary<S: Sink>(
     w: Word,
-    l: &mut Lift<'a>,
+    l: &mut Lift<S>,
     sizes: Sizes,
-    op: impl Fn(&mut Builder<'a>, Ty, Value) -> Value,
+    op: impl Fn(&mut Builder<S>, Ty, Value) -> Value,
 ) -> Lifted {
     let (form, ty) = integer(w, sizes)?;
     let n = v(l, ty, w.rn());
@@ -169,11 +169,11 @@ pub(super) fn unary<'a>(
 }
 
 /// Vd = op(Vd, Vn, Vm) over integer lanes.
-pub(super) fn ternary<'a>(
+pub(super) fn ternary<S: Sink>(
     w: Word,
-    l: &mut Lift<'a>,
+    l: &mut Lift<S>,
     sizes: Sizes,
-    op: impl Fn(&mut Builder<'a>, Ty, [Value; 3]) -> Value,
+    op: impl Fn(&mut Builder<S>, Ty, [Value; 3]) -> Value,
 ) -> Lifted {
     let (form, ty) = integer(w, sizes)?;
     let (n, m) = sources(w, l, ty);

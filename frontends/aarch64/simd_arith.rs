@@ -7,10 +7,14 @@ use super::simd::{
 };
 use super::word::Word;
 use crate::lift::Lift;
-use philae_ir::{Builder, IntCond, Ty, Value};
+use philae_ir::{Builder, IntCond, Sink, Ty, Value};
 
 /// Bitwise operations of Vn and Vm: AND, BIC, ORR, ORN, EOR.
-pub(super) fn logic<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value) -> Lifted {
+pub(super) fn logic<S: Sink>(
+    w: Word,
+    l: &mut Lift<S>,
+    op: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
+) -> Lifted {
     let (n, m) = sources(w, l, Ty::V128);
     let result = op(&mut l.b, Ty::V128, n, m);
     write(w, l, Form::of(w), Ty::V128, result);
@@ -18,7 +22,7 @@ pub(super) fn logic<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>,
 }
 
 /// ORR (vector), of which MOV is the commonest use.
-pub(super) fn orr(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn orr(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     if w.rn() != w.rm() {
         return logic(w, l, Builder::or);
     }
@@ -28,7 +32,7 @@ pub(super) fn orr(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// Bitwise operations that read Vd: BSL, BIT, BIF.
-pub(super) fn select<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>, [Value; 3]) -> Value) -> Lifted {
+pub(super) fn select<S: Sink>(w: Word, l: &mut Lift<S>, op: impl Fn(&mut Builder<S>, [Value; 3]) -> Value) -> Lifted {
     let (n, m) = sources(w, l, Ty::V128);
     let d = v(l, Ty::V128, w.rd());
     let result = op(&mut l.b, [d, n, m]);
@@ -37,7 +41,7 @@ pub(super) fn select<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>
 }
 
 /// NOT.
-pub(super) fn not(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn not(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let n = v(l, Ty::V128, w.rn());
     let result = l.b.not(Ty::V128, n);
     write(w, l, Form::of(w), Ty::V128, result);
@@ -45,7 +49,7 @@ pub(super) fn not(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// RBIT (vector), whose size bits say 01 for bytes.
-pub(super) fn rbit(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn rbit(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let n = v(l, Ty::V128, w.rn());
     let result = l.b.rbit(Ty::I8X16, n);
     write(w, l, Form::of(w), Ty::V128, result);
@@ -53,12 +57,12 @@ pub(super) fn rbit(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// CMGT, CMGE, CMHI, CMHS, CMEQ (register).
-pub(super) fn compare(w: Word, l: &mut Lift<'_>, sizes: Sizes, cond: IntCond) -> Lifted {
+pub(super) fn compare(w: Word, l: &mut Lift<impl Sink>, sizes: Sizes, cond: IntCond) -> Lifted {
     binary(w, l, sizes, |b, ty, n, m| b.icmp(ty, cond, n, m))
 }
 
 /// CMGT, CMGE, CMEQ, CMLE, CMLT (zero).
-pub(super) fn compare_zero(w: Word, l: &mut Lift<'_>, sizes: Sizes, cond: IntCond) -> Lifted {
+pub(super) fn compare_zero(w: Word, l: &mut Lift<impl Sink>, sizes: Sizes, cond: IntCond) -> Lifted {
     unary(w, l, sizes, |b, ty, n| {
         let zero = zero(b);
         b.icmp(ty, cond, n, zero)
@@ -66,7 +70,7 @@ pub(super) fn compare_zero(w: Word, l: &mut Lift<'_>, sizes: Sizes, cond: IntCon
 }
 
 /// CMTST.
-pub(super) fn cmtst(w: Word, l: &mut Lift<'_>, sizes: Sizes) -> Lifted {
+pub(super) fn cmtst(w: Word, l: &mut Lift<impl Sink>, sizes: Sizes) -> Lifted {
     binary(w, l, sizes, |b, ty, n, m| {
         let both = b.and(Ty::V128, n, m);
         let zero = zero(b);
@@ -75,7 +79,7 @@ pub(super) fn cmtst(w: Word, l: &mut Lift<'_>, sizes: Sizes) -> Lifted {
 }
 
 /// Half of a sum or difference is taken from its bits where they differ, and its carries or borrows.
-fn half_difference(b: &mut Builder<'_>, ty: Ty, sign: Sign, n: Value, m: Value) -> Value {
+fn half_difference(b: &mut Builder<impl Sink>, ty: Ty, sign: Sign, n: Value, m: Value) -> Value {
     let differ = b.xor(Ty::V128, n, m);
     match sign {
         Sign::Signed => b.vashr_imm(ty, differ, 1),
@@ -84,7 +88,7 @@ fn half_difference(b: &mut Builder<'_>, ty: Ty, sign: Sign, n: Value, m: Value) 
 }
 
 /// SHADD, UHADD.
-pub(super) fn halving_add(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+pub(super) fn halving_add(w: Word, l: &mut Lift<impl Sink>, sign: Sign) -> Lifted {
     binary(w, l, BHS, |b, ty, n, m| {
         let half = half_difference(b, ty, sign, n, m);
         let common = b.and(Ty::V128, n, m);
@@ -93,7 +97,7 @@ pub(super) fn halving_add(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
 }
 
 /// SRHADD, URHADD.
-pub(super) fn rounding_halving_add(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+pub(super) fn rounding_halving_add(w: Word, l: &mut Lift<impl Sink>, sign: Sign) -> Lifted {
     binary(w, l, BHS, |b, ty, n, m| {
         if sign == Sign::Unsigned && ty != Ty::I32X4 {
             return b.avg_u(ty, n, m);
@@ -105,7 +109,7 @@ pub(super) fn rounding_halving_add(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lif
 }
 
 /// SHSUB, UHSUB.
-pub(super) fn halving_sub(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+pub(super) fn halving_sub(w: Word, l: &mut Lift<impl Sink>, sign: Sign) -> Lifted {
     binary(w, l, BHS, |b, ty, n, m| {
         let half = half_difference(b, ty, sign, n, m);
         let borrow = b.and_not(Ty::V128, m, n);
@@ -114,7 +118,7 @@ pub(super) fn halving_sub(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
 }
 
 /// |n − m| of lanes.
-pub(super) fn difference(b: &mut Builder<'_>, ty: Ty, sign: Sign, n: Value, m: Value) -> Value {
+pub(super) fn difference(b: &mut Builder<impl Sink>, ty: Ty, sign: Sign, n: Value, m: Value) -> Value {
     let (larger, smaller) = match sign {
         Sign::Signed => (b.smax(ty, n, m), b.smin(ty, n, m)),
         Sign::Unsigned => (b.umax(ty, n, m), b.umin(ty, n, m)),
@@ -123,12 +127,12 @@ pub(super) fn difference(b: &mut Builder<'_>, ty: Ty, sign: Sign, n: Value, m: V
 }
 
 /// SABD, UABD.
-pub(super) fn absolute_difference(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+pub(super) fn absolute_difference(w: Word, l: &mut Lift<impl Sink>, sign: Sign) -> Lifted {
     binary(w, l, BHS, |b, ty, n, m| difference(b, ty, sign, n, m))
 }
 
 /// SABA, UABA.
-pub(super) fn absolute_difference_accumulate(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+pub(super) fn absolute_difference_accumulate(w: Word, l: &mut Lift<impl Sink>, sign: Sign) -> Lifted {
     ternary(w, l, BHS, |b, ty, [d, n, m]| {
         let difference = difference(b, ty, sign, n, m);
         b.add(ty, d, difference)
@@ -136,10 +140,10 @@ pub(super) fn absolute_difference_accumulate(w: Word, l: &mut Lift<'_>, sign: Si
 }
 
 /// MLA, MLS.
-pub(super) fn multiply_accumulate<'a>(
+pub(super) fn multiply_accumulate<S: Sink>(
     w: Word,
-    l: &mut Lift<'a>,
-    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+    l: &mut Lift<S>,
+    op: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
 ) -> Lifted {
     ternary(w, l, BHS, |b, ty, [d, n, m]| {
         let product = b.mul(ty, n, m);
@@ -157,7 +161,7 @@ pub(super) enum Rounded {
 }
 
 /// The high half of 2 × n × m, saturated: SQDMULH and SQRDMULH of halfword or word lanes.
-pub(super) fn double_multiply_high(b: &mut Builder<'_>, ty: Ty, rounded: Rounded, n: Value, m: Value) -> Value {
+pub(super) fn double_multiply_high(b: &mut Builder<impl Sink>, ty: Ty, rounded: Rounded, n: Value, m: Value) -> Value {
     let wide = Ty::int_vector(2 * ty.lane().bits());
     let shift = ty.lane().bits() - 1;
     let mut halves = [b.widen_low_s(wide, n), b.widen_high_s(wide, n)];
@@ -174,7 +178,7 @@ pub(super) fn double_multiply_high(b: &mut Builder<'_>, ty: Ty, rounded: Rounded
 }
 
 /// SQDMULH, SQRDMULH (vector).
-pub(super) fn sqdmulh(w: Word, l: &mut Lift<'_>, rounded: Rounded) -> Lifted {
+pub(super) fn sqdmulh(w: Word, l: &mut Lift<impl Sink>, rounded: Rounded) -> Lifted {
     let (form, ty) = integer(w, HS)?;
     let (n, m) = sources(w, l, ty);
     both_smallest_saturate(l, form, ty, n, m);
@@ -182,7 +186,7 @@ pub(super) fn sqdmulh(w: Word, l: &mut Lift<'_>, rounded: Rounded) -> Lifted {
 }
 
 /// A doubled product of lanes saturates where both are the smallest.
-pub(super) fn both_smallest_saturate(l: &mut Lift<'_>, form: Form, ty: Ty, n: Value, m: Value) {
+pub(super) fn both_smallest_saturate(l: &mut Lift<impl Sink>, form: Form, ty: Ty, n: Value, m: Value) {
     let smallest = splat(&mut l.b, ty, 1 << (ty.lane().bits() - 1));
     let [n, m] = [n, m].map(|value| l.b.icmp(ty, IntCond::Eq, value, smallest));
     let both = l.b.and(Ty::V128, n, m);
@@ -190,7 +194,7 @@ pub(super) fn both_smallest_saturate(l: &mut Lift<'_>, form: Form, ty: Ty, n: Va
 }
 
 /// The smallest has no opposite.
-fn smallest_saturates(w: Word, l: &mut Lift<'_>) -> Lifted {
+fn smallest_saturates(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (form, ty) = integer(w, BHSD)?;
     let n = v(l, ty, w.rn());
     both_smallest_saturate(l, form, ty, n, n);
@@ -198,11 +202,11 @@ fn smallest_saturates(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// SQADD, UQADD, SQSUB, UQSUB: `wrapping` does the same without saturation.
-pub(super) fn saturating<'a>(
+pub(super) fn saturating<S: Sink>(
     w: Word,
-    l: &mut Lift<'a>,
-    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
-    wrapping: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+    l: &mut Lift<S>,
+    op: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
+    wrapping: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
 ) -> Lifted {
     let (form, ty) = integer(w, BHSD)?;
     let (n, m) = sources(w, l, ty);
@@ -215,7 +219,7 @@ pub(super) fn saturating<'a>(
 }
 
 /// SQABS.
-pub(super) fn sqabs(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn sqabs(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     smallest_saturates(w, l)?;
     unary(w, l, BHSD, |b, ty, n| {
         let zero = zero(b);
@@ -226,7 +230,7 @@ pub(super) fn sqabs(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// SQNEG.
-pub(super) fn sqneg(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn sqneg(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     smallest_saturates(w, l)?;
     unary(w, l, BHSD, |b, ty, n| {
         let zero = zero(b);
@@ -235,7 +239,7 @@ pub(super) fn sqneg(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// SUQADD: Vd, signed, plus Vn, unsigned. With its sign bit inverted Vd counts from the smallest on.
-pub(super) fn suqadd(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn suqadd(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (form, ty) = integer(w, BHSD)?;
     let n = v(l, ty, w.rn());
     let d = v(l, ty, w.rd());
@@ -251,7 +255,7 @@ pub(super) fn suqadd(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// USQADD: Vd, unsigned, plus Vn, signed.
-pub(super) fn usqadd(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn usqadd(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (form, ty) = integer(w, BHSD)?;
     let n = v(l, ty, w.rn());
     let d = v(l, ty, w.rd());
@@ -269,12 +273,12 @@ pub(super) fn usqadd(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// CNT.
-pub(super) fn cnt(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn cnt(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     unary(w, l, B, Builder::popcnt)
 }
 
 /// The even and the odd lanes of Vn and Vm in a row: those of n in the low half of what counts, m's above.
-fn neighbours(l: &mut Lift<'_>, form: Form, ty: Ty, n: Value, m: Value) -> (Value, Value) {
+fn neighbours(l: &mut Lift<impl Sink>, form: Form, ty: Ty, n: Value, m: Value) -> (Value, Value) {
     let bytes = ty.lane().bytes() as usize;
     let [even, odd] = [0, 1].map(|parity| lane_mask(bytes, |i| pair_lane(form, bytes, i, parity)));
     (l.b.shuffle(n, m, even), l.b.shuffle(n, m, odd))
@@ -289,11 +293,11 @@ fn pair_lane(form: Form, bytes: usize, i: usize, parity: usize) -> usize {
 }
 
 /// ADDP, SMAXP, SMINP, UMAXP, UMINP (vector).
-pub(super) fn pairwise<'a>(
+pub(super) fn pairwise<S: Sink>(
     w: Word,
-    l: &mut Lift<'a>,
+    l: &mut Lift<S>,
     sizes: Sizes,
-    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+    op: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
 ) -> Lifted {
     let (form, ty) = integer(w, sizes)?;
     let (n, m) = sources(w, l, ty);
@@ -304,13 +308,13 @@ pub(super) fn pairwise<'a>(
 }
 
 /// FADDP, FMAXP and their like use the same neighbours.
-pub(super) fn neighbours_of_sources(w: Word, l: &mut Lift<'_>, form: Form, ty: Ty) -> (Value, Value) {
+pub(super) fn neighbours_of_sources(w: Word, l: &mut Lift<impl Sink>, form: Form, ty: Ty) -> (Value, Value) {
     let (n, m) = sources(w, l, ty);
     neighbours(l, form, ty, n, m)
 }
 
 /// ADDP (scalar).
-pub(super) fn addp_scalar(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn addp_scalar(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let n = v(l, Ty::V128, w.rn());
     let (low, high) = (l.b.low(Ty::V128, n), l.b.high(Ty::V128, n));
     let sum = l.b.add(Ty::I64, low, high);
@@ -319,7 +323,7 @@ pub(super) fn addp_scalar(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// Neighbouring lanes, extended to twice their width and added.
-fn long_pairs(b: &mut Builder<'_>, ty: Ty, sign: Sign, n: Value) -> Value {
+fn long_pairs(b: &mut Builder<impl Sink>, ty: Ty, sign: Sign, n: Value) -> Value {
     let bits = ty.lane().bits();
     let wide = Ty::int_vector(2 * bits);
     let up = b.vshl_imm(wide, n, bits);
@@ -331,12 +335,12 @@ fn long_pairs(b: &mut Builder<'_>, ty: Ty, sign: Sign, n: Value) -> Value {
 }
 
 /// SADDLP, UADDLP.
-pub(super) fn add_long_pairs(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+pub(super) fn add_long_pairs(w: Word, l: &mut Lift<impl Sink>, sign: Sign) -> Lifted {
     unary(w, l, BHS, |b, ty, n| long_pairs(b, ty, sign, n))
 }
 
 /// SADALP, UADALP.
-pub(super) fn add_long_pairs_accumulate(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+pub(super) fn add_long_pairs_accumulate(w: Word, l: &mut Lift<impl Sink>, sign: Sign) -> Lifted {
     let (form, ty) = integer(w, BHS)?;
     let n = v(l, ty, w.rn());
     let d = v(l, ty, w.rd());
@@ -347,12 +351,12 @@ pub(super) fn add_long_pairs_accumulate(w: Word, l: &mut Lift<'_>, sign: Sign) -
 }
 
 /// The lanes that count of `value`, combined by an associative operation into lane 0.
-fn reduce<'a>(
-    l: &mut Lift<'a>,
+fn reduce<S: Sink>(
+    l: &mut Lift<S>,
     form: Form,
     ty: Ty,
     value: Value,
-    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+    op: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
 ) -> Value {
     let mut result = value;
     let mut bytes = if form == Form::Full { 8 } else { 4 };
@@ -373,10 +377,10 @@ fn reducible(w: Word) -> Result<(Form, Ty), crate::lift::LiftError> {
 }
 
 /// ADDV, SMAXV, SMINV, UMAXV, UMINV.
-pub(super) fn across<'a>(
+pub(super) fn across<S: Sink>(
     w: Word,
-    l: &mut Lift<'a>,
-    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+    l: &mut Lift<S>,
+    op: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
 ) -> Lifted {
     let (form, ty) = reducible(w)?;
     let n = v(l, ty, w.rn());
@@ -386,7 +390,7 @@ pub(super) fn across<'a>(
 }
 
 /// SADDLV, UADDLV.
-pub(super) fn add_long_across(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+pub(super) fn add_long_across(w: Word, l: &mut Lift<impl Sink>, sign: Sign) -> Lifted {
     let (form, ty) = reducible(w)?;
     let n = v(l, ty, w.rn());
     let sums = long_pairs(&mut l.b, ty, sign, n);

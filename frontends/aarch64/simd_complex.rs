@@ -6,7 +6,7 @@ use super::operand::{Lifted, require, v};
 use super::simd::{Form, counted, counted_sources, lane_mask, write};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::{NanRule, Op, Ty, Value};
+use philae_ir::{NanRule, Op, Sink, Ty, Value};
 
 /// The float lanes in size, bits 23:22, by their integer shape.
 fn shape(w: Word) -> Result<(Form, Ty), LiftError> {
@@ -25,7 +25,7 @@ fn float_shape(ty: Ty) -> Option<Ty> {
 }
 
 /// Inverts the signs of the real or of the imaginary lanes: those of this parity.
-fn negate(l: &mut Lift<'_>, ty: Ty, parity: u32, value: Value) -> Value {
+fn negate(l: &mut Lift<impl Sink>, ty: Ty, parity: u32, value: Value) -> Value {
     let bits = ty.lane().bits();
     let signs = (0..ty.lanes()).filter(|i| i % 2 == parity).fold(0u128, |all, i| all | 1 << (bits * (i + 1) - 1));
     let signs = l.b.wide_const(Ty::V128, signs);
@@ -33,12 +33,12 @@ fn negate(l: &mut Lift<'_>, ty: Ty, parity: u32, value: Value) -> Value {
 }
 
 /// Lane i of `value` replaced by the lane `from(i)`.
-fn rearrange(l: &mut Lift<'_>, ty: Ty, value: Value, from: impl Fn(usize) -> usize) -> Value {
+fn rearrange(l: &mut Lift<impl Sink>, ty: Ty, value: Value, from: impl Fn(usize) -> usize) -> Value {
     l.b.shuffle(value, value, lane_mask(ty.lane().bytes() as usize, from))
 }
 
 /// FCADD: Vn + Vm rotated by 90 degrees, or by 270 where bit 12 is set.
-pub(super) fn fcadd(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fcadd(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (form, ty) = shape(w)?;
     let (n, m) = counted_sources(w, l, form, Ty::V128);
     let swapped = rearrange(l, ty, m, |i| i ^ 1);
@@ -57,7 +57,7 @@ pub(super) fn fcadd(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// Vd + the real or imaginary lanes of Vn, doubled, times Vm rotated, under `rotation` in quarters.
-fn multiply_add(w: Word, l: &mut Lift<'_>, (form, ty): (Form, Ty), rotation: u32, n: Value, m: Value) -> Lifted {
+fn multiply_add(w: Word, l: &mut Lift<impl Sink>, (form, ty): (Form, Ty), rotation: u32, n: Value, m: Value) -> Lifted {
     let odd = rotation & 1;
     let factor = rearrange(l, ty, n, |i| i & !1 | odd as usize);
     let mut rotated = if odd == 1 { rearrange(l, ty, m, |i| i ^ 1) } else { m };
@@ -83,14 +83,14 @@ fn multiply_add(w: Word, l: &mut Lift<'_>, (form, ty): (Form, Ty), rotation: u32
 }
 
 /// FCMLA (vector).
-pub(super) fn fcmla(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fcmla(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let shape = shape(w)?;
     let (n, m) = counted_sources(w, l, shape.0, Ty::V128);
     multiply_add(w, l, shape, w.bits(12, 11), n, m)
 }
 
 /// FCMLA (by element): the element is a complex number.
-pub(super) fn fcmla_element(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fcmla_element(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (form, ty) = shape(w)?;
     let (h, low) = (w.bits(11, 11), w.bits(21, 21));
     let index = match ty {

@@ -12,7 +12,7 @@ use super::simd::{Form, float_lanes, lane_mask, splat, write, zero};
 use super::softfloat::Estimated;
 use super::word::Word;
 use crate::lift::Lift;
-use philae_ir::{Builder, IntCond, Ty, Value};
+use philae_ir::{Builder, IntCond, Sink, Ty, Value};
 
 const WORDS: Ty = Ty::I32X4;
 
@@ -38,16 +38,16 @@ impl Format {
     }
 }
 
-fn constant(b: &mut Builder<'_>, value: u64) -> Value {
+fn constant(b: &mut Builder<impl Sink>, value: u64) -> Value {
     splat(b, WORDS, value)
 }
 
-fn plus(b: &mut Builder<'_>, value: Value, more: u64) -> Value {
+fn plus(b: &mut Builder<impl Sink>, value: Value, more: u64) -> Value {
     let more = constant(b, more);
     b.add(WORDS, value, more)
 }
 
-fn only(b: &mut Builder<'_>, value: Value, bits: u64) -> Value {
+fn only(b: &mut Builder<impl Sink>, value: Value, bits: u64) -> Value {
     let bits = constant(b, bits);
     b.and(Ty::V128, value, bits)
 }
@@ -70,7 +70,7 @@ const ROOT: Polynomial<6> =
 
 impl<const N: usize> Polynomial<N> {
     /// Its integral values for words.
-    fn of(&self, b: &mut Builder<'_>, a: Value) -> Value {
+    fn of(&self, b: &mut Builder<impl Sink>, a: Value) -> Value {
         let distance = plus(b, a, self.middle.wrapping_neg());
         let [coefficients @ .., last] = &self.coefficients[..] else { panic!("a polynomial has coefficients") };
         let highest = constant(b, *last as u64);
@@ -84,7 +84,7 @@ impl<const N: usize> Polynomial<N> {
 }
 
 /// Arm ARM, RecipEstimate: words from 513 on, odd (twice 256 to 511, plus one), in; 256 to 511 out.
-fn reciprocals(b: &mut Builder<'_>, a: Value) -> Value {
+fn reciprocals(b: &mut Builder<impl Sink>, a: Value) -> Value {
     let quotient = QUOTIENT.of(b, a);
     let product = b.mul(WORDS, quotient, a);
     let dividend = constant(b, 1 << 19);
@@ -96,10 +96,10 @@ fn reciprocals(b: &mut Builder<'_>, a: Value) -> Value {
 }
 
 /// Arm ARM, RecipSqrtEstimate: words from 257 to 511, odd, or twice such ones, in; 256 to 511 out.
-fn root_reciprocals(b: &mut Builder<'_>, a: Value) -> Value {
+fn root_reciprocals<S: Sink>(b: &mut Builder<S>, a: Value) -> Value {
     const LIMIT: u64 = 1 << 28;
     let limit = constant(b, LIMIT);
-    let reaches = |b: &mut Builder<'_>, root| {
+    let reaches = |b: &mut Builder<S>, root| {
         let square = b.mul(WORDS, root, root);
         let product = b.mul(WORDS, square, a);
         b.icmp(WORDS, IntCond::Sge, product, limit)
@@ -113,14 +113,14 @@ fn root_reciprocals(b: &mut Builder<'_>, a: Value) -> Value {
 }
 
 /// Half of a number plus one, or plus two where it is not the right one yet.
-fn half_of_next(b: &mut Builder<'_>, number: Value, is_right: Value) -> Value {
+fn half_of_next(b: &mut Builder<impl Sink>, number: Value, is_right: Value) -> Value {
     let two = plus(b, number, 2);
     let more = b.add(WORDS, two, is_right);
     b.vlshr_imm(WORDS, more, 1)
 }
 
 /// 257 plus twice the seven bits of `fraction` from bit `lowest` on, and that twice where `doubled` is all ones.
-fn root_operand(b: &mut Builder<'_>, fraction: Value, lowest: u32, doubled: Value) -> Value {
+fn root_operand(b: &mut Builder<impl Sink>, fraction: Value, lowest: u32, doubled: Value) -> Value {
     let moved = b.vlshr_imm(WORDS, fraction, lowest - 1);
     let even = only(b, moved, 0xfe);
     let odd = plus(b, even, 257);
@@ -129,7 +129,7 @@ fn root_operand(b: &mut Builder<'_>, fraction: Value, lowest: u32, doubled: Valu
 }
 
 /// The estimates of floats in words, and masks of those that are right.
-fn estimates(b: &mut Builder<'_>, format: Format, what: Estimated, n: Value) -> (Value, Value) {
+fn estimates(b: &mut Builder<impl Sink>, format: Format, what: Estimated, n: Value) -> (Value, Value) {
     let Format { fraction_bits, top_exponent } = format;
     let infinity = format.exponent(top_exponent);
     let smallest = format.exponent(1).wrapping_neg();
@@ -169,14 +169,14 @@ fn estimates(b: &mut Builder<'_>, format: Format, what: Estimated, n: Value) -> 
 }
 
 /// Sign and exponent, and an estimate below its leading bit.
-fn with_fraction(b: &mut Builder<'_>, format: Format, upper: Value, estimate: Value) -> Value {
+fn with_fraction(b: &mut Builder<impl Sink>, format: Format, upper: Value, estimate: Value) -> Value {
     let fraction = only(b, estimate, 0xff);
     let fraction = b.vshl_imm(WORDS, fraction, format.fraction_bits - 8);
     b.or(Ty::V128, upper, fraction)
 }
 
 /// The estimates of lanes of `ty`, and a truth value: that those which `form` means are right.
-fn lanes(b: &mut Builder<'_>, (form, ty): (Form, Ty), what: Estimated, n: Value) -> (Value, Value) {
+fn lanes<S: Sink>(b: &mut Builder<S>, (form, ty): (Form, Ty), what: Estimated, n: Value) -> (Value, Value) {
     let format = Format::of(ty);
     let counted = match form {
         Form::Scalar => 1,
@@ -184,7 +184,7 @@ fn lanes(b: &mut Builder<'_>, (form, ty): (Form, Ty), what: Estimated, n: Value)
         Form::Full => 128 / ty.lane().bits(),
     };
     // The upper half of a lane is in a word's upper half, or is a word.
-    let words = |b: &mut Builder<'_>, first: usize| match ty.lane().bits() {
+    let words = |b: &mut Builder<S>, first: usize| match ty.lane().bits() {
         16 => b.shuffle(n, n, lane_mask(2, |i| if i % 2 == 1 { first + i / 2 } else { 16 })),
         32 => n,
         _ => b.shuffle(n, n, lane_mask(4, |i| 2 * (i % 2) + 1)),
@@ -208,7 +208,7 @@ fn lanes(b: &mut Builder<'_>, (form, ty): (Form, Ty), what: Estimated, n: Value)
     (result, b.icmp_imm(Ty::I32, IntCond::Eq, mask, all))
 }
 
-fn estimate_lanes(w: Word, l: &mut Lift<'_>, (form, ty): (Form, Ty), shape: Shape, what: Estimated) -> Lifted {
+fn estimate_lanes<S: Sink>(w: Word, l: &mut Lift<S>, (form, ty): (Form, Ty), shape: Shape, what: Estimated) -> Lifted {
     let operation = match what {
         Estimated::Reciprocal => Operation::RecipEstimate,
         Estimated::Root => Operation::RsqrtEstimate,
@@ -218,24 +218,24 @@ fn estimate_lanes(w: Word, l: &mut Lift<'_>, (form, ty): (Form, Ty), shape: Shap
     }
     let n = v(l, ty, w.rn());
     let (result, all_right) = lanes(&mut l.b, (form, ty), what, n);
-    let exactly = |l: &mut Lift<'_>| exact::source_lanes(w, l, shape, operation);
+    let exactly = |l: &mut Lift<S>| exact::source_lanes(w, l, shape, operation);
     either(l, all_right, |l| write(w, l, form, ty, result), exactly);
     Ok(())
 }
 
 /// FRECPE, FRSQRTE of singles and doubles.
-pub(super) fn estimate(w: Word, l: &mut Lift<'_>, what: Estimated) -> Lifted {
+pub(super) fn estimate(w: Word, l: &mut Lift<impl Sink>, what: Estimated) -> Lifted {
     let lanes = float_lanes(w)?;
     estimate_lanes(w, l, lanes, Shape::of_vector(w), what)
 }
 
 /// FRECPE, FRSQRTE of halves.
-pub(super) fn estimate_halves(w: Word, l: &mut Lift<'_>, what: Estimated) -> Lifted {
+pub(super) fn estimate_halves(w: Word, l: &mut Lift<impl Sink>, what: Estimated) -> Lifted {
     estimate_lanes(w, l, (Form::of(w), Ty::I16X8), Shape::of_halves(w), what)
 }
 
 /// URECPE: all ones for what is below a half.
-pub(super) fn urecpe(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn urecpe(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let n = v(l, Ty::V128, w.rn());
     let b = &mut l.b;
     let moved = b.vlshr_imm(WORDS, n, 22);
@@ -247,7 +247,7 @@ pub(super) fn urecpe(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// URSQRTE: all ones for what is below a quarter.
-pub(super) fn ursqrte(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn ursqrte(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let n = v(l, Ty::V128, w.rn());
     let b = &mut l.b;
     let is_half = b.vashr_imm(WORDS, n, 31);
@@ -261,7 +261,7 @@ pub(super) fn ursqrte(w: Word, l: &mut Lift<'_>) -> Lifted {
     finish_unsigned(w, l, is_large, estimate)
 }
 
-fn finish_unsigned(w: Word, l: &mut Lift<'_>, is_large: Value, estimate: Value) -> Lifted {
+fn finish_unsigned(w: Word, l: &mut Lift<impl Sink>, is_large: Value, estimate: Value) -> Lifted {
     let estimate = l.b.vshl_imm(WORDS, estimate, 23);
     let ones = constant(&mut l.b, u64::MAX);
     let result = l.b.bit_select(is_large, estimate, ones);

@@ -14,15 +14,15 @@ use super::simd_wide::{element, scalar_element};
 use super::softfloat::{DOUBLE, HALF, SINGLE};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::{Builder, FloatCond, IntCond, NanRule, Op, Rounding, Ty, Value};
+use philae_ir::{Builder, FloatCond, IntCond, NanRule, Op, Rounding, Sink, Ty, Value};
 
 /// Whether the host's unit does not follow FPCR for `op` of lanes.
-fn needs_more(l: &Lift<'_>, op: Op) -> bool {
+fn needs_more(l: &Lift<impl Sink>, op: Op) -> bool {
     exact::is_soft(l) || exact::is_on(l) && !matches!(op, Op::Fadd | Op::Fsub)
 }
 
 /// Vd = op(Vn, Vm): FADD, FSUB, FMUL, FDIV, FMAX, FMIN, FMAXNM, FMINNM.
-pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
+pub(super) fn binary(w: Word, l: &mut Lift<impl Sink>, op: Op) -> Lifted {
     let (form, ty) = float(w)?;
     if needs_more(l, op) {
         return exact::sources(w, l, Shape::of_vector(w), Operation::of(op));
@@ -34,7 +34,7 @@ pub(super) fn binary(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
 }
 
 /// FABD.
-pub(super) fn fabd(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fabd(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (form, ty) = float(w)?;
     if exact::is_soft(l) {
         return absolute_difference_exactly(w, l, Shape::of_vector(w));
@@ -46,7 +46,7 @@ pub(super) fn fabd(w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
-pub(super) fn absolute_difference_exactly(w: Word, l: &mut Lift<'_>, shape: Shape) -> Lifted {
+pub(super) fn absolute_difference_exactly(w: Word, l: &mut Lift<impl Sink>, shape: Shape) -> Lifted {
     let (n, m) = sources(w, l, Ty::V128);
     let difference = exact::two(l, shape, Operation::Sub, 0, n, m);
     let result = exact::absolute(l, shape.bits(), difference);
@@ -61,7 +61,7 @@ fn lane_bits(ty: Ty) -> [u64; 3] {
 }
 
 /// A mask of the lanes where one factor is zero and the other infinite.
-pub(super) fn zero_times_infinity(b: &mut Builder<'_>, ty: Ty, n: Value, m: Value) -> Value {
+pub(super) fn zero_times_infinity(b: &mut Builder<impl Sink>, ty: Ty, n: Value, m: Value) -> Value {
     let [magnitude, infinity, _] = lane_bits(ty);
     let lanes = ty.as_int();
     let magnitude = splat(b, lanes, magnitude);
@@ -77,7 +77,7 @@ pub(super) fn zero_times_infinity(b: &mut Builder<'_>, ty: Ty, n: Value, m: Valu
 }
 
 /// FMULX of lanes: a product, but 0 × ∞ is 2 with the sign of the product.
-pub(super) fn multiply_extended(b: &mut Builder<'_>, ty: Ty, n: Value, m: Value) -> Value {
+pub(super) fn multiply_extended(b: &mut Builder<impl Sink>, ty: Ty, n: Value, m: Value) -> Value {
     let [magnitude, _, two] = lane_bits(ty);
     let special = zero_times_infinity(b, ty, n, m);
     let signs = b.xor(Ty::V128, n, m);
@@ -91,7 +91,7 @@ pub(super) fn multiply_extended(b: &mut Builder<'_>, ty: Ty, n: Value, m: Value)
 }
 
 /// FMULX.
-pub(super) fn fmulx(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fmulx(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (form, ty) = float_lanes(w)?;
     if exact::is_on(l) {
         return exact::sources(w, l, Shape::of_vector(w), Operation::MulExtended);
@@ -103,7 +103,7 @@ pub(super) fn fmulx(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// FRECPS: 2 − n × m, rounded once; 0 × ∞ counts as 0.
-pub(super) fn frecps(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn frecps(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (form, ty) = float_lanes(w)?;
     if exact::is_on(l) {
         return exact::sources(w, l, Shape::of_vector(w), Operation::RecipStep);
@@ -121,7 +121,7 @@ pub(super) fn frecps(w: Word, l: &mut Lift<'_>) -> Lifted {
 
 /// (3 − n × m) / 2, rounded once; 0 × ∞ counts as 0. Where n is not below 1, it is halved first, and the constant: the
 /// product may be twice what the format holds. Where it is, the difference is halved, which is exact.
-fn rsqrt_step(b: &mut Builder<'_>, ty: Ty, n: Value, m: Value) -> Value {
+fn rsqrt_step(b: &mut Builder<impl Sink>, ty: Ty, n: Value, m: Value) -> Value {
     let [one_and_a_half, three] = if ty == Ty::F64X2 {
         [1.5f64.to_bits(), 3f64.to_bits()]
     } else {
@@ -148,7 +148,7 @@ fn rsqrt_step(b: &mut Builder<'_>, ty: Ty, n: Value, m: Value) -> Value {
 }
 
 /// FRSQRTS.
-pub(super) fn frsqrts(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn frsqrts(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (form, ty) = float_lanes(w)?;
     if exact::is_on(l) {
         return exact::sources(w, l, Shape::of_vector(w), Operation::RsqrtStep);
@@ -160,7 +160,7 @@ pub(super) fn frsqrts(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// FRECPX of lanes whose infinity has these bits: the exponent inverted, but the largest number's for a zero.
-pub(super) fn recip_exponent(b: &mut Builder<'_>, ty: Ty, infinity: u64, n: Value) -> Value {
+pub(super) fn recip_exponent(b: &mut Builder<impl Sink>, ty: Ty, infinity: u64, n: Value) -> Value {
     let lowest = infinity & infinity.wrapping_neg();
     let sign = 1 << (ty.lane().bits() - 1);
     let [infinity, largest, quiet, sign, magnitude] =
@@ -179,7 +179,7 @@ pub(super) fn recip_exponent(b: &mut Builder<'_>, ty: Ty, infinity: u64, n: Valu
 }
 
 /// FRECPX.
-pub(super) fn frecpx(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn frecpx(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (form, ty) = float_lanes(w)?;
     if exact::is_on(l) {
         return exact::source(w, l, Shape::of_vector(w), Operation::RecipExponent);
@@ -204,7 +204,7 @@ pub(super) enum Fused {
 }
 
 /// FMLA, FMLS (vector).
-pub(super) fn fused(w: Word, l: &mut Lift<'_>, kind: Fused) -> Lifted {
+pub(super) fn fused(w: Word, l: &mut Lift<impl Sink>, kind: Fused) -> Lifted {
     let (form, ty) = float(w)?;
     if exact::is_on(l) {
         let (n, m) = sources(w, l, Ty::V128);
@@ -215,7 +215,7 @@ pub(super) fn fused(w: Word, l: &mut Lift<'_>, kind: Fused) -> Lifted {
     Ok(())
 }
 
-fn accumulate(w: Word, l: &mut Lift<'_>, (form, ty): (Form, Ty), kind: Fused, [n, m]: [Value; 2]) {
+fn accumulate(w: Word, l: &mut Lift<impl Sink>, (form, ty): (Form, Ty), kind: Fused, [n, m]: [Value; 2]) {
     let n = if kind == Fused::Sub { l.b.fneg(ty, n) } else { n };
     let d = counted(l, form, ty, w.rd());
     let result = l.b.fmul_add(ty, NanRule::Arm, n, m, d);
@@ -223,7 +223,7 @@ fn accumulate(w: Word, l: &mut Lift<'_>, (form, ty): (Form, Ty), kind: Fused, [n
 }
 
 /// Form, type, and the operands Vn and the element of Vm in all lanes, or as a scalar.
-fn with_element(w: Word, l: &mut Lift<'_>) -> Result<(Form, Ty, [Value; 2]), LiftError> {
+fn with_element(w: Word, l: &mut Lift<impl Sink>) -> Result<(Form, Ty, [Value; 2]), LiftError> {
     let (form, ty) = float(w)?;
     // Doublewords have no L.
     require(!(w.is_set(22) && w.is_set(21)))?;
@@ -234,7 +234,7 @@ fn with_element(w: Word, l: &mut Lift<'_>) -> Result<(Form, Ty, [Value; 2]), Lif
 }
 
 /// Vn and the element of Vm in all lanes.
-fn exact_element(w: Word, l: &mut Lift<'_>) -> Result<[Value; 2], LiftError> {
+fn exact_element(w: Word, l: &mut Lift<impl Sink>) -> Result<[Value; 2], LiftError> {
     let (_, lanes) = float_lanes(w)?;
     require(!(w.is_set(22) && w.is_set(21)))?;
     let n = v(l, lanes, w.rn());
@@ -242,13 +242,13 @@ fn exact_element(w: Word, l: &mut Lift<'_>) -> Result<[Value; 2], LiftError> {
 }
 
 /// Vd = operation(Vn, element of Vm).
-fn binary_element_exactly(w: Word, l: &mut Lift<'_>, operation: Operation) -> Lifted {
+fn binary_element_exactly(w: Word, l: &mut Lift<impl Sink>, operation: Operation) -> Lifted {
     let [n, m] = exact_element(w, l)?;
     exact::binary_of(w, l, Shape::of_vector(w), operation, n, m)
 }
 
 /// FMLA, FMLS (by element).
-pub(super) fn fused_element(w: Word, l: &mut Lift<'_>, kind: Fused) -> Lifted {
+pub(super) fn fused_element(w: Word, l: &mut Lift<impl Sink>, kind: Fused) -> Lifted {
     if exact::is_on(l) {
         let [n, m] = exact_element(w, l)?;
         return exact::fused_lanes(w, l, Shape::of_vector(w), kind, n, m);
@@ -259,7 +259,7 @@ pub(super) fn fused_element(w: Word, l: &mut Lift<'_>, kind: Fused) -> Lifted {
 }
 
 /// FMUL (by element).
-pub(super) fn fmul_element(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fmul_element(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     if exact::is_on(l) {
         return binary_element_exactly(w, l, Operation::Mul);
     }
@@ -270,7 +270,7 @@ pub(super) fn fmul_element(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// FMULX (by element).
-pub(super) fn fmulx_element(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fmulx_element(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     if exact::is_on(l) {
         return binary_element_exactly(w, l, Operation::MulExtended);
     }
@@ -284,13 +284,20 @@ pub(super) fn fmulx_element(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// Vd = masks of the lanes where `cond` holds for n and m.
-pub(super) fn compare_exactly(w: Word, l: &mut Lift<'_>, shape: Shape, cond: FloatCond, n: Value, m: Value) -> Lifted {
+pub(super) fn compare_exactly(
+    w: Word,
+    l: &mut Lift<impl Sink>,
+    shape: Shape,
+    cond: FloatCond,
+    n: Value,
+    m: Value,
+) -> Lifted {
     let result = exact::two(l, shape, Operation::Compare, cond as u8, n, m);
     exact::write(w, l, shape, result)
 }
 
 /// FCMEQ, FCMGE, FCMGT (register).
-pub(super) fn compare(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted {
+pub(super) fn compare(w: Word, l: &mut Lift<impl Sink>, cond: FloatCond) -> Lifted {
     let (form, ty) = float_lanes(w)?;
     let (n, m) = counted_sources(w, l, form, ty);
     if exact::is_soft(l) {
@@ -302,7 +309,7 @@ pub(super) fn compare(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted {
 }
 
 /// FCMGT, FCMGE, FCMEQ, FCMLE, FCMLT (zero).
-pub(super) fn compare_zero(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted {
+pub(super) fn compare_zero(w: Word, l: &mut Lift<impl Sink>, cond: FloatCond) -> Lifted {
     let (form, ty) = float_lanes(w)?;
     let n = counted(l, form, ty, w.rn());
     let zero = zero(&mut l.b);
@@ -315,7 +322,7 @@ pub(super) fn compare_zero(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted
 }
 
 /// FACGE, FACGT.
-pub(super) fn compare_absolute(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Lifted {
+pub(super) fn compare_absolute(w: Word, l: &mut Lift<impl Sink>, cond: FloatCond) -> Lifted {
     let (form, ty) = float_lanes(w)?;
     let (n, m) = counted_sources(w, l, form, ty);
     let (n, m) = (l.b.fabs(ty, n), l.b.fabs(ty, m));
@@ -328,7 +335,7 @@ pub(super) fn compare_absolute(w: Word, l: &mut Lift<'_>, cond: FloatCond) -> Li
 }
 
 /// Vd = op(Vn): FABS, FNEG, FSQRT, FRINT*.
-pub(super) fn unary<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>, Ty, Value) -> Value) -> Lifted {
+pub(super) fn unary<S: Sink>(w: Word, l: &mut Lift<S>, op: impl Fn(&mut Builder<S>, Ty, Value) -> Value) -> Lifted {
     let (form, ty) = float(w)?;
     let n = counted(l, form, ty, w.rn());
     let result = op(&mut l.b, ty, n);
@@ -337,7 +344,7 @@ pub(super) fn unary<'a>(w: Word, l: &mut Lift<'a>, op: impl Fn(&mut Builder<'a>,
 }
 
 /// FSQRT.
-pub(super) fn fsqrt(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fsqrt(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     float_lanes(w)?;
     if exact::is_soft(l) {
         return exact::root(w, l, Shape::of_vector(w));
@@ -346,7 +353,7 @@ pub(super) fn fsqrt(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// FRINTN, FRINTP, FRINTM, FRINTZ, FRINTA, FRINTX, FRINTI.
-pub(super) fn round(w: Word, l: &mut Lift<'_>, rounding: Rounding) -> Lifted {
+pub(super) fn round(w: Word, l: &mut Lift<impl Sink>, rounding: Rounding) -> Lifted {
     float_lanes(w)?;
     if exact::is_soft(l) {
         return round_exactly(w, l, Shape::of_vector(w), rounding);
@@ -355,13 +362,13 @@ pub(super) fn round(w: Word, l: &mut Lift<'_>, rounding: Rounding) -> Lifted {
 }
 
 /// FRINTX, which tells inexactness, has U, bit 29, and an odd opcode, but not bit 23.
-pub(super) fn round_exactly(w: Word, l: &mut Lift<'_>, shape: Shape, rounding: Rounding) -> Lifted {
+pub(super) fn round_exactly(w: Word, l: &mut Lift<impl Sink>, shape: Shape, rounding: Rounding) -> Lifted {
     let tells = w.is_set(29) && !w.is_set(23) && w.is_set(12);
     exact::rounded(w, l, shape, if tells { Operation::RoundExact } else { Operation::Round }, rounding)
 }
 
 /// FRINT32Z, FRINT32X, FRINT64Z, FRINT64X: what does not fit an integer of so many bits becomes its smallest.
-pub(super) fn round_within(w: Word, l: &mut Lift<'_>, rounding: Rounding, bits: u32) -> Lifted {
+pub(super) fn round_within(w: Word, l: &mut Lift<impl Sink>, rounding: Rounding, bits: u32) -> Lifted {
     let (form, ty) = float_lanes(w)?;
     if exact::is_on(l) {
         return exact::rounded(w, l, Shape::of_vector(w), Operation::round_within(bits), rounding);
@@ -373,7 +380,7 @@ pub(super) fn round_within(w: Word, l: &mut Lift<'_>, rounding: Rounding, bits: 
 }
 
 /// Integral lanes, of which what does not fit an integer of so many bits, and NaNs, become its smallest.
-pub(super) fn rounded_within(l: &mut Lift<'_>, ty: Ty, rounding: Rounding, bits: u32, n: Value) -> Value {
+pub(super) fn rounded_within(l: &mut Lift<impl Sink>, ty: Ty, rounding: Rounding, bits: u32, n: Value) -> Value {
     let b = &mut l.b;
     let quietly = if rounding == Rounding::CurrentExact { Rounding::Current } else { rounding };
     let integral = b.fround(ty, quietly, n);
@@ -392,7 +399,7 @@ pub(super) fn rounded_within(l: &mut Lift<'_>, ty: Ty, rounding: Rounding, bits:
 }
 
 /// Raises that the lanes that are not `valid` are invalid, and that those which are `inexact` are.
-pub(super) fn raise_by_lane(b: &mut Builder<'_>, ty: Ty, valid: Value, inexact: Value) {
+pub(super) fn raise_by_lane(b: &mut Builder<impl Sink>, ty: Ty, valid: Value, inexact: Value) {
     let [_, infinity, _] = lane_bits(ty);
     let infinity = splat(b, ty, infinity);
     // Differences of infinities are invalid, one of numbers so far apart is inexact, zeroes raise nothing.
@@ -406,7 +413,7 @@ pub(super) fn raise_by_lane(b: &mut Builder<'_>, ty: Ty, valid: Value, inexact: 
 }
 
 /// FCVTNS to FCVTZU, lane by lane.
-pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding) -> Lifted {
+pub(super) fn to_integer(w: Word, l: &mut Lift<impl Sink>, sign: Sign, rounding: Rounding) -> Lifted {
     let (form, ty) = float(w)?;
     if exact::is_soft(l) {
         return exact::lanes_to_fixed(w, l, Shape::of_vector(w), sign, rounding, 0);
@@ -418,7 +425,7 @@ pub(super) fn to_integer(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Roundi
 }
 
 /// SCVTF, UCVTF, lane by lane.
-pub(super) fn from_integer(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+pub(super) fn from_integer(w: Word, l: &mut Lift<impl Sink>, sign: Sign) -> Lifted {
     let (form, ty) = float(w)?;
     if exact::is_soft(l) {
         return exact::lanes_from_fixed(w, l, Shape::of_vector(w), sign, 0);
@@ -443,7 +450,7 @@ fn half_fraction(w: Word) -> Option<u32> {
 }
 
 /// FCVTZS, FCVTZU (vector, fixed-point). Scaling is exact; what is too large without it stays as it is.
-pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+pub(super) fn to_fixed(w: Word, l: &mut Lift<impl Sink>, sign: Sign) -> Lifted {
     if let Some(fraction) = half_fraction(w) {
         return half::to_fixed(w, l, sign, Rounding::Zero, fraction);
     }
@@ -463,7 +470,7 @@ pub(super) fn to_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
 }
 
 /// SCVTF, UCVTF (vector, fixed-point).
-pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+pub(super) fn from_fixed(w: Word, l: &mut Lift<impl Sink>, sign: Sign) -> Lifted {
     if let Some(fraction) = half_fraction(w) {
         return half::from_fixed(w, l, sign, fraction);
     }
@@ -480,7 +487,7 @@ pub(super) fn from_fixed(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
 }
 
 /// FCVTL, FCVTL2: bit 22 chooses single to double, else half to single.
-pub(super) fn fcvtl(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fcvtl(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let mut n = v(l, Ty::V128, w.rn());
     if w.is_set(30) {
         let high = std::array::from_fn(|i| (i % 8 + 8) as u8);
@@ -498,7 +505,7 @@ pub(super) fn fcvtl(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// FCVTN, FCVTN2: bit 22 chooses double to single, else single to half.
-pub(super) fn fcvtn(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fcvtn(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let n = v(l, Ty::V128, w.rn());
     if exact::flushes(l) && w.is_set(22) {
         narrow_flushing(w, l, n);
@@ -517,10 +524,10 @@ pub(super) fn fcvtn(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// FCVTN, FCVTN2 to singles, where denormals are flushed.
-fn narrow_flushing(w: Word, l: &mut Lift<'_>, n: Value) {
+fn narrow_flushing<S: Sink>(w: Word, l: &mut Lift<S>, n: Value) {
     let native = l.b.fdemote(Ty::F32X4, n);
     let fast = has_flushed(l, Shape::lanes(32, 2), native);
-    let exactly = |l: &mut Lift<'_>| {
+    let exactly = |l: &mut Lift<S>| {
         let result = exact::convert(l, (DOUBLE, SINGLE), 2, Narrowed::Rounded, n);
         write_narrow(w, l, result);
     };
@@ -529,7 +536,7 @@ fn narrow_flushing(w: Word, l: &mut Lift<'_>, n: Value) {
 
 /// Two doubles as singles, zeroes above. That a result was tiny before it was rounded, which the host's unit does not look
 /// at, is raised apart: 2^-925 times what is a multiple of the smallest single, and nothing else, is one of the smallest double.
-pub(super) fn demoted(b: &mut Builder<'_>, n: Value) -> Value {
+pub(super) fn demoted(b: &mut Builder<impl Sink>, n: Value) -> Value {
     let [limit, scale] = [-126, -925].map(|power| splat(b, Ty::F64X2, power_of_two(Ty::F64X2, power)));
     let size = b.fabs(Ty::F64X2, n);
     let is_small = b.icmp(Ty::I64X2, IntCond::Sgt, limit, size);
@@ -539,7 +546,7 @@ pub(super) fn demoted(b: &mut Builder<'_>, n: Value) -> Value {
 }
 
 /// Two doubles as singles, truncated, and the last bit set where that was inexact (Arm ARM, FPRounding_ODD); zeroes above.
-fn demoted_to_odd(b: &mut Builder<'_>, n: Value) -> Value {
+fn demoted_to_odd(b: &mut Builder<impl Sink>, n: Value) -> Value {
     let [magnitude, ..] = lane_bits(Ty::F64X2);
     let singles = demoted(b, n);
     let back = b.fpromote(Ty::F64X2, singles);
@@ -559,7 +566,7 @@ fn demoted_to_odd(b: &mut Builder<'_>, n: Value) -> Value {
 }
 
 /// FCVTXN, FCVTXN2; the scalar too.
-pub(super) fn fcvtxn(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fcvtxn(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     require(w.is_set(22))?;
     let form = Form::of(w);
     let result = if exact::is_on(l) {
@@ -578,7 +585,7 @@ pub(super) fn fcvtxn(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// The even and the odd lanes of Vn and Vm; what they do not fill is copies.
-fn float_neighbours(w: Word, l: &mut Lift<'_>, form: Form, ty: Ty) -> (Value, Value) {
+fn float_neighbours(w: Word, l: &mut Lift<impl Sink>, form: Form, ty: Ty) -> (Value, Value) {
     let (even, odd) = neighbours_of_sources(w, l, form, ty);
     if form != Form::Half {
         return (even, odd);
@@ -588,7 +595,7 @@ fn float_neighbours(w: Word, l: &mut Lift<'_>, form: Form, ty: Ty) -> (Value, Va
 }
 
 /// FADDP, FMAXP, FMINP, FMAXNMP, FMINNMP (vector).
-pub(super) fn pairwise(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
+pub(super) fn pairwise(w: Word, l: &mut Lift<impl Sink>, op: Op) -> Lifted {
     let (form, ty) = float_lanes(w)?;
     let (even, odd) = float_neighbours(w, l, form, ty);
     if needs_more(l, op) {
@@ -602,7 +609,7 @@ pub(super) fn pairwise(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
 /// Vd = so many lowest lanes of `value`, combined by pairs (Arm ARM, Reduce).
 pub(super) fn reduce_exactly(
     w: Word,
-    l: &mut Lift<'_>,
+    l: &mut Lift<impl Sink>,
     ty: Ty,
     mut lanes: usize,
     operation: Operation,
@@ -619,7 +626,7 @@ pub(super) fn reduce_exactly(
 }
 
 /// FADDP, FMAXP, FMINP, FMAXNMP, FMINNMP (scalar).
-pub(super) fn pairwise_scalar(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
+pub(super) fn pairwise_scalar(w: Word, l: &mut Lift<impl Sink>, op: Op) -> Lifted {
     let (_, ty) = float_lanes(w)?;
     let n = v(l, ty, w.rn());
     if needs_more(l, op) {
@@ -632,7 +639,7 @@ pub(super) fn pairwise_scalar(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
 }
 
 /// FMAXV, FMINV, FMAXNMV, FMINNMV: four single lanes, by pairs (Arm ARM, Reduce).
-pub(super) fn across(w: Word, l: &mut Lift<'_>, op: Op) -> Lifted {
+pub(super) fn across(w: Word, l: &mut Lift<impl Sink>, op: Op) -> Lifted {
     require(w.is_set(30) && !w.is_set(22))?;
     let n = v(l, Ty::F32X4, w.rn());
     if exact::is_on(l) {

@@ -5,10 +5,10 @@
 use super::operand::{Lifted, require, set_reg_or_sp, set_v, v, x, x_or_sp};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::{Ty, Value};
+use philae_ir::{Sink, Ty, Value};
 
 /// Adds the bytes accessed, or Xm, to the base of a post-indexed form (bit 23).
-fn write_back(w: Word, l: &mut Lift<'_>, base: Value, bytes: usize) {
+fn write_back(w: Word, l: &mut Lift<impl Sink>, base: Value, bytes: usize) {
     if w.is_set(23) {
         let amount = if w.rm() == 31 { l.b.c64(bytes as u64) } else { x(l, w.rm()) };
         let new = l.b.add(Ty::I64, base, amount);
@@ -51,7 +51,7 @@ fn register(w: Word, i: usize) -> usize {
 
 /// Sixteen bytes put together from bytes of the vectors `from`: byte i is byte `place(i)`.1 of vector `place(i)`.0,
 /// or anything where that is `None`.
-fn gather(l: &mut Lift<'_>, from: &[Value], place: impl Fn(usize) -> Option<(usize, usize)>) -> Value {
+fn gather(l: &mut Lift<impl Sink>, from: &[Value], place: impl Fn(usize) -> Option<(usize, usize)>) -> Value {
     let byte_of =
         |number: usize, i: usize| place(i).filter(|&(source, _)| source == number).map(|(_, byte)| byte as u8);
     let mut used = (0..from.len()).filter(|&number| (0..16).any(|i| byte_of(number, i).is_some()));
@@ -70,7 +70,7 @@ fn gather(l: &mut Lift<'_>, from: &[Value], place: impl Fn(usize) -> Option<(usi
 }
 
 /// The bytes of memory that a multiple-structure access means, in vectors; the last may count for 8 bytes only.
-fn load_all(l: &mut Lift<'_>, base: Value, bytes: usize) -> [Value; 4] {
+fn load_all(l: &mut Lift<impl Sink>, base: Value, bytes: usize) -> [Value; 4] {
     let mut vectors = [base; 4];
     for (i, vector) in vectors.iter_mut().enumerate().take(bytes.div_ceil(16)) {
         let offset = 16 * i as i64;
@@ -86,7 +86,7 @@ fn load_all(l: &mut Lift<'_>, base: Value, bytes: usize) -> [Value; 4] {
 }
 
 /// LD1, LD2, LD3, LD4 (multiple structures).
-pub(super) fn load_multiple(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn load_multiple(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let Multiple { registers, interleave, lane, width } = multiple(w)?;
     let base = x_or_sp(l, w.rn());
     let ty = if width == 16 { Ty::V128 } else { Ty::I64 };
@@ -114,7 +114,7 @@ pub(super) fn load_multiple(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// ST1, ST2, ST3, ST4 (multiple structures).
-pub(super) fn store_multiple(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn store_multiple(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let Multiple { registers, interleave, lane, width } = multiple(w)?;
     let base = x_or_sp(l, w.rn());
     if interleave == 1 {
@@ -175,7 +175,7 @@ fn single(w: Word) -> Result<Single, LiftError> {
 }
 
 /// LD1, LD2, LD3, LD4 (single structure).
-pub(super) fn load_single(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn load_single(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let Single { registers, ty, lane } = single(w)?;
     let base = x_or_sp(l, w.rn());
     let loaded = load_lanes(l, ty, base, registers);
@@ -188,7 +188,7 @@ pub(super) fn load_single(w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
-fn load_lanes(l: &mut Lift<'_>, ty: Ty, base: Value, registers: usize) -> [Value; 4] {
+fn load_lanes(l: &mut Lift<impl Sink>, ty: Ty, base: Value, registers: usize) -> [Value; 4] {
     let mut loaded = [base; 4];
     for (i, scalar) in loaded.iter_mut().enumerate().take(registers) {
         *scalar = l.b.load(ty.lane(), base, i as i64 * i64::from(ty.lane().bytes()));
@@ -197,7 +197,7 @@ fn load_lanes(l: &mut Lift<'_>, ty: Ty, base: Value, registers: usize) -> [Value
 }
 
 /// ST1, ST2, ST3, ST4 (single structure).
-pub(super) fn store_single(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn store_single(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let Single { registers, ty, lane } = single(w)?;
     let base = x_or_sp(l, w.rn());
     for i in 0..registers {
@@ -210,7 +210,7 @@ pub(super) fn store_single(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// LD1R, LD2R, LD3R, LD4R.
-pub(super) fn load_replicate(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn load_replicate(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let registers = (w.bits(13, 13) << 1 | w.bits(21, 21)) as usize + 1;
     let ty = Ty::int_vector(8 << w.bits(11, 10));
     let base = x_or_sp(l, w.rn());

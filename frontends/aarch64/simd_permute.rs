@@ -4,7 +4,7 @@ use super::operand::{Lifted, float_immediate, half_immediate, reg, require, set_
 use super::simd::{BHSD, Form, integer, lane_mask, sources, splat, write};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::{IntCond, Ty, Value};
+use philae_ir::{IntCond, Sink, Ty, Value};
 
 /// The shape and the index in imm5, bits 20:16.
 fn indexed(w: Word) -> Result<(Ty, u32), LiftError> {
@@ -19,7 +19,7 @@ fn require_fits(form: Form, ty: Ty) -> Lifted {
 }
 
 /// DUP (element); the scalar too.
-pub(super) fn dup_element(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn dup_element(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (ty, index) = indexed(w)?;
     let form = Form::of(w);
     require_fits(form, ty)?;
@@ -36,7 +36,7 @@ pub(super) fn dup_element(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// DUP (general).
-pub(super) fn dup_general(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn dup_general(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (ty, _) = indexed(w)?;
     let form = Form::of(w);
     require_fits(form, ty)?;
@@ -47,7 +47,7 @@ pub(super) fn dup_general(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// INS (general).
-pub(super) fn ins_general(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn ins_general(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (ty, index) = indexed(w)?;
     let lane = reg(l, ty.lane(), w.rn());
     insert(w, l, ty, index, lane);
@@ -55,7 +55,7 @@ pub(super) fn ins_general(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// INS (element): imm4, bits 14:11, chooses the source.
-pub(super) fn ins_element(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn ins_element(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (ty, index) = indexed(w)?;
     let source = w.bits(14, 11) >> ty.lane().bytes().trailing_zeros();
     let n = v(l, ty, w.rn());
@@ -64,14 +64,14 @@ pub(super) fn ins_element(w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
-fn insert(w: Word, l: &mut Lift<'_>, ty: Ty, index: u32, lane: Value) {
+fn insert(w: Word, l: &mut Lift<impl Sink>, ty: Ty, index: u32, lane: Value) {
     let d = v(l, ty, w.rd());
     let result = l.b.insert_lane(ty, d, index, lane);
     set_v(l, Ty::V128, w.rd(), result);
 }
 
 /// UMOV: a doubleword where Q is set, else less.
-pub(super) fn umov(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn umov(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (ty, index) = indexed(w)?;
     require((ty == Ty::I64X2) == w.is_set(30))?;
     let n = v(l, ty, w.rn());
@@ -81,7 +81,7 @@ pub(super) fn umov(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// SMOV: extends to X where Q is set, else to W.
-pub(super) fn smov(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn smov(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (ty, index) = indexed(w)?;
     let to = if w.is_set(30) { Ty::I64 } else { Ty::I32 };
     require(ty.lane().bits() < to.bits())?;
@@ -111,7 +111,7 @@ fn expanded_immediate(w: Word) -> u64 {
 }
 
 /// MOVI, MVNI, FMOV, ORR, BIC (vector, immediate).
-pub(super) fn modified_immediate(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn modified_immediate(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (form, cmode, inverted) = (Form::of(w), w.bits(15, 12), w.is_set(29));
     // FMOV of doubles has no 64-bit form.
     require(!(cmode == 15 && inverted && form == Form::Half))?;
@@ -129,7 +129,7 @@ pub(super) fn modified_immediate(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// FMOV (vector, immediate) of halves.
-pub(super) fn fmov_halves(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn fmov_halves(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let imm8 = w.bits(18, 16) << 5 | w.bits(9, 5);
     let constant = splat(&mut l.b, Ty::I16X8, half_immediate(imm8));
     write(w, l, Form::of(w), Ty::I16X8, constant);
@@ -142,7 +142,7 @@ fn count(form: Form, bytes: usize) -> usize {
 }
 
 /// Vd = lanes of Vn (from 0) and Vm (from `second`), as `choose` says of lane i, the lane count and `second`.
-fn permute(w: Word, l: &mut Lift<'_>, choose: impl Fn(usize, usize, usize) -> usize) -> Lifted {
+fn permute(w: Word, l: &mut Lift<impl Sink>, choose: impl Fn(usize, usize, usize) -> usize) -> Lifted {
     let (form, ty) = integer(w, BHSD)?;
     let bytes = ty.lane().bytes() as usize;
     let (lanes, second) = (count(form, bytes), 16 / bytes);
@@ -163,12 +163,12 @@ pub(super) enum Part {
 }
 
 /// ZIP1, ZIP2.
-pub(super) fn zip(w: Word, l: &mut Lift<'_>, part: Part) -> Lifted {
+pub(super) fn zip(w: Word, l: &mut Lift<impl Sink>, part: Part) -> Lifted {
     permute(w, l, |i, lanes, second| part as usize * lanes / 2 + i / 2 + i % 2 * second)
 }
 
 /// UZP1, UZP2.
-pub(super) fn uzp(w: Word, l: &mut Lift<'_>, part: Part) -> Lifted {
+pub(super) fn uzp(w: Word, l: &mut Lift<impl Sink>, part: Part) -> Lifted {
     permute(w, l, |i, lanes, second| {
         let from = 2 * i + part as usize;
         if from < lanes { from } else { from - lanes + second }
@@ -176,12 +176,12 @@ pub(super) fn uzp(w: Word, l: &mut Lift<'_>, part: Part) -> Lifted {
 }
 
 /// TRN1, TRN2.
-pub(super) fn trn(w: Word, l: &mut Lift<'_>, part: Part) -> Lifted {
+pub(super) fn trn(w: Word, l: &mut Lift<impl Sink>, part: Part) -> Lifted {
     permute(w, l, |i, _, second| i / 2 * 2 + part as usize + i % 2 * second)
 }
 
 /// EXT: bytes from imm4 (bits 14:11) on, of Vn and Vm in a row.
-pub(super) fn ext(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn ext(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let form = Form::of(w);
     let first = w.bits(14, 11) as usize;
     let lanes = count(form, 1);
@@ -194,7 +194,7 @@ pub(super) fn ext(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// TBL, TBX: bits 14:13 are the number of table registers less one; bit 12 keeps Vd where the index is too large.
-pub(super) fn table(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn table(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let registers = w.bits(14, 13) as usize + 1;
     let index = v(l, Ty::V128, w.rm());
     let mut result = None;

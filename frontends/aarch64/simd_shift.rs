@@ -5,7 +5,7 @@ use super::operand::{Lifted, Sign, require, set_v, v};
 use super::simd::{BHS, BHSD, Form, Sizes, binary, integer, splat, unary, write, write_narrow, zero};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::{Builder, IntCond, Ty, Value};
+use philae_ir::{Builder, IntCond, Sink, Ty, Value};
 
 /// Whether bits shifted out on the right are rounded.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Narrowing {
     }
 
     /// The lanes of `value` narrowed to shape `ty`, in the low half.
-    fn apply(self, b: &mut Builder<'_>, ty: Ty, value: Value) -> Value {
+    fn apply(self, b: &mut Builder<impl Sink>, ty: Ty, value: Value) -> Value {
         match self {
             Narrowing::Wrap => b.narrow(ty, value, value),
             Narrowing::SignedToSigned => b.narrow_sat_ss(ty, value, value),
@@ -75,7 +75,7 @@ fn left_shift(w: Word, sizes: Sizes) -> Result<(Form, Ty, u32), LiftError> {
 }
 
 /// Lanes shifted right by 1 to their width.
-fn shift_right(b: &mut Builder<'_>, ty: Ty, sign: Sign, rounding: Rounding, value: Value, amount: u32) -> Value {
+fn shift_right(b: &mut Builder<impl Sink>, ty: Ty, sign: Sign, rounding: Rounding, value: Value, amount: u32) -> Value {
     let down = match sign {
         Sign::Signed => b.vashr_imm(ty, value, amount),
         Sign::Unsigned => logical_right(b, ty, value, amount),
@@ -91,12 +91,12 @@ fn shift_right(b: &mut Builder<'_>, ty: Ty, sign: Sign, rounding: Rounding, valu
 }
 
 /// Lanes shifted right, zeroes coming in. Nothing of the operand is used where all of it goes, so that who makes it knows.
-fn logical_right(b: &mut Builder<'_>, ty: Ty, value: Value, amount: u32) -> Value {
+fn logical_right(b: &mut Builder<impl Sink>, ty: Ty, value: Value, amount: u32) -> Value {
     if amount == ty.lane().bits() { zero(b) } else { b.vlshr_imm(ty, value, amount) }
 }
 
 /// SSHR, USHR, SRSHR, URSHR.
-pub(super) fn right(w: Word, l: &mut Lift<'_>, sizes: Sizes, sign: Sign, rounding: Rounding) -> Lifted {
+pub(super) fn right(w: Word, l: &mut Lift<impl Sink>, sizes: Sizes, sign: Sign, rounding: Rounding) -> Lifted {
     let (form, ty, amount) = right_shift(w, sizes)?;
     let n = v(l, ty, w.rn());
     let result = shift_right(&mut l.b, ty, sign, rounding, n, amount);
@@ -105,7 +105,13 @@ pub(super) fn right(w: Word, l: &mut Lift<'_>, sizes: Sizes, sign: Sign, roundin
 }
 
 /// SSRA, USRA, SRSRA, URSRA.
-pub(super) fn right_accumulate(w: Word, l: &mut Lift<'_>, sizes: Sizes, sign: Sign, rounding: Rounding) -> Lifted {
+pub(super) fn right_accumulate(
+    w: Word,
+    l: &mut Lift<impl Sink>,
+    sizes: Sizes,
+    sign: Sign,
+    rounding: Rounding,
+) -> Lifted {
     let (form, ty, amount) = right_shift(w, sizes)?;
     let n = v(l, ty, w.rn());
     let d = v(l, ty, w.rd());
@@ -116,7 +122,7 @@ pub(super) fn right_accumulate(w: Word, l: &mut Lift<'_>, sizes: Sizes, sign: Si
 }
 
 /// SRI.
-pub(super) fn sri(w: Word, l: &mut Lift<'_>, sizes: Sizes) -> Lifted {
+pub(super) fn sri(w: Word, l: &mut Lift<impl Sink>, sizes: Sizes) -> Lifted {
     let (form, ty, amount) = right_shift(w, sizes)?;
     let n = v(l, ty, w.rn());
     let shifted = logical_right(&mut l.b, ty, n, amount);
@@ -126,7 +132,7 @@ pub(super) fn sri(w: Word, l: &mut Lift<'_>, sizes: Sizes) -> Lifted {
 }
 
 /// SHL.
-pub(super) fn shl(w: Word, l: &mut Lift<'_>, sizes: Sizes) -> Lifted {
+pub(super) fn shl(w: Word, l: &mut Lift<impl Sink>, sizes: Sizes) -> Lifted {
     let (form, ty, amount) = left_shift(w, sizes)?;
     let n = v(l, ty, w.rn());
     let result = l.b.vshl_imm(ty, n, amount);
@@ -135,7 +141,7 @@ pub(super) fn shl(w: Word, l: &mut Lift<'_>, sizes: Sizes) -> Lifted {
 }
 
 /// SLI.
-pub(super) fn sli(w: Word, l: &mut Lift<'_>, sizes: Sizes) -> Lifted {
+pub(super) fn sli(w: Word, l: &mut Lift<impl Sink>, sizes: Sizes) -> Lifted {
     let (form, ty, amount) = left_shift(w, sizes)?;
     let n = v(l, ty, w.rn());
     let shifted = l.b.vshl_imm(ty, n, amount);
@@ -144,7 +150,7 @@ pub(super) fn sli(w: Word, l: &mut Lift<'_>, sizes: Sizes) -> Lifted {
 }
 
 /// Writes Vd: `shifted` in the bits of each lane that `mask` has, Vd's own in the others.
-fn insert(w: Word, l: &mut Lift<'_>, form: Form, ty: Ty, mask: u64, shifted: Value) {
+fn insert(w: Word, l: &mut Lift<impl Sink>, form: Form, ty: Ty, mask: u64, shifted: Value) {
     let d = v(l, ty, w.rd());
     let mask = splat(&mut l.b, ty, mask);
     let kept = l.b.and_not(Ty::V128, d, mask);
@@ -164,7 +170,7 @@ pub(super) enum LeftSaturation {
 }
 
 /// SQSHL, UQSHL, SQSHLU (immediate).
-pub(super) fn saturating_left(w: Word, l: &mut Lift<'_>, saturation: LeftSaturation) -> Lifted {
+pub(super) fn saturating_left(w: Word, l: &mut Lift<impl Sink>, saturation: LeftSaturation) -> Lifted {
     let (form, ty, amount) = left_shift(w, BHSD)?;
     let n = v(l, ty, w.rn());
     let b = &mut l.b;
@@ -190,7 +196,7 @@ pub(super) fn saturating_left(w: Word, l: &mut Lift<'_>, saturation: LeftSaturat
 }
 
 /// SHRN, RSHRN, SQSHRN, SQRSHRN, UQSHRN, UQRSHRN, SQSHRUN, SQRSHRUN; scalars too.
-pub(super) fn right_narrow(w: Word, l: &mut Lift<'_>, narrowing: Narrowing, rounding: Rounding) -> Lifted {
+pub(super) fn right_narrow(w: Word, l: &mut Lift<impl Sink>, narrowing: Narrowing, rounding: Rounding) -> Lifted {
     let (bits, imm) = immediate(w)?;
     require(bits < 64)?;
     let (ty, wide) = (Ty::int_vector(bits), Ty::int_vector(2 * bits));
@@ -203,7 +209,7 @@ pub(super) fn right_narrow(w: Word, l: &mut Lift<'_>, narrowing: Narrowing, roun
 }
 
 /// What does not widen back to what it was has saturated.
-fn narrowing_saturates(w: Word, l: &mut Lift<'_>, ty: Ty, narrowing: Narrowing, value: Value, narrowed: Value) {
+fn narrowing_saturates(w: Word, l: &mut Lift<impl Sink>, ty: Ty, narrowing: Narrowing, value: Value, narrowed: Value) {
     if narrowing == Narrowing::Wrap {
         return;
     }
@@ -217,7 +223,7 @@ fn narrowing_saturates(w: Word, l: &mut Lift<'_>, ty: Ty, narrowing: Narrowing, 
     exact::saturated(l, form, wide, difference);
 }
 
-fn finish_narrow(w: Word, l: &mut Lift<'_>, ty: Ty, value: Value) {
+fn finish_narrow(w: Word, l: &mut Lift<impl Sink>, ty: Ty, value: Value) {
     match Form::of(w) {
         Form::Scalar => write(w, l, Form::Scalar, ty, value),
         Form::Half | Form::Full => write_narrow(w, l, value),
@@ -225,7 +231,7 @@ fn finish_narrow(w: Word, l: &mut Lift<'_>, ty: Ty, value: Value) {
 }
 
 /// XTN, SQXTN, UQXTN, SQXTUN; scalars too.
-pub(super) fn extract_narrow(w: Word, l: &mut Lift<'_>, narrowing: Narrowing) -> Lifted {
+pub(super) fn extract_narrow(w: Word, l: &mut Lift<impl Sink>, narrowing: Narrowing) -> Lifted {
     let size = w.bits(23, 22);
     require(size != 3)?;
     let ty = Ty::int_vector(8 << size);
@@ -237,7 +243,7 @@ pub(super) fn extract_narrow(w: Word, l: &mut Lift<'_>, narrowing: Narrowing) ->
 }
 
 /// The half of `value` that Q chooses, its lanes extended to the shape `wide`.
-pub(super) fn widen(w: Word, l: &mut Lift<'_>, wide: Ty, sign: Sign, value: Value) -> Value {
+pub(super) fn widen(w: Word, l: &mut Lift<impl Sink>, wide: Ty, sign: Sign, value: Value) -> Value {
     match (w.is_set(30), sign) {
         (false, Sign::Signed) => l.b.widen_low_s(wide, value),
         (false, Sign::Unsigned) => l.b.widen_low_u(wide, value),
@@ -247,20 +253,20 @@ pub(super) fn widen(w: Word, l: &mut Lift<'_>, wide: Ty, sign: Sign, value: Valu
 }
 
 /// SSHLL, USHLL.
-pub(super) fn left_long(w: Word, l: &mut Lift<'_>, sign: Sign) -> Lifted {
+pub(super) fn left_long(w: Word, l: &mut Lift<impl Sink>, sign: Sign) -> Lifted {
     let (bits, imm) = immediate(w)?;
     require(bits < 64)?;
     long(w, l, 2 * bits, sign, imm - bits)
 }
 
 /// SHLL.
-pub(super) fn shll(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn shll(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let size = w.bits(23, 22);
     require(size != 3)?;
     long(w, l, 16 << size, Sign::Unsigned, 8 << size)
 }
 
-fn long(w: Word, l: &mut Lift<'_>, bits: u32, sign: Sign, amount: u32) -> Lifted {
+fn long(w: Word, l: &mut Lift<impl Sink>, bits: u32, sign: Sign, amount: u32) -> Lifted {
     let wide = Ty::int_vector(bits);
     let n = v(l, Ty::V128, w.rn());
     let mut result = widen(w, l, wide, sign, n);
@@ -272,7 +278,7 @@ fn long(w: Word, l: &mut Lift<'_>, bits: u32, sign: Sign, amount: u32) -> Lifted
 }
 
 /// How far left each lane of Vm shifts, in its low byte; right where negative.
-fn amounts(b: &mut Builder<'_>, ty: Ty, m: Value) -> Value {
+fn amounts(b: &mut Builder<impl Sink>, ty: Ty, m: Value) -> Value {
     let spare = ty.lane().bits() - 8;
     if spare == 0 {
         return m;
@@ -281,7 +287,7 @@ fn amounts(b: &mut Builder<'_>, ty: Ty, m: Value) -> Value {
     b.vashr_imm(ty, up, spare)
 }
 
-fn down(b: &mut Builder<'_>, ty: Ty, sign: Sign, n: Value, amounts: Value) -> Value {
+fn down(b: &mut Builder<impl Sink>, ty: Ty, sign: Sign, n: Value, amounts: Value) -> Value {
     match sign {
         Sign::Signed => b.vashr(ty, n, amounts),
         Sign::Unsigned => b.vlshr(ty, n, amounts),
@@ -289,7 +295,7 @@ fn down(b: &mut Builder<'_>, ty: Ty, sign: Sign, n: Value, amounts: Value) -> Va
 }
 
 /// SSHL, USHL, SRSHL, URSHL.
-pub(super) fn by_register(w: Word, l: &mut Lift<'_>, sizes: Sizes, sign: Sign, rounding: Rounding) -> Lifted {
+pub(super) fn by_register(w: Word, l: &mut Lift<impl Sink>, sizes: Sizes, sign: Sign, rounding: Rounding) -> Lifted {
     binary(w, l, sizes, |b, ty, n, m| {
         let left = amounts(b, ty, m);
         // The amount of the other direction is beyond every width as an unsigned number.
@@ -305,7 +311,14 @@ pub(super) fn by_register(w: Word, l: &mut Lift<'_>, sizes: Sizes, sign: Sign, r
 }
 
 /// Lanes shifted right where `left` is negative.
-fn right_by_register(b: &mut Builder<'_>, ty: Ty, sign: Sign, rounding: Rounding, n: Value, left: Value) -> Value {
+fn right_by_register(
+    b: &mut Builder<impl Sink>,
+    ty: Ty,
+    sign: Sign,
+    rounding: Rounding,
+    n: Value,
+    left: Value,
+) -> Value {
     let right = b.neg(ty, left);
     let shifted = down(b, ty, sign, n, right);
     if rounding == Rounding::Truncate {
@@ -320,7 +333,7 @@ fn right_by_register(b: &mut Builder<'_>, ty: Ty, sign: Sign, rounding: Rounding
 }
 
 /// SQSHL, UQSHL, SQRSHL, UQRSHL (register): what does not come back from the left saturates.
-pub(super) fn saturating_by_register(w: Word, l: &mut Lift<'_>, sign: Sign, rounding: Rounding) -> Lifted {
+pub(super) fn saturating_by_register(w: Word, l: &mut Lift<impl Sink>, sign: Sign, rounding: Rounding) -> Lifted {
     let (form, ty) = integer(w, BHSD)?;
     let (n, m) = (v(l, ty, w.rn()), v(l, ty, w.rm()));
     let b = &mut l.b;
@@ -349,7 +362,7 @@ pub(super) fn saturating_by_register(w: Word, l: &mut Lift<'_>, sign: Sign, roun
 }
 
 /// How the register's bytes lie in containers of `container` bytes: REV64, REV32, REV16.
-pub(super) fn reverse(w: Word, l: &mut Lift<'_>, container: usize) -> Lifted {
+pub(super) fn reverse(w: Word, l: &mut Lift<impl Sink>, container: usize) -> Lifted {
     let (_, ty) = integer(w, BHS)?;
     let bytes = ty.lane().bytes() as usize;
     require(bytes < container)?;

@@ -7,7 +7,7 @@ use super::simd_arith::{Rounded, both_smallest_saturate, difference, double_mult
 use super::simd_shift::{Rounding, widen};
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
-use philae_ir::{Builder, Ty, Value};
+use philae_ir::{Builder, Sink, Ty, Value};
 
 /// The shape with lanes of the size in bits 23:22, and the one of twice that.
 fn shapes(w: Word, sizes: Sizes) -> Result<(Ty, Ty), LiftError> {
@@ -17,11 +17,11 @@ fn shapes(w: Word, sizes: Sizes) -> Result<(Ty, Ty), LiftError> {
 }
 
 /// Vd = op(extended Vn, extended Vm): SADDL, SSUBL, SABDL, SMULL and the unsigned ones.
-pub(super) fn long<'a>(
+pub(super) fn long<S: Sink>(
     w: Word,
-    l: &mut Lift<'a>,
+    l: &mut Lift<S>,
     sign: Sign,
-    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+    op: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
 ) -> Lifted {
     let (_, wide) = shapes(w, BHS)?;
     let (n, m) = extended_sources(w, l, wide, sign);
@@ -30,18 +30,18 @@ pub(super) fn long<'a>(
     Ok(())
 }
 
-fn extended_sources(w: Word, l: &mut Lift<'_>, wide: Ty, sign: Sign) -> (Value, Value) {
+fn extended_sources(w: Word, l: &mut Lift<impl Sink>, wide: Ty, sign: Sign) -> (Value, Value) {
     let (n, m) = sources(w, l, Ty::V128);
     (widen(w, l, wide, sign, n), widen(w, l, wide, sign, m))
 }
 
 /// Vd = Vd + or − op(extended Vn, extended Vm): SMLAL, SMLSL, SABAL and the unsigned ones.
-pub(super) fn long_accumulate<'a>(
+pub(super) fn long_accumulate<S: Sink>(
     w: Word,
-    l: &mut Lift<'a>,
+    l: &mut Lift<S>,
     sign: Sign,
-    accumulate: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
-    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+    accumulate: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
+    op: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
 ) -> Lifted {
     let (_, wide) = shapes(w, BHS)?;
     let (n, m) = extended_sources(w, l, wide, sign);
@@ -53,7 +53,7 @@ pub(super) fn long_accumulate<'a>(
 }
 
 /// |n − m| of lanes already extended, whose difference cannot overflow.
-pub(super) fn wide_difference(b: &mut Builder<'_>, ty: Ty, n: Value, m: Value) -> Value {
+pub(super) fn wide_difference(b: &mut Builder<impl Sink>, ty: Ty, n: Value, m: Value) -> Value {
     if ty == Ty::I64X2 {
         let difference = b.sub(ty, n, m);
         return b.abs(ty, difference);
@@ -62,11 +62,11 @@ pub(super) fn wide_difference(b: &mut Builder<'_>, ty: Ty, n: Value, m: Value) -
 }
 
 /// SADDW, SSUBW and the unsigned ones: Vn is already wide.
-pub(super) fn wide<'a>(
+pub(super) fn wide<S: Sink>(
     w: Word,
-    l: &mut Lift<'a>,
+    l: &mut Lift<S>,
     sign: Sign,
-    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+    op: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
 ) -> Lifted {
     let (_, wide) = shapes(w, BHS)?;
     let (n, m) = sources(w, l, Ty::V128);
@@ -77,11 +77,11 @@ pub(super) fn wide<'a>(
 }
 
 /// ADDHN, SUBHN, RADDHN, RSUBHN: the high halves of sums or differences.
-pub(super) fn high_narrow<'a>(
+pub(super) fn high_narrow<S: Sink>(
     w: Word,
-    l: &mut Lift<'a>,
+    l: &mut Lift<S>,
     rounding: Rounding,
-    op: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+    op: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
 ) -> Lifted {
     let (ty, wide) = shapes(w, BHS)?;
     let (n, m) = sources(w, l, Ty::V128);
@@ -109,13 +109,13 @@ pub(super) enum Accumulate {
 }
 
 /// SQDMULL, SQDMLAL, SQDMLSL; scalars too.
-pub(super) fn sqdmull(w: Word, l: &mut Lift<'_>, accumulate: Accumulate) -> Lifted {
+pub(super) fn sqdmull(w: Word, l: &mut Lift<impl Sink>, accumulate: Accumulate) -> Lifted {
     let (ty, _) = shapes(w, HS)?;
     let (n, m) = sources(w, l, Ty::V128);
     double_long(w, l, ty, accumulate, [n, m])
 }
 
-fn double_long(w: Word, l: &mut Lift<'_>, ty: Ty, accumulate: Accumulate, [n, m]: [Value; 2]) -> Lifted {
+fn double_long(w: Word, l: &mut Lift<impl Sink>, ty: Ty, accumulate: Accumulate, [n, m]: [Value; 2]) -> Lifted {
     let wide = Ty::int_vector(2 * ty.lane().bits());
     let form = if Form::of(w) == Form::Scalar { Form::Scalar } else { Form::Full };
     // A scalar is lane 0; bit 30 is set in its encodings but says nothing.
@@ -147,7 +147,7 @@ fn double_long(w: Word, l: &mut Lift<'_>, ty: Ty, accumulate: Accumulate, [n, m]
 }
 
 /// PMULL, PMULL2 of bytes.
-pub(super) fn pmull_bytes(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn pmull_bytes(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (n, m) = chosen_halves(w, l);
     let [n, m] = [n, m].map(|value| l.b.widen_low_u(Ty::I16X8, value));
     let result = carry_less_products(&mut l.b, n, m);
@@ -156,7 +156,7 @@ pub(super) fn pmull_bytes(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// Carry-less products of bytes, zero-extended to halfwords.
-fn carry_less_products(b: &mut Builder<'_>, n: Value, m: Value) -> Value {
+fn carry_less_products(b: &mut Builder<impl Sink>, n: Value, m: Value) -> Value {
     let lanes = Ty::I16X8;
     (0..8).fold(zero(b), |sum, bit| {
         let top = b.vshl_imm(lanes, m, 15 - bit);
@@ -168,7 +168,7 @@ fn carry_less_products(b: &mut Builder<'_>, n: Value, m: Value) -> Value {
 }
 
 /// PMULL, PMULL2 of doublewords.
-pub(super) fn pmull_doublewords(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn pmull_doublewords(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (n, m) = chosen_halves(w, l);
     let result = l.b.clmul_low(n, m);
     set_v(l, Ty::V128, w.rd(), result);
@@ -176,7 +176,7 @@ pub(super) fn pmull_doublewords(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// The halves of Vn and Vm that Q chooses, at the bottom.
-fn chosen_halves(w: Word, l: &mut Lift<'_>) -> (Value, Value) {
+fn chosen_halves(w: Word, l: &mut Lift<impl Sink>) -> (Value, Value) {
     let (n, m) = sources(w, l, Ty::V128);
     if !w.is_set(30) {
         return (n, m);
@@ -186,7 +186,7 @@ fn chosen_halves(w: Word, l: &mut Lift<'_>) -> (Value, Value) {
 }
 
 /// PMUL.
-pub(super) fn pmul(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn pmul(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let (form, ty) = integer(w, super::simd::B)?;
     let (n, m) = sources(w, l, ty);
     let [n, m] = [n, m].map(|value| [l.b.widen_low_u(Ty::I16X8, value), l.b.widen_high_u(Ty::I16X8, value)]);
@@ -207,7 +207,7 @@ fn element_place(w: Word, ty: Ty) -> (usize, u32) {
 }
 
 /// The element of Vm in all lanes of the shape `ty`.
-pub(super) fn element(w: Word, l: &mut Lift<'_>, ty: Ty) -> Value {
+pub(super) fn element(w: Word, l: &mut Lift<impl Sink>, ty: Ty) -> Value {
     let (register, index) = element_place(w, ty);
     let whole = v(l, Ty::V128, register);
     let mask = lane_mask(ty.lane().bytes() as usize, |_| index as usize);
@@ -215,17 +215,17 @@ pub(super) fn element(w: Word, l: &mut Lift<'_>, ty: Ty) -> Value {
 }
 
 /// The element of Vm as a scalar.
-pub(super) fn scalar_element(w: Word, l: &mut Lift<'_>, ty: Ty) -> Value {
+pub(super) fn scalar_element(w: Word, l: &mut Lift<impl Sink>, ty: Ty) -> Value {
     let (register, index) = element_place(w, ty);
     let whole = v(l, Ty::V128, register);
     l.b.extract_lane(ty, whole, index)
 }
 
 /// MUL, MLA, MLS, SQDMULH, SQRDMULH (by element): `op` takes Vd, Vn and the element.
-pub(super) fn by_element<'a>(
+pub(super) fn by_element<S: Sink>(
     w: Word,
-    l: &mut Lift<'a>,
-    op: impl Fn(&mut Builder<'a>, Ty, [Value; 3]) -> Value,
+    l: &mut Lift<S>,
+    op: impl Fn(&mut Builder<S>, Ty, [Value; 3]) -> Value,
 ) -> Lifted {
     let (form, ty) = integer(w, HS)?;
     let n = v(l, ty, w.rn());
@@ -237,7 +237,7 @@ pub(super) fn by_element<'a>(
 }
 
 /// SQDMULH, SQRDMULH (by element).
-pub(super) fn sqdmulh_element(w: Word, l: &mut Lift<'_>, rounded: Rounded) -> Lifted {
+pub(super) fn sqdmulh_element(w: Word, l: &mut Lift<impl Sink>, rounded: Rounded) -> Lifted {
     let (form, ty) = integer(w, HS)?;
     let (n, m) = (v(l, ty, w.rn()), element(w, l, ty));
     both_smallest_saturate(l, form, ty, n, m);
@@ -245,7 +245,13 @@ pub(super) fn sqdmulh_element(w: Word, l: &mut Lift<'_>, rounded: Rounded) -> Li
 }
 
 /// SQRDMLAH, SQRDMLSH: the high half of d × 2^bits ± 2 × n × m, rounded and saturated.
-fn round_double(w: Word, l: &mut Lift<'_>, (form, ty): (Form, Ty), accumulate: Accumulate, [d, n, m]: [Value; 3]) {
+fn round_double(
+    w: Word,
+    l: &mut Lift<impl Sink>,
+    (form, ty): (Form, Ty),
+    accumulate: Accumulate,
+    [d, n, m]: [Value; 3],
+) {
     let wide = Ty::int_vector(2 * ty.lane().bits());
     // Half of all: so it fits.
     let shift = ty.lane().bits() - 1;
@@ -270,7 +276,7 @@ fn round_double(w: Word, l: &mut Lift<'_>, (form, ty): (Form, Ty), accumulate: A
 }
 
 /// SQRDMLAH, SQRDMLSH (vector); scalars too.
-pub(super) fn sqrdmlah(w: Word, l: &mut Lift<'_>, accumulate: Accumulate) -> Lifted {
+pub(super) fn sqrdmlah(w: Word, l: &mut Lift<impl Sink>, accumulate: Accumulate) -> Lifted {
     let shape = integer(w, HS)?;
     let (n, m) = sources(w, l, shape.1);
     let d = v(l, shape.1, w.rd());
@@ -279,7 +285,7 @@ pub(super) fn sqrdmlah(w: Word, l: &mut Lift<'_>, accumulate: Accumulate) -> Lif
 }
 
 /// SQRDMLAH, SQRDMLSH (by element); scalars too.
-pub(super) fn sqrdmlah_element(w: Word, l: &mut Lift<'_>, accumulate: Accumulate) -> Lifted {
+pub(super) fn sqrdmlah_element(w: Word, l: &mut Lift<impl Sink>, accumulate: Accumulate) -> Lifted {
     let shape = integer(w, HS)?;
     let operands = [v(l, shape.1, w.rd()), v(l, shape.1, w.rn()), element(w, l, shape.1)];
     round_double(w, l, shape, accumulate, operands);
@@ -287,11 +293,11 @@ pub(super) fn sqrdmlah_element(w: Word, l: &mut Lift<'_>, accumulate: Accumulate
 }
 
 /// SMULL, SMLAL, SMLSL and the unsigned ones (by element): `accumulate` takes Vd and the product.
-pub(super) fn long_by_element<'a>(
+pub(super) fn long_by_element<S: Sink>(
     w: Word,
-    l: &mut Lift<'a>,
+    l: &mut Lift<S>,
     sign: Sign,
-    accumulate: impl Fn(&mut Builder<'a>, Ty, Value, Value) -> Value,
+    accumulate: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
 ) -> Lifted {
     let (ty, wide) = shapes(w, HS)?;
     let n = v(l, ty, w.rn());
@@ -305,7 +311,7 @@ pub(super) fn long_by_element<'a>(
 }
 
 /// SQDMULL, SQDMLAL, SQDMLSL (by element); scalars too.
-pub(super) fn sqdmull_element(w: Word, l: &mut Lift<'_>, accumulate: Accumulate) -> Lifted {
+pub(super) fn sqdmull_element(w: Word, l: &mut Lift<impl Sink>, accumulate: Accumulate) -> Lifted {
     let (ty, _) = shapes(w, HS)?;
     let n = v(l, ty, w.rn());
     let m = element(w, l, ty);

@@ -11,7 +11,7 @@ use crate::lift::{Lift, LiftError};
 use philae_ir::processor::{Feature, Features, IdRegister};
 use philae_ir::state::NZCV;
 use philae_ir::state::aarch64::{DIT, FPCR, PSTATE, SSBS, TPIDR, X};
-use philae_ir::{Barrier, ExitReason, IntCond, Ty, Value};
+use philae_ir::{Barrier, ExitReason, IntCond, Sink, Ty, Value};
 
 /// Bytes in a cache line, and in the block that DC ZVA clears.
 const LINE: u64 = 64;
@@ -27,25 +27,25 @@ const FPCR_MASK: u64 = 0x07c8_0000;
 const FPSR_MASK: u64 = 0x0800_009f;
 
 /// SVC.
-pub(super) fn svc(_w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn svc(_w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     l.leave(ExitReason::Syscall, l.next);
     Ok(())
 }
 
 /// BRK.
-pub(super) fn brk(_w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn brk(_w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     l.leave(ExitReason::Breakpoint, l.pc);
     Ok(())
 }
 
 /// Instructions without an effect that a program can see: HINT (NOP, YIELD, WFE, SEV; BTI once control has arrived), PRFM
 /// (literal), ISB and SB, as translated code is in program order and does not speculate.
-pub(super) fn no_effect(_w: Word, _l: &mut Lift<'_>) -> Lifted {
+pub(super) fn no_effect(_w: Word, _l: &mut Lift<impl Sink>) -> Lifted {
     Ok(())
 }
 
 /// DMB, DSB.
-pub(super) fn barrier(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn barrier(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     l.b.fence(match w.bits(9, 8) {
         1 => Barrier::Load,
         2 => Barrier::Store,
@@ -55,7 +55,7 @@ pub(super) fn barrier(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// DC ZVA.
-pub(super) fn dc_zva(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn dc_zva(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let address = x(l, w.rt());
     let block = l.b.and_imm(Ty::I64, address, !(LINE - 1));
     let zero = l.b.wide_const(Ty::V128, 0);
@@ -66,21 +66,21 @@ pub(super) fn dc_zva(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// CNTD X0, as libgcc's unwinder has it in a place that it only reaches with SVE: a vector of 128 bits.
-pub(super) fn cntd(_w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn cntd(_w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let doublewords = l.b.c64(2);
     set_reg(l, Ty::I64, 0, doublewords);
     Ok(())
 }
 
 /// DC CVAC, CVAU, CVAP, CVADP, CIVAC: no effect but the fault on an address that cannot be read.
-pub(super) fn dc_clean(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn dc_clean(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let address = x(l, w.rt());
     l.b.load(Ty::I8, address, 0);
     Ok(())
 }
 
 /// IC IVAU.
-pub(super) fn ic_ivau(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn ic_ivau(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let address = x(l, w.rt());
     l.leave_with(ExitReason::StaleCode, l.next, address);
     Ok(())
@@ -125,8 +125,8 @@ fn named(w: Word) -> u32 {
 }
 
 /// MRS.
-pub(super) fn mrs(w: Word, l: &mut Lift<'_>) -> Lifted {
-    let model = l.b.region.processor;
+pub(super) fn mrs(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
+    let model = l.b.region().processor;
     let has = |feature| model.features.contain(Features::NONE.with(feature));
     let value = match named(w) {
         TPIDR_EL0 => l.b.get(Ty::I64, TPIDR),
@@ -177,7 +177,7 @@ pub(super) fn mrs(w: Word, l: &mut Lift<'_>) -> Lifted {
 }
 
 /// Asks the runtime what W9 and W0 say, in its page: a word, and one in X11.
-fn runtime_call(l: &mut Lift<'_>) -> Result<Value, LiftError> {
+fn runtime_call(l: &mut Lift<impl Sink>) -> Result<Value, LiftError> {
     let helper = l.runtime_call().ok_or(LiftError::Undefined)?;
     let question = [9, 0].map(|register| l.b.get(Ty::I32, X[register]));
     let answer = l.b.call(helper, &question);
@@ -187,12 +187,12 @@ fn runtime_call(l: &mut Lift<'_>) -> Result<Value, LiftError> {
 }
 
 /// A bit of the processor's state, where MRS shows it.
-fn state_bit(l: &mut Lift<'_>, bit: u64) -> Value {
+fn state_bit(l: &mut Lift<impl Sink>, bit: u64) -> Value {
     let state = l.b.get(Ty::I64, PSTATE);
     l.b.and_imm(Ty::I64, state, bit)
 }
 
-fn set_state_bit(l: &mut Lift<'_>, bit: u64, value: Value) {
+fn set_state_bit(l: &mut Lift<impl Sink>, bit: u64, value: Value) {
     let state = l.b.get(Ty::I64, PSTATE);
     let others = l.b.and_imm(Ty::I64, state, !bit);
     let new = l.b.and_imm(Ty::I64, value, bit);
@@ -201,21 +201,21 @@ fn set_state_bit(l: &mut Lift<'_>, bit: u64, value: Value) {
 }
 
 /// MSR (immediate) of a bit of the processor's state: the lowest bit of CRm.
-pub(super) fn msr_immediate(w: Word, l: &mut Lift<'_>, bit: u64) -> Lifted {
+pub(super) fn msr_immediate(w: Word, l: &mut Lift<impl Sink>, bit: u64) -> Lifted {
     let value = l.b.c64(if w.is_set(8) { bit } else { 0 });
     set_state_bit(l, bit, value);
     Ok(())
 }
 
-fn word_slot(l: &mut Lift<'_>, slot: philae_ir::Slot) -> Value {
+fn word_slot(l: &mut Lift<impl Sink>, slot: philae_ir::Slot) -> Value {
     let word = l.b.get(Ty::I32, slot);
     l.b.zext(Ty::I64, word)
 }
 
 /// MSR (register).
-pub(super) fn msr(w: Word, l: &mut Lift<'_>) -> Lifted {
+pub(super) fn msr(w: Word, l: &mut Lift<impl Sink>) -> Lifted {
     let value = x(l, w.rt());
-    let features = l.b.region.processor.features;
+    let features = l.b.region().processor.features;
     let has = |feature| features.contain(Features::NONE.with(feature));
     match named(w) {
         DIT_REGISTER if has(Feature::Dit) => set_state_bit(l, DIT, value),
@@ -252,7 +252,7 @@ pub(super) fn msr(w: Word, l: &mut Lift<'_>) -> Lifted {
     Ok(())
 }
 
-fn set_word_slot(l: &mut Lift<'_>, slot: philae_ir::Slot, mask: u64, value: Value) {
+fn set_word_slot(l: &mut Lift<impl Sink>, slot: philae_ir::Slot, mask: u64, value: Value) {
     let word = l.b.trunc(Ty::I32, value);
     let word = l.b.and_imm(Ty::I32, word, mask);
     l.b.set(Ty::I32, slot, word);

@@ -5,13 +5,13 @@ use super::operand::{Lifted, Place, RAX, RBX, RDX, X86};
 use crate::lift::LiftError;
 use iced_x86::Register;
 use philae_ir::state::x86_64::DF;
-use philae_ir::{Carry, ExitReason, RmwOp, Ty, Value};
+use philae_ir::{Carry, ExitReason, RmwOp, Sink, Ty, Value};
 
 /// The selectors that Linux gives user code (arch/x86/include/asm/segment.h); the others are 0.
 const USER_CS: u64 = 0x33;
 const USER_SS: u64 = 0x2b;
 
-pub(super) fn mov(x: &mut X86) -> Lifted {
+pub(super) fn mov(x: &mut X86<impl Sink>) -> Lifted {
     for n in 0..2 {
         let register = if x.is_register(n) { x.register(n) } else { Register::None };
         if register.is_cr() || register.is_dr() || register.is_tr() {
@@ -36,13 +36,13 @@ pub(super) fn selector(register: Register) -> u64 {
     }
 }
 
-fn mov_from_segment(x: &mut X86, register: Register) -> Lifted {
+fn mov_from_segment(x: &mut X86<impl Sink>, register: Register) -> Lifted {
     let ty = if x.is_register(0) { x.ty(0)? } else { Ty::I16 };
     let value = x.iconst(ty, selector(register));
     x.write_operand(0, ty, value)
 }
 
-pub(super) fn movzx(x: &mut X86) -> Lifted {
+pub(super) fn movzx(x: &mut X86<impl Sink>) -> Lifted {
     let (to, from) = (x.ty(0)?, x.ty(1)?);
     // A write of 32 bits clears the upper half: extend to all 64 at once.
     let to = if to == Ty::I32 { Ty::I64 } else { to };
@@ -61,7 +61,7 @@ pub(super) fn movzx(x: &mut X86) -> Lifted {
 }
 
 /// MOVSX and MOVSXD.
-pub(super) fn movsx(x: &mut X86) -> Lifted {
+pub(super) fn movsx(x: &mut X86<impl Sink>) -> Lifted {
     let (to, from) = (x.ty(0)?, x.ty(1)?);
     // MOVSXD r16, r/m16 and r16, r/m32 truncate; SDM.
     let from = if from.bits() > to.bits() { to } else { from };
@@ -75,7 +75,7 @@ pub(super) fn movsx(x: &mut X86) -> Lifted {
     x.write_operand(0, to, value)
 }
 
-pub(super) fn lea(x: &mut X86) -> Lifted {
+pub(super) fn lea(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let at = x.effective_address();
     let address = x.pointer(at);
@@ -83,14 +83,14 @@ pub(super) fn lea(x: &mut X86) -> Lifted {
     x.write_operand(0, ty, value)
 }
 
-pub(super) fn movbe(x: &mut X86) -> Lifted {
+pub(super) fn movbe(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let value = x.value(1, ty)?;
     let swapped = x.bswap(ty, value);
     x.write_operand(0, ty, swapped)
 }
 
-pub(super) fn bswap(x: &mut X86) -> Lifted {
+pub(super) fn bswap(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let value = x.value(0, ty)?;
     // Of 16 bits undefined; processors swap the zero-extended register.
@@ -98,7 +98,7 @@ pub(super) fn bswap(x: &mut X86) -> Lifted {
     x.write_operand(0, ty, swapped)
 }
 
-pub(super) fn xchg(x: &mut X86) -> Lifted {
+pub(super) fn xchg(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     // The decoder gives memory as operand 0 where there is memory.
     let (first, second) = (x.place(0)?, x.place(1)?);
@@ -118,7 +118,7 @@ pub(super) fn xchg(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn add(x: &mut X86) -> Lifted {
+pub(super) fn add(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let b = x.value(1, ty)?;
     let (a, result) = update_by(x, ty, RmwOp::Add, b, |x, a| x.add(ty, a, b))?;
@@ -127,7 +127,7 @@ pub(super) fn add(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn sub(x: &mut X86) -> Lifted {
+pub(super) fn sub(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let b = x.value(1, ty)?;
     let (a, result) = if x.insn.has_lock_prefix() {
@@ -140,7 +140,7 @@ pub(super) fn sub(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn cmp(x: &mut X86) -> Lifted {
+pub(super) fn cmp(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let a = x.value(0, ty)?;
     let b = x.value(1, ty)?;
@@ -149,7 +149,7 @@ pub(super) fn cmp(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn adc(x: &mut X86) -> Lifted {
+pub(super) fn adc(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let b = x.value(1, ty)?;
     let carry = x.carry();
@@ -161,7 +161,7 @@ pub(super) fn adc(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn sbb(x: &mut X86) -> Lifted {
+pub(super) fn sbb(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let b = x.value(1, ty)?;
     let carry = x.carry();
@@ -178,7 +178,7 @@ pub(super) fn sbb(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn inc(x: &mut X86) -> Lifted {
+pub(super) fn inc(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let one = x.iconst(ty, 1);
     let (a, result) = update_by(x, ty, RmwOp::Add, one, |x, a| x.add(ty, a, one))?;
@@ -187,7 +187,7 @@ pub(super) fn inc(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn dec(x: &mut X86) -> Lifted {
+pub(super) fn dec(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let one = x.iconst(ty, 1);
     let minus = x.iconst(ty, u64::MAX);
@@ -198,13 +198,13 @@ pub(super) fn dec(x: &mut X86) -> Lifted {
 }
 
 /// INC and DEC leave CF as it was.
-fn keep_carry(x: &mut X86, ty: Ty, flags: Value, [a, b, result]: [Value; 3]) {
+fn keep_carry(x: &mut X86<impl Sink>, ty: Ty, flags: Value, [a, b, result]: [Value; 3]) {
     let carry = x.carry();
     let flags = x.flags_with_c(flags, carry);
     x.arithmetic_flags(ty, flags, a, b, result);
 }
 
-pub(super) fn neg(x: &mut X86) -> Lifted {
+pub(super) fn neg(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let (a, result) = update(x, ty, |x, a| x.neg(ty, a))?;
     let zero = x.iconst(ty, 0);
@@ -212,14 +212,14 @@ pub(super) fn neg(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn not(x: &mut X86) -> Lifted {
+pub(super) fn not(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let ones = x.iconst(ty, u64::MAX);
     update_by(x, ty, RmwOp::Xor, ones, |x, a| x.not(ty, a))?;
     Ok(())
 }
 
-pub(super) fn and(x: &mut X86) -> Lifted {
+pub(super) fn and(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let b = x.value(1, ty)?;
     let (_, result) = update_by(x, ty, RmwOp::And, b, |x, a| x.and(ty, a, b))?;
@@ -227,7 +227,7 @@ pub(super) fn and(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn or(x: &mut X86) -> Lifted {
+pub(super) fn or(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let b = x.value(1, ty)?;
     let (_, result) = update_by(x, ty, RmwOp::Or, b, |x, a| x.or(ty, a, b))?;
@@ -235,7 +235,7 @@ pub(super) fn or(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn xor(x: &mut X86) -> Lifted {
+pub(super) fn xor(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     if x.is_register(1) && x.register(0) == x.register(1) {
         let zero = x.iconst(ty, 0);
@@ -249,7 +249,7 @@ pub(super) fn xor(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn test(x: &mut X86) -> Lifted {
+pub(super) fn test(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let a = x.value(0, ty)?;
     let same = x.is_register(0) && x.is_register(1) && x.register(0) == x.register(1);
@@ -264,7 +264,7 @@ pub(super) fn test(x: &mut X86) -> Lifted {
 }
 
 /// CBW, CWDE, CDQE: sign-extends the lower half of RAX's `to` bits.
-pub(super) fn extend_accumulator(x: &mut X86, to: Ty) -> Lifted {
+pub(super) fn extend_accumulator(x: &mut X86<impl Sink>, to: Ty) -> Lifted {
     let half = x.get(Ty::int(to.bits() / 2), RAX);
     let value = x.sext(to, half);
     x.write_gpr(RAX, to, value);
@@ -272,14 +272,14 @@ pub(super) fn extend_accumulator(x: &mut X86, to: Ty) -> Lifted {
 }
 
 /// CWD, CDQ, CQO: fills RDX with the sign of RAX.
-pub(super) fn sign_into_rdx(x: &mut X86, ty: Ty) -> Lifted {
+pub(super) fn sign_into_rdx(x: &mut X86<impl Sink>, ty: Ty) -> Lifted {
     let value = x.get(ty, RAX);
     let sign = x.ashr_imm(ty, value, u64::from(ty.bits()) - 1);
     x.write_gpr(RDX, ty, sign);
     Ok(())
 }
 
-pub(super) fn cmov(x: &mut X86) -> Lifted {
+pub(super) fn cmov(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     // The source is read, and may fault, whatever the condition; a 32-bit destination is zero-extended either way.
     let new = x.value(1, ty)?;
@@ -289,12 +289,12 @@ pub(super) fn cmov(x: &mut X86) -> Lifted {
     x.write_operand(0, ty, value)
 }
 
-pub(super) fn set(x: &mut X86) -> Lifted {
+pub(super) fn set(x: &mut X86<impl Sink>) -> Lifted {
     let cond = x.condition(x.insn.condition_code());
     x.write_operand(0, Ty::I8, cond)
 }
 
-pub(super) fn xlat(x: &mut X86) -> Lifted {
+pub(super) fn xlat(x: &mut X86<impl Sink>) -> Lifted {
     let address32 = x.insn.memory_base() == Register::EBX;
     let index = x.get(Ty::I8, RAX);
     let index = x.zext(Ty::I64, index);
@@ -312,14 +312,14 @@ pub(super) fn xlat(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn lahf(x: &mut X86) -> Lifted {
+pub(super) fn lahf(x: &mut X86<impl Sink>) -> Lifted {
     let bits = x.low_rflags();
     let byte = x.trunc(Ty::I8, bits);
     x.write(Place::HighByte(RAX), Ty::I8, byte);
     Ok(())
 }
 
-pub(super) fn sahf(x: &mut X86) -> Lifted {
+pub(super) fn sahf(x: &mut X86<impl Sink>) -> Lifted {
     let byte = x.read(Place::HighByte(RAX), Ty::I8);
     let bits = x.zext(Ty::I64, byte);
     let flags = x.flags();
@@ -329,13 +329,13 @@ pub(super) fn sahf(x: &mut X86) -> Lifted {
 }
 
 /// CLC and STC.
-pub(super) fn set_carry_to(x: &mut X86, bit: u64) -> Lifted {
+pub(super) fn set_carry_to(x: &mut X86<impl Sink>, bit: u64) -> Lifted {
     let carry = x.bool_const(bit);
     x.set_carry(carry);
     Ok(())
 }
 
-pub(super) fn cmc(x: &mut X86) -> Lifted {
+pub(super) fn cmc(x: &mut X86<impl Sink>) -> Lifted {
     let carry = x.carry();
     let inverse = x.bool_not(carry);
     x.set_carry(inverse);
@@ -343,7 +343,7 @@ pub(super) fn cmc(x: &mut X86) -> Lifted {
 }
 
 /// CLD and STD.
-pub(super) fn set_direction_to(x: &mut X86, bit: u64) -> Lifted {
+pub(super) fn set_direction_to(x: &mut X86<impl Sink>, bit: u64) -> Lifted {
     let direction = x.bool_const(bit);
     x.set(Ty::I8, DF, direction);
     Ok(())

@@ -3,10 +3,14 @@
 use super::operand::{Lifted, Place, RAX, RBX, RCX, RDX, X86};
 use crate::lift::LiftError;
 use philae_ir::state::LOCALS;
-use philae_ir::{ExitReason, IntCond, RmwOp, Ty, Value};
+use philae_ir::{ExitReason, IntCond, RmwOp, Sink, Ty, Value};
 
 /// Replaces operand 0 by `new`(old) and makes old and new.
-pub(super) fn update(x: &mut X86, ty: Ty, new: impl Fn(&mut X86, Value) -> Value) -> Result<(Value, Value), LiftError> {
+pub(super) fn update<S: Sink>(
+    x: &mut X86<S>,
+    ty: Ty,
+    new: impl Fn(&mut X86<S>, Value) -> Value,
+) -> Result<(Value, Value), LiftError> {
     let place = x.place(0)?;
     match place {
         Place::Memory(at) if x.insn.has_lock_prefix() => {
@@ -23,12 +27,12 @@ pub(super) fn update(x: &mut X86, ty: Ty, new: impl Fn(&mut X86, Value) -> Value
 }
 
 /// As [`update`], where `new`(old) is what `op` makes of old and `operand`.
-pub(super) fn update_by(
-    x: &mut X86,
+pub(super) fn update_by<S: Sink>(
+    x: &mut X86<S>,
     ty: Ty,
     op: RmwOp,
     operand: Value,
-    new: impl Fn(&mut X86, Value) -> Value,
+    new: impl Fn(&mut X86<S>, Value) -> Value,
 ) -> Result<(Value, Value), LiftError> {
     if !x.insn.has_lock_prefix() {
         return update(x, ty, new);
@@ -41,11 +45,11 @@ pub(super) fn update_by(
 }
 
 /// Tries until no other thread comes between reading and writing.
-fn compare_and_swap_loop(
-    x: &mut X86,
+fn compare_and_swap_loop<S: Sink>(
+    x: &mut X86<S>,
     ty: Ty,
     pointer: Value,
-    new: impl Fn(&mut X86, Value) -> Value,
+    new: impl Fn(&mut X86<S>, Value) -> Value,
 ) -> (Value, Value) {
     let (attempt, again, done) = (x.new_block(), x.new_block(), x.new_block());
     let expected = LOCALS[0];
@@ -66,7 +70,7 @@ fn compare_and_swap_loop(
     (old, result)
 }
 
-pub(super) fn xadd(x: &mut X86) -> Lifted {
+pub(super) fn xadd(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let source = x.place(1)?;
     let b = x.read(source, ty);
@@ -91,7 +95,7 @@ pub(super) fn xadd(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn cmpxchg(x: &mut X86) -> Lifted {
+pub(super) fn cmpxchg(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let new = x.value(1, ty)?;
     let expected = x.get(ty, RAX);
@@ -134,7 +138,7 @@ pub(super) fn cmpxchg(x: &mut X86) -> Lifted {
 }
 
 /// CMPXCHG8B and CMPXCHG16B: RDX:RAX against memory, RCX:RBX into it.
-pub(super) fn cmpxchg_pair(x: &mut X86, half: Ty) -> Lifted {
+pub(super) fn cmpxchg_pair(x: &mut X86<impl Sink>, half: Ty) -> Lifted {
     let whole = Ty::int(2 * half.bits());
     let at = x.address();
     let pointer = x.pointer(at);
@@ -171,7 +175,7 @@ pub(super) fn cmpxchg_pair(x: &mut X86, half: Ty) -> Lifted {
 }
 
 /// Two registers' halves as one integer.
-fn join(x: &mut X86, half: Ty, low: philae_ir::Slot, high: philae_ir::Slot) -> Value {
+fn join(x: &mut X86<impl Sink>, half: Ty, low: philae_ir::Slot, high: philae_ir::Slot) -> Value {
     let (low, high) = (x.get(half, low), x.get(half, high));
     if half == Ty::I64 {
         return x.concat(Ty::I128, low, high);

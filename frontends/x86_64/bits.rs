@@ -2,7 +2,7 @@
 
 use super::operand::{Address, Lifted, Place, X86};
 use crate::lift::LiftError;
-use philae_ir::{IntCond, RmwOp, Ty, Value};
+use philae_ir::{IntCond, RmwOp, Sink, Ty, Value};
 
 /// What BT and its like do to the bit after copying it to CF.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(super) enum BitChange {
 }
 
 /// BT, BTS, BTR, BTC. Only CF changes.
-pub(super) fn bit_test(x: &mut X86, change: BitChange) -> Lifted {
+pub(super) fn bit_test(x: &mut X86<impl Sink>, change: BitChange) -> Lifted {
     let ty = x.ty(0)?;
     let index = x.value(1, ty)?;
     let place = bit_place(x, ty, index)?;
@@ -52,7 +52,7 @@ pub(super) fn bit_test(x: &mut X86, change: BitChange) -> Lifted {
 }
 
 /// Where the bit is: an index in a register reaches beyond the memory operand, in both directions.
-fn bit_place(x: &mut X86, ty: Ty, index: Value) -> Result<Place, LiftError> {
+fn bit_place(x: &mut X86<impl Sink>, ty: Ty, index: Value) -> Result<Place, LiftError> {
     let place = x.place(0)?;
     let Place::Memory(at) = place else { return Ok(place) };
     if !x.is_register(1) {
@@ -72,7 +72,7 @@ pub(super) enum End {
 }
 
 /// BSF and BSR: a source of 0 leaves the destination, which AMD documents and Intel does.
-pub(super) fn scan(x: &mut X86, end: End) -> Lifted {
+pub(super) fn scan(x: &mut X86<impl Sink>, end: End) -> Lifted {
     let ty = x.ty(0)?;
     let source = x.value(1, ty)?;
     let found = match end {
@@ -106,7 +106,7 @@ pub(super) fn scan(x: &mut X86, end: End) -> Lifted {
 }
 
 /// TZCNT and LZCNT: CF says that the source was 0, ZF that the result is.
-pub(super) fn count_zeros(x: &mut X86, end: End) -> Lifted {
+pub(super) fn count_zeros(x: &mut X86<impl Sink>, end: End) -> Lifted {
     let ty = x.ty(0)?;
     let source = x.value(1, ty)?;
     let count = match end {
@@ -124,7 +124,7 @@ pub(super) fn count_zeros(x: &mut X86, end: End) -> Lifted {
     Ok(())
 }
 
-pub(super) fn popcnt(x: &mut X86) -> Lifted {
+pub(super) fn popcnt(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let source = x.value(1, ty)?;
     let count = x.popcnt(ty, source);

@@ -3,9 +3,9 @@
 use super::operand::{Lifted, RCX, RSP, X86};
 use crate::lift::LiftError;
 use iced_x86::{ConditionCode, OpKind};
-use philae_ir::{FlowHint, IntCond, Ty, Value};
+use philae_ir::{FlowHint, IntCond, Sink, Ty, Value};
 
-pub(super) fn jmp(x: &mut X86) -> Lifted {
+pub(super) fn jmp(x: &mut X86<impl Sink>) -> Lifted {
     if x.insn.op0_kind() == OpKind::NearBranch64 {
         x.lift.go(x.insn.near_branch64());
         return Ok(());
@@ -16,26 +16,26 @@ pub(super) fn jmp(x: &mut X86) -> Lifted {
 }
 
 /// The 64-bit operand of an indirect branch; far ones, and those of 16 bits, are undefined.
-fn indirect_target(x: &mut X86) -> Result<Value, LiftError> {
+fn indirect_target(x: &mut X86<impl Sink>) -> Result<Value, LiftError> {
     match x.ty(0)? {
         Ty::I64 if !x.insn.is_jmp_far_indirect() && !x.insn.is_call_far_indirect() => x.value(0, Ty::I64),
         _ => Err(LiftError::Undefined),
     }
 }
 
-pub(super) fn jcc(x: &mut X86) -> Lifted {
+pub(super) fn jcc(x: &mut X86<impl Sink>) -> Lifted {
     near(x)?;
     let cond = x.condition(x.insn.condition_code());
     x.lift.go_if(cond, x.insn.near_branch64());
     Ok(())
 }
 
-fn near(x: &X86) -> Lifted {
+fn near(x: &X86<impl Sink>) -> Lifted {
     if x.insn.op0_kind() == OpKind::NearBranch64 { Ok(()) } else { Err(LiftError::Undefined) }
 }
 
 /// JRCXZ and JECXZ.
-pub(super) fn jump_if_count_zero(x: &mut X86, ty: Ty) -> Lifted {
+pub(super) fn jump_if_count_zero(x: &mut X86<impl Sink>, ty: Ty) -> Lifted {
     near(x)?;
     let count = x.get(ty, RCX);
     let zero = x.icmp_imm(ty, IntCond::Eq, count, 0);
@@ -44,7 +44,7 @@ pub(super) fn jump_if_count_zero(x: &mut X86, ty: Ty) -> Lifted {
 }
 
 /// LOOP, LOOPE, LOOPNE: counts RCX (ECX with a 67 prefix) down and goes on while it is not 0.
-pub(super) fn r#loop(x: &mut X86, also: ConditionCode) -> Lifted {
+pub(super) fn r#loop(x: &mut X86<impl Sink>, also: ConditionCode) -> Lifted {
     near(x)?;
     let ty = if is_counted_by_ecx(x) { Ty::I32 } else { Ty::I64 };
     let count = x.get(ty, RCX);
@@ -63,12 +63,12 @@ pub(super) fn r#loop(x: &mut X86, also: ConditionCode) -> Lifted {
 }
 
 /// Whether a LOOP has an address size of 32 bits, which iced tells by the code alone.
-fn is_counted_by_ecx(x: &X86) -> bool {
+fn is_counted_by_ecx(x: &X86<impl Sink>) -> bool {
     use iced_x86::Code;
     matches!(x.insn.code(), Code::Loop_rel8_64_ECX | Code::Loope_rel8_64_ECX | Code::Loopne_rel8_64_ECX)
 }
 
-pub(super) fn call(x: &mut X86) -> Lifted {
+pub(super) fn call(x: &mut X86<impl Sink>) -> Lifted {
     let direct = x.insn.op0_kind() == OpKind::NearBranch64;
     let target = if direct { None } else { Some(indirect_target(x)?) };
     let stack = x.get(Ty::I64, RSP);
@@ -85,7 +85,7 @@ pub(super) fn call(x: &mut X86) -> Lifted {
 }
 
 /// RET, with the number of bytes of arguments to drop.
-pub(super) fn ret(x: &mut X86) -> Lifted {
+pub(super) fn ret(x: &mut X86<impl Sink>) -> Lifted {
     let drop = match x.insn.op_count() {
         0 => 0,
         _ => u64::from(x.insn.immediate16()),

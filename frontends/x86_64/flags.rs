@@ -5,14 +5,14 @@ use super::operand::X86;
 use iced_x86::ConditionCode;
 use philae_ir::state::NZCV;
 use philae_ir::state::x86_64::{AF_BYTE, DF, PF_BYTE, RFLAGS_OTHER};
-use philae_ir::{Carry, Cond, Ty, Value};
+use philae_ir::{Carry, Cond, Sink, Ty, Value};
 
 /// RFLAGS bits that are always 1 for user code: bit 1, and IF.
 const RFLAGS_FIXED: u64 = 0x202;
 /// RFLAGS bits without a slot of their own that user code can change: NT, AC, ID.
 const RFLAGS_REST: u64 = 0x24_4000;
 
-impl X86<'_, '_> {
+impl<S: Sink> X86<'_, '_, S> {
     /// SF, ZF, CF, OF.
     pub(super) fn flags(&mut self) -> Value {
         self.get(Ty::Flags, NZCV)

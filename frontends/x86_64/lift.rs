@@ -13,20 +13,20 @@ use super::x87_unit::{self as unit, Arithmetic, Constant, Unary};
 use super::{alu, atomic, bits, branch, muldiv, shift, sse_float as float, sse_int as int, stack, string, system, x87};
 use crate::lift::{Lift, LiftError};
 use iced_x86::{Code, ConditionCode, Instruction, Mnemonic as M};
-use philae_ir::{Barrier, Builder, FloatCond, IntCond, Op, Ty};
+use philae_ir::{Barrier, Builder, FloatCond, IntCond, Op, Sink, Ty};
 
-/// Appends the meaning of an instruction.
-pub(super) fn lift(insn: &Instruction, lift: &mut Lift<'_>) -> Lifted {
+/// Says what an instruction means.
+pub(super) fn say(insn: &Instruction, lift: &mut Lift<impl Sink>) -> Lifted {
     body(&mut X86 { lift, insn })
 }
 
 /// MOVSD and CMPSD are string instructions, or SSE2's.
-fn is_string(x: &X86) -> bool {
+fn is_string(x: &X86<impl Sink>) -> bool {
     matches!(x.insn.code(), Code::Movsd_m32_m32 | Code::Cmpsd_m32_m32)
 }
 
 #[rustfmt::skip]
-fn body(x: &mut X86) -> Lifted {
+fn body(x: &mut X86<impl Sink>) -> Lifted {
     match x.insn.mnemonic() {
         // Moves and integer arithmetic.
         M::Mov => alu::mov(x),

@@ -26,8 +26,9 @@ mod transcendental;
 mod x87;
 mod x87_unit;
 
-use crate::lift::{Decoded, Flow, Guest, Lift, LiftError};
+use crate::lift::{Decoded, Flow, Guest, Lift, LiftError, RegionLift};
 use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind};
+use philae_ir::now::Now;
 pub use segment::faults_by_stack;
 pub use system::cpuid_leaf;
 
@@ -61,8 +62,12 @@ impl Guest for X86_64 {
         through_memory.then(|| insn.ip_rel_memory_address())
     }
 
-    fn lift(insn: &Instruction, lift: &mut Lift<'_>) -> Result<(), LiftError> {
-        lift::lift(insn, lift)
+    fn lift(insn: &Instruction, lift: &mut RegionLift<'_>) -> Result<(), LiftError> {
+        lift::say(insn, lift)
+    }
+
+    fn execute(insn: &Instruction, lift: &mut Lift<Now<'_>>) -> Result<(), LiftError> {
+        lift::say(insn, lift)
     }
 }
 

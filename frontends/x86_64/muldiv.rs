@@ -2,7 +2,7 @@
 
 use super::operand::{Lifted, Place, RAX, RDX, X86};
 use philae_ir::state::LOCALS;
-use philae_ir::{ExitReason, IntCond, Op, Ty, Value};
+use philae_ir::{ExitReason, IntCond, Op, Sink, Ty, Value};
 
 /// Whether factors and quotients have a sign.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(super) enum Sign {
 }
 
 /// MUL, and IMUL of one operand: the whole product into RDX:RAX.
-pub(super) fn multiply(x: &mut X86, sign: Sign) -> Lifted {
+pub(super) fn multiply(x: &mut X86<impl Sink>, sign: Sign) -> Lifted {
     let ty = x.ty(0)?;
     let b = x.value(0, ty)?;
     let a = x.get(ty, RAX);
@@ -30,7 +30,7 @@ pub(super) fn multiply(x: &mut X86, sign: Sign) -> Lifted {
 }
 
 /// IMUL of two or three operands: the low half of the product.
-pub(super) fn imul(x: &mut X86) -> Lifted {
+pub(super) fn imul(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let (a, b) = match x.insn.op_count() {
         1 => return multiply(x, Sign::Signed),
@@ -44,7 +44,7 @@ pub(super) fn imul(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-fn product(x: &mut X86, ty: Ty, sign: Sign, a: Value, b: Value) -> (Value, Value) {
+fn product(x: &mut X86<impl Sink>, ty: Ty, sign: Sign, a: Value, b: Value) -> (Value, Value) {
     if ty == Ty::I64 {
         let low = x.mul(ty, a, b);
         let high = match sign {
@@ -64,7 +64,7 @@ fn product(x: &mut X86, ty: Ty, sign: Sign, a: Value, b: Value) -> (Value, Value
 }
 
 /// Whether the high half says more than the low half.
-fn overflows(x: &mut X86, ty: Ty, sign: Sign, low: Value, high: Value) -> Value {
+fn overflows(x: &mut X86<impl Sink>, ty: Ty, sign: Sign, low: Value, high: Value) -> Value {
     let extension = match sign {
         Sign::Signed => x.ashr_imm(ty, low, u64::from(ty.bits()) - 1),
         Sign::Unsigned => x.iconst(ty, 0),
@@ -73,7 +73,7 @@ fn overflows(x: &mut X86, ty: Ty, sign: Sign, low: Value, high: Value) -> Value 
 }
 
 /// CF and OF say whether the product needs its high half; the others are undefined, and follow the low half.
-fn product_flags(x: &mut X86, ty: Ty, low: Value, overflow: Value) {
+fn product_flags(x: &mut X86<impl Sink>, ty: Ty, low: Value, overflow: Value) {
     x.logic_flags(ty, low);
     let flags = x.flags();
     let flags = x.flags_with_c(flags, overflow);
@@ -82,7 +82,7 @@ fn product_flags(x: &mut X86, ty: Ty, low: Value, overflow: Value) {
 }
 
 /// DIV and IDIV. Flags are undefined, and stay.
-pub(super) fn divide(x: &mut X86, sign: Sign) -> Lifted {
+pub(super) fn divide(x: &mut X86<impl Sink>, sign: Sign) -> Lifted {
     let ty = x.ty(0)?;
     let divisor = x.value(0, ty)?;
     let (quotient, remainder) = match ty {
@@ -100,7 +100,7 @@ pub(super) fn divide(x: &mut X86, sign: Sign) -> Lifted {
 }
 
 /// Divides in the type of twice the width.
-fn divide_short(x: &mut X86, ty: Ty, sign: Sign, divisor: Value) -> (Value, Value) {
+fn divide_short(x: &mut X86<impl Sink>, ty: Ty, sign: Sign, divisor: Value) -> (Value, Value) {
     let wide = Ty::int(2 * ty.bits());
     let zero = x.icmp_imm(ty, IntCond::Eq, divisor, 0);
     x.lift.leave_if(zero, ExitReason::DivideError, Value::NONE);
@@ -125,7 +125,7 @@ fn divide_short(x: &mut X86, ty: Ty, sign: Sign, divisor: Value) -> (Value, Valu
 }
 
 /// Divides 128 bits by 64, in 64 where the high half is only an extension of the low one.
-fn divide_long(x: &mut X86, sign: Sign, divisor: Value) -> (Value, Value) {
+fn divide_long(x: &mut X86<impl Sink>, sign: Sign, divisor: Value) -> (Value, Value) {
     let ty = Ty::I64;
     let (low, high) = (x.get(ty, RAX), x.get(ty, RDX));
     let (divide, rest, extend) = operations(sign);
@@ -179,10 +179,10 @@ fn operations(sign: Sign) -> (Op, Op, Op) {
     }
 }
 
-fn unary(x: &mut X86, op: Op, ty: Ty, a: Value) -> Value {
+fn unary(x: &mut X86<impl Sink>, op: Op, ty: Ty, a: Value) -> Value {
     x.push(philae_ir::Inst { args: [a, Value::NONE, Value::NONE], ..philae_ir::Inst::new(op, ty) })
 }
 
-fn binary(x: &mut X86, op: Op, ty: Ty, a: Value, b: Value) -> Value {
+fn binary(x: &mut X86<impl Sink>, op: Op, ty: Ty, a: Value, b: Value) -> Value {
     x.push(philae_ir::Inst { args: [a, b, Value::NONE], ..philae_ir::Inst::new(op, ty) })
 }

@@ -5,30 +5,30 @@
 use crate::lift::{Lift, LiftError};
 use iced_x86::{Instruction, OpKind, Register};
 use philae_ir::state::x86_64::{FS_BASE, GPR, GS_BASE, XMM};
-use philae_ir::{Builder, Slot, Ty, Value};
+use philae_ir::{Builder, Sink, Slot, Ty, Value};
 use std::ops::{Deref, DerefMut};
 
 /// What a body makes: nothing, or the reason why it is not lifted.
 pub(super) type Lifted = Result<(), LiftError>;
 
 /// The instruction whose body is being written, and where it is written to.
-pub(super) struct X86<'a, 'l> {
-    /// The region and the instruction's place in it.
-    pub(super) lift: &'a mut Lift<'l>,
+pub(super) struct X86<'a, 'l, S> {
+    /// The instruction's place, and who is told what it means.
+    pub(super) lift: &'a mut Lift<'l, S>,
     /// The instruction.
     pub(super) insn: &'a Instruction,
 }
 
-impl<'l> Deref for X86<'_, 'l> {
-    type Target = Builder<'l>;
+impl<S> Deref for X86<'_, '_, S> {
+    type Target = Builder<S>;
 
-    fn deref(&self) -> &Builder<'l> {
+    fn deref(&self) -> &Builder<S> {
         &self.lift.b
     }
 }
 
-impl<'l> DerefMut for X86<'_, 'l> {
-    fn deref_mut(&mut self) -> &mut Builder<'l> {
+impl<S> DerefMut for X86<'_, '_, S> {
+    fn deref_mut(&mut self) -> &mut Builder<S> {
         &mut self.lift.b
     }
 }
@@ -104,7 +104,7 @@ fn general(register: Register) -> Option<(Ty, Place)> {
     Some((Ty::I8, place))
 }
 
-impl X86<'_, '_> {
+impl<S: Sink> X86<'_, '_, S> {
     /// The register that is operand `n`.
     pub(super) fn register(&self, n: u32) -> Register {
         self.insn.op_register(n)

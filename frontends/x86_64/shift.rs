@@ -6,7 +6,7 @@
 use super::operand::{Lifted, Place, RCX, X86};
 use crate::lift::LiftError;
 use philae_ir::state::x86_64::PF_BYTE;
-use philae_ir::{IntCond, Ty, Value};
+use philae_ir::{IntCond, Sink, Ty, Value};
 
 /// The masked count.
 #[derive(Clone, Copy)]
@@ -31,7 +31,7 @@ struct Shifted {
 }
 
 /// Operand `n` as a count for an operand of type `ty`.
-fn count(x: &mut X86, n: u32, ty: Ty) -> Count {
+fn count(x: &mut X86<impl Sink>, n: u32, ty: Ty) -> Count {
     let mask = if ty == Ty::I64 { 63 } else { 31 };
     if x.is_register(n) {
         let cl = x.get(Ty::I8, RCX);
@@ -43,7 +43,7 @@ fn count(x: &mut X86, n: u32, ty: Ty) -> Count {
 }
 
 /// The count as a value of type `ty`.
-fn amount(x: &mut X86, ty: Ty, count: Count) -> Value {
+fn amount(x: &mut X86<impl Sink>, ty: Ty, count: Count) -> Value {
     match count {
         Count::Known(n) => x.iconst(ty, u64::from(n)),
         Count::Dynamic(value) => x.trunc_from(Ty::I64, ty, value),
@@ -51,10 +51,10 @@ fn amount(x: &mut X86, ty: Ty, count: Count) -> Value {
 }
 
 /// Reads operand 0, shifts it and writes it; returns what flags derive from, unless they stay.
-fn shift(
-    x: &mut X86,
+fn shift<S: Sink>(
+    x: &mut X86<S>,
     counted_by: u32,
-    compute: impl Fn(&mut X86, Ty, Value, Count) -> Shifted,
+    compute: impl Fn(&mut X86<S>, Ty, Value, Count) -> Shifted,
 ) -> Result<Option<(Ty, Count, Shifted)>, LiftError> {
     let ty = x.ty(0)?;
     let count = count(x, counted_by, ty);
@@ -70,7 +70,7 @@ fn shift(
 }
 
 /// 1 if the count is 0, for counts that are not known.
-fn is_zero(x: &mut X86, count: Count) -> Option<Value> {
+fn is_zero(x: &mut X86<impl Sink>, count: Count) -> Option<Value> {
     match count {
         Count::Known(_) => None,
         Count::Dynamic(count) => Some(x.icmp_imm(Ty::I64, IntCond::Eq, count, 0)),
@@ -78,7 +78,7 @@ fn is_zero(x: &mut X86, count: Count) -> Option<Value> {
 }
 
 /// Flags of SHL, SHR, SAR, SHLD, SHRD: all but AF.
-fn shift_flags(x: &mut X86, shifted: Option<(Ty, Count, Shifted)>) {
+fn shift_flags(x: &mut X86<impl Sink>, shifted: Option<(Ty, Count, Shifted)>) {
     let Some((ty, count, Shifted { result, carry, overflow })) = shifted else { return };
     let zero = is_zero(x, count);
     let new = x.flags_logic(ty, result);
@@ -97,7 +97,7 @@ fn shift_flags(x: &mut X86, shifted: Option<(Ty, Count, Shifted)>) {
 }
 
 /// Flags of the rotates: CF and OF only.
-fn rotate_flags(x: &mut X86, shifted: Option<(Ty, Count, Shifted)>) {
+fn rotate_flags(x: &mut X86<impl Sink>, shifted: Option<(Ty, Count, Shifted)>) {
     let Some((_, count, Shifted { carry, overflow, .. })) = shifted else { return };
     let zero = is_zero(x, count);
     let old = x.flags();
@@ -111,7 +111,7 @@ fn rotate_flags(x: &mut X86, shifted: Option<(Ty, Count, Shifted)>) {
 }
 
 /// The two top bits of a value differ.
-fn top_bits_differ(x: &mut X86, ty: Ty, value: Value) -> Value {
+fn top_bits_differ(x: &mut X86<impl Sink>, ty: Ty, value: Value) -> Value {
     let doubled = x.shl_imm(ty, value, 1);
     let both = x.xor(ty, value, doubled);
     x.sign_bit(ty, both)
@@ -122,7 +122,7 @@ fn working(ty: Ty) -> Ty {
     if ty.bits() < 32 { Ty::I64 } else { ty }
 }
 
-pub(super) fn shl(x: &mut X86) -> Lifted {
+pub(super) fn shl(x: &mut X86<impl Sink>) -> Lifted {
     let shifted = shift(x, 1, |x, ty, old, count| {
         let work = working(ty);
         let wide = x.zext_from(ty, work, old);
@@ -146,7 +146,7 @@ pub(super) fn shl(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn shr(x: &mut X86) -> Lifted {
+pub(super) fn shr(x: &mut X86<impl Sink>) -> Lifted {
     let shifted = shift(x, 1, |x, ty, old, count| {
         let work = working(ty);
         let wide = x.zext_from(ty, work, old);
@@ -163,7 +163,7 @@ pub(super) fn shr(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn sar(x: &mut X86) -> Lifted {
+pub(super) fn sar(x: &mut X86<impl Sink>) -> Lifted {
     let shifted = shift(x, 1, |x, ty, old, count| {
         let work = working(ty);
         let wide = x.sext_from(ty, work, old);
@@ -180,7 +180,7 @@ pub(super) fn sar(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn rol(x: &mut X86) -> Lifted {
+pub(super) fn rol(x: &mut X86<impl Sink>) -> Lifted {
     let shifted = shift(x, 1, |x, ty, old, count| {
         let by = amount(x, ty, count);
         let back = x.neg(ty, by);
@@ -194,7 +194,7 @@ pub(super) fn rol(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn ror(x: &mut X86) -> Lifted {
+pub(super) fn ror(x: &mut X86<impl Sink>) -> Lifted {
     let shifted = shift(x, 1, |x, ty, old, count| {
         let by = amount(x, ty, count);
         let result = x.rotr(ty, old, by);
@@ -206,7 +206,7 @@ pub(super) fn ror(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn rcl(x: &mut X86) -> Lifted {
+pub(super) fn rcl(x: &mut X86<impl Sink>) -> Lifted {
     let shifted = shift(x, 1, |x, ty, old, count| {
         let (result, carry) = rotate_through_carry(x, ty, old, count, Direction::Left);
         let sign = x.sign_bit(ty, result);
@@ -217,7 +217,7 @@ pub(super) fn rcl(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn rcr(x: &mut X86) -> Lifted {
+pub(super) fn rcr(x: &mut X86<impl Sink>) -> Lifted {
     let shifted = shift(x, 1, |x, ty, old, count| {
         let (result, carry) = rotate_through_carry(x, ty, old, count, Direction::Right);
         let overflow = top_bits_differ(x, ty, result);
@@ -233,7 +233,13 @@ enum Direction {
 }
 
 /// Rotates CF:operand, one bit wider than the operand; makes the operand and CF.
-fn rotate_through_carry(x: &mut X86, ty: Ty, old: Value, count: Count, direction: Direction) -> (Value, Value) {
+fn rotate_through_carry(
+    x: &mut X86<impl Sink>,
+    ty: Ty,
+    old: Value,
+    count: Count,
+    direction: Direction,
+) -> (Value, Value) {
     let carry = x.carry();
     let by = amount(x, Ty::I64, count);
     if ty == Ty::I64 {
@@ -259,7 +265,7 @@ fn rotate_through_carry(x: &mut X86, ty: Ty, old: Value, count: Count, direction
 }
 
 /// The same for 64 bits; the result and CF are of no use for a count of 0 except that the result is then `old`.
-fn rotate_65(x: &mut X86, old: Value, carry: Value, by: Value, direction: Direction) -> (Value, Value) {
+fn rotate_65(x: &mut X86<impl Sink>, old: Value, carry: Value, by: Value, direction: Direction) -> (Value, Value) {
     let ty = Ty::I64;
     let carry = x.zext(ty, carry);
     let before = x.add_imm(ty, by, u64::MAX);
@@ -287,7 +293,7 @@ fn rotate_65(x: &mut X86, old: Value, carry: Value, by: Value, direction: Direct
     (x.select(ty, zero, old, result), x.low_bit(ty, out))
 }
 
-pub(super) fn shld(x: &mut X86) -> Lifted {
+pub(super) fn shld(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let filler = x.value(1, ty)?;
     let shifted = shift(x, 2, |x, ty, old, count| {
@@ -311,7 +317,7 @@ pub(super) fn shld(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn shrd(x: &mut X86) -> Lifted {
+pub(super) fn shrd(x: &mut X86<impl Sink>) -> Lifted {
     let ty = x.ty(0)?;
     let filler = x.value(1, ty)?;
     let shifted = shift(x, 2, |x, ty, old, count| {
@@ -336,7 +342,7 @@ pub(super) fn shrd(x: &mut X86) -> Lifted {
 }
 
 /// SHLD and SHRD of 16 bits. Counts above 16 are undefined; AMD's processors go on with the filler again.
-fn shift_pair_16(x: &mut X86, old: Value, filler: Value, count: Count, direction: Direction) -> Shifted {
+fn shift_pair_16(x: &mut X86<impl Sink>, old: Value, filler: Value, count: Count, direction: Direction) -> Shifted {
     let ty = Ty::I64;
     let (own, filler) = (x.zext(ty, old), x.zext(ty, filler));
     let (low, high) = match direction {

@@ -5,12 +5,12 @@ use super::operand::{Lifted, X86};
 use crate::lift::LiftError;
 use iced_x86::OpKind;
 use philae_ir::state::x86_64::PF_BYTE;
-use philae_ir::{FloatCond, NanRule, Op, Rounding, Ty, Value};
+use philae_ir::{FloatCond, NanRule, Op, Rounding, Sink, Ty, Value};
 
 /// The NaN that operations make of numbers is the rule's; which operand's NaN survives, too.
 const NAN: NanRule = NanRule::X86;
 
-impl X86<'_, '_> {
+impl<S: Sink> X86<'_, '_, S> {
     /// Operand `n` as a scalar: the low bits of an XMM register, or memory.
     fn scalar(&mut self, n: u32, ty: Ty) -> Result<Value, LiftError> {
         if let Some(slot) = self.xmm(n) {
@@ -46,7 +46,7 @@ impl X86<'_, '_> {
 }
 
 /// MOVSS and MOVSD: a load clears what is above, a move between registers keeps it.
-pub(super) fn mov_scalar(x: &mut X86, ty: Ty) -> Lifted {
+pub(super) fn mov_scalar(x: &mut X86<impl Sink>, ty: Ty) -> Lifted {
     let value = x.scalar(1, ty)?;
     match (x.xmm(0), x.is_register(1)) {
         (Some(slot), true) => x.set_low(ty, slot, value),
@@ -60,7 +60,7 @@ pub(super) fn mov_scalar(x: &mut X86, ty: Ty) -> Lifted {
 }
 
 /// MOVLPS, MOVLPD: the low half against memory.
-pub(super) fn mov_low(x: &mut X86) -> Lifted {
+pub(super) fn mov_low(x: &mut X86<impl Sink>) -> Lifted {
     let value = x.scalar(1, Ty::I64)?;
     if let Some(slot) = x.xmm(0) {
         x.set_low(Ty::I64, slot, value);
@@ -72,7 +72,7 @@ pub(super) fn mov_low(x: &mut X86) -> Lifted {
 }
 
 /// MOVHPS, MOVHPD: the high half against memory.
-pub(super) fn mov_high(x: &mut X86) -> Lifted {
+pub(super) fn mov_high(x: &mut X86<impl Sink>) -> Lifted {
     if let Some(slot) = x.xmm(0) {
         let high = x.scalar(1, Ty::I64)?;
         let low = x.get(Ty::I64, slot);
@@ -87,27 +87,27 @@ pub(super) fn mov_high(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn movhlps(x: &mut X86) -> Lifted {
+pub(super) fn movhlps(x: &mut X86<impl Sink>) -> Lifted {
     let whole = x.vector(1)?;
     let high = x.high(Ty::V128, whole);
     x.set_scalar(Ty::I64, high)
 }
 
-pub(super) fn movlhps(x: &mut X86) -> Lifted {
+pub(super) fn movlhps(x: &mut X86<impl Sink>) -> Lifted {
     let (high, low) = (x.scalar(1, Ty::I64)?, x.scalar(0, Ty::I64)?);
     let value = x.concat(Ty::V128, low, high);
     x.set_vector(value)
 }
 
 /// MOVDDUP, MOVSLDUP, MOVSHDUP: a fixed shuffle of operand 1, of which MOVDDUP reads 64 bits.
-pub(super) fn duplicate(x: &mut X86, mask: [u8; 16]) -> Lifted {
+pub(super) fn duplicate(x: &mut X86<impl Sink>, mask: [u8; 16]) -> Lifted {
     let a = x.vector(1)?;
     let value = x.shuffle(a, a, mask);
     x.set_vector(value)
 }
 
 /// Two operands, all lanes.
-pub(super) fn packed(x: &mut X86, op: Op, ty: Ty) -> Lifted {
+pub(super) fn packed(x: &mut X86<impl Sink>, op: Op, ty: Ty) -> Lifted {
     let b = x.vector(1)?;
     let a = x.vector(0)?;
     let value = x.float2(op, ty, NAN, a, b);
@@ -115,27 +115,27 @@ pub(super) fn packed(x: &mut X86, op: Op, ty: Ty) -> Lifted {
 }
 
 /// Two operands, the lowest lane.
-pub(super) fn scalar(x: &mut X86, op: Op, ty: Ty) -> Lifted {
+pub(super) fn scalar(x: &mut X86<impl Sink>, op: Op, ty: Ty) -> Lifted {
     let b = x.scalar(1, ty)?;
     let a = x.scalar(0, ty)?;
     let value = x.float2(op, ty, NAN, a, b);
     x.set_scalar(ty, value)
 }
 
-pub(super) fn sqrt_packed(x: &mut X86, ty: Ty) -> Lifted {
+pub(super) fn sqrt_packed(x: &mut X86<impl Sink>, ty: Ty) -> Lifted {
     let a = x.vector(1)?;
     let value = x.fsqrt(ty, NAN, a);
     x.set_vector(value)
 }
 
-pub(super) fn sqrt_scalar(x: &mut X86, ty: Ty) -> Lifted {
+pub(super) fn sqrt_scalar(x: &mut X86<impl Sink>, ty: Ty) -> Lifted {
     let a = x.scalar(1, ty)?;
     let value = x.fsqrt(ty, NAN, a);
     x.set_scalar(ty, value)
 }
 
 /// MIN and MAX: operand 1 unless operand 0 is strictly below (above) it, so also for NaNs and zeroes.
-pub(super) fn extreme_packed(x: &mut X86, ty: Ty, cond: FloatCond) -> Lifted {
+pub(super) fn extreme_packed(x: &mut X86<impl Sink>, ty: Ty, cond: FloatCond) -> Lifted {
     let b = x.vector(1)?;
     let a = x.vector(0)?;
     let first = x.fcmp(ty, cond, a, b);
@@ -144,7 +144,7 @@ pub(super) fn extreme_packed(x: &mut X86, ty: Ty, cond: FloatCond) -> Lifted {
 }
 
 /// MIN and MAX of the lowest lane.
-pub(super) fn extreme_scalar(x: &mut X86, ty: Ty, cond: FloatCond) -> Lifted {
+pub(super) fn extreme_scalar(x: &mut X86<impl Sink>, ty: Ty, cond: FloatCond) -> Lifted {
     let b = x.scalar(1, ty)?;
     let a = x.scalar(0, ty)?;
     let first = x.fcmp(ty, cond, a, b);
@@ -164,7 +164,7 @@ fn predicate(immediate: u8) -> (FloatCond, bool) {
 }
 
 /// CMPPS and CMPPD.
-pub(super) fn compare_packed(x: &mut X86, ty: Ty) -> Lifted {
+pub(super) fn compare_packed(x: &mut X86<impl Sink>, ty: Ty) -> Lifted {
     let (relation, inverted) = predicate(x.insn.immediate8());
     let b = x.vector(1)?;
     let a = x.vector(0)?;
@@ -176,7 +176,7 @@ pub(super) fn compare_packed(x: &mut X86, ty: Ty) -> Lifted {
 }
 
 /// CMPSS and CMPSD.
-pub(super) fn compare_scalar(x: &mut X86, ty: Ty) -> Lifted {
+pub(super) fn compare_scalar(x: &mut X86<impl Sink>, ty: Ty) -> Lifted {
     let (relation, inverted) = predicate(x.insn.immediate8());
     let b = x.scalar(1, ty)?;
     let a = x.scalar(0, ty)?;
@@ -191,7 +191,7 @@ pub(super) fn compare_scalar(x: &mut X86, ty: Ty) -> Lifted {
 }
 
 /// COMIS and UCOMIS: ZF, PF, CF say equal, unordered, less; unordered sets all three.
-pub(super) fn compare_into_flags(x: &mut X86, ty: Ty) -> Lifted {
+pub(super) fn compare_into_flags(x: &mut X86<impl Sink>, ty: Ty) -> Lifted {
     let b = x.scalar(1, ty)?;
     let a = x.scalar(0, ty)?;
     let flags = x.flags_fcmp(ty, a, b, [0b0010, 0b0100, 0, 0b0110]);
@@ -213,7 +213,7 @@ pub(super) enum Fraction {
 }
 
 /// A scalar as a signed integer; what does not fit becomes the most negative one, "integer indefinite".
-fn to_integer(x: &mut X86, from: Ty, to: Ty, fraction: Fraction, value: Value) -> Value {
+fn to_integer(x: &mut X86<impl Sink>, from: Ty, to: Ty, fraction: Fraction, value: Value) -> Value {
     let value = match fraction {
         Fraction::Round => x.fround(from, Rounding::Current, value),
         Fraction::Drop => value,
@@ -227,7 +227,7 @@ fn to_integer(x: &mut X86, from: Ty, to: Ty, fraction: Fraction, value: Value) -
 }
 
 /// CVTSS2SI, CVTSD2SI and the truncating ones.
-pub(super) fn scalar_to_integer(x: &mut X86, from: Ty, fraction: Fraction) -> Lifted {
+pub(super) fn scalar_to_integer(x: &mut X86<impl Sink>, from: Ty, fraction: Fraction) -> Lifted {
     let to = x.ty(0)?;
     let value = x.scalar(1, from)?;
     let integer = to_integer(x, from, to, fraction, value);
@@ -235,7 +235,7 @@ pub(super) fn scalar_to_integer(x: &mut X86, from: Ty, fraction: Fraction) -> Li
 }
 
 /// CVTSI2SS and CVTSI2SD.
-pub(super) fn integer_to_scalar(x: &mut X86, to: Ty) -> Lifted {
+pub(super) fn integer_to_scalar(x: &mut X86<impl Sink>, to: Ty) -> Lifted {
     let from = x.ty(1)?;
     let integer = x.value(1, from)?;
     let value = x.sint_to_f(to, integer);
@@ -243,7 +243,7 @@ pub(super) fn integer_to_scalar(x: &mut X86, to: Ty) -> Lifted {
 }
 
 /// CVTPS2DQ and CVTTPS2DQ.
-pub(super) fn ps_to_dq(x: &mut X86, fraction: Fraction) -> Lifted {
+pub(super) fn ps_to_dq(x: &mut X86<impl Sink>, fraction: Fraction) -> Lifted {
     let ty = Ty::F32X4;
     let mut value = x.vector(1)?;
     if fraction == Fraction::Round {
@@ -258,7 +258,7 @@ pub(super) fn ps_to_dq(x: &mut X86, fraction: Fraction) -> Lifted {
 }
 
 /// Two floats of type `ty` as the two 32-bit integers of one `i64`.
-fn two_to_integers(x: &mut X86, ty: Ty, fraction: Fraction, pair: Value) -> Value {
+fn two_to_integers(x: &mut X86<impl Sink>, ty: Ty, fraction: Fraction, pair: Value) -> Value {
     let halves = [0, 1].map(|lane| {
         let shape = if ty == Ty::F32 { Ty::F32X4 } else { Ty::F64X2 };
         let value = x.extract_lane(shape, pair, lane);
@@ -270,7 +270,7 @@ fn two_to_integers(x: &mut X86, ty: Ty, fraction: Fraction, pair: Value) -> Valu
 }
 
 /// CVTPD2DQ and CVTTPD2DQ: the upper half becomes 0.
-pub(super) fn pd_to_dq(x: &mut X86, fraction: Fraction) -> Lifted {
+pub(super) fn pd_to_dq(x: &mut X86<impl Sink>, fraction: Fraction) -> Lifted {
     let value = x.vector(1)?;
     let integers = two_to_integers(x, Ty::F64, fraction, value);
     let whole = x.low_vector(integers);
@@ -278,7 +278,7 @@ pub(super) fn pd_to_dq(x: &mut X86, fraction: Fraction) -> Lifted {
 }
 
 /// CVTPS2PI, CVTPD2PI and the truncating ones.
-pub(super) fn to_pi(x: &mut X86, from: Ty, fraction: Fraction) -> Lifted {
+pub(super) fn to_pi(x: &mut X86<impl Sink>, from: Ty, fraction: Fraction) -> Lifted {
     let value = x.vector(1)?;
     let integers = two_to_integers(x, from, fraction, value);
     let number = x.mm(0).ok_or(LiftError::Undefined)?;
@@ -287,7 +287,7 @@ pub(super) fn to_pi(x: &mut X86, from: Ty, fraction: Fraction) -> Lifted {
 }
 
 /// CVTPI2PS: the upper half stays.
-pub(super) fn pi_to_ps(x: &mut X86) -> Lifted {
+pub(super) fn pi_to_ps(x: &mut X86<impl Sink>) -> Lifted {
     let integers = x.low64(1)?;
     let integers = x.low_vector(integers);
     let floats = x.sint_to_f(Ty::F32X4, integers);
@@ -296,14 +296,14 @@ pub(super) fn pi_to_ps(x: &mut X86) -> Lifted {
 }
 
 /// CVTDQ2PS.
-pub(super) fn dq_to_ps(x: &mut X86) -> Lifted {
+pub(super) fn dq_to_ps(x: &mut X86<impl Sink>) -> Lifted {
     let integers = x.vector(1)?;
     let floats = x.sint_to_f(Ty::F32X4, integers);
     x.set_vector(floats)
 }
 
 /// CVTDQ2PD and CVTPI2PD.
-pub(super) fn dq_to_pd(x: &mut X86) -> Lifted {
+pub(super) fn dq_to_pd(x: &mut X86<impl Sink>) -> Lifted {
     let integers = x.low64(1)?;
     let integers = x.low_vector(integers);
     let wide = x.widen_low_s(Ty::I64X2, integers);
@@ -312,7 +312,7 @@ pub(super) fn dq_to_pd(x: &mut X86) -> Lifted {
 }
 
 /// CVTPS2PD.
-pub(super) fn ps_to_pd(x: &mut X86) -> Lifted {
+pub(super) fn ps_to_pd(x: &mut X86<impl Sink>) -> Lifted {
     let low = x.low64(1)?;
     let pair = x.low_vector(low);
     let value = x.fpromote(Ty::F64X2, pair);
@@ -320,21 +320,21 @@ pub(super) fn ps_to_pd(x: &mut X86) -> Lifted {
 }
 
 /// CVTPD2PS: the upper half becomes 0.
-pub(super) fn pd_to_ps(x: &mut X86) -> Lifted {
+pub(super) fn pd_to_ps(x: &mut X86<impl Sink>) -> Lifted {
     let pair = x.vector(1)?;
     let value = x.fdemote(Ty::F32X4, pair);
     x.set_vector(value)
 }
 
 /// CVTSS2SD.
-pub(super) fn ss_to_sd(x: &mut X86) -> Lifted {
+pub(super) fn ss_to_sd(x: &mut X86<impl Sink>) -> Lifted {
     let value = x.scalar(1, Ty::F32)?;
     let value = x.fpromote(Ty::F64, value);
     x.set_scalar(Ty::F64, value)
 }
 
 /// CVTSD2SS.
-pub(super) fn sd_to_ss(x: &mut X86) -> Lifted {
+pub(super) fn sd_to_ss(x: &mut X86<impl Sink>) -> Lifted {
     let value = x.scalar(1, Ty::F64)?;
     let value = x.fdemote(Ty::F32, value);
     x.set_scalar(Ty::F32, value)
@@ -347,7 +347,7 @@ pub(super) enum Estimate {
     ReciprocalRoot,
 }
 
-fn estimate(x: &mut X86, ty: Ty, kind: Estimate, one: Value, value: Value) -> Value {
+fn estimate(x: &mut X86<impl Sink>, ty: Ty, kind: Estimate, one: Value, value: Value) -> Value {
     let divisor = match kind {
         Estimate::Reciprocal => value,
         Estimate::ReciprocalRoot => x.fsqrt(ty, NAN, value),
@@ -355,14 +355,14 @@ fn estimate(x: &mut X86, ty: Ty, kind: Estimate, one: Value, value: Value) -> Va
     x.float2(Op::Fdiv, ty, NAN, one, divisor)
 }
 
-pub(super) fn estimate_packed(x: &mut X86, kind: Estimate) -> Lifted {
+pub(super) fn estimate_packed(x: &mut X86<impl Sink>, kind: Estimate) -> Lifted {
     let value = x.vector(1)?;
     let one = x.splat64(0x3f80_0000_3f80_0000);
     let result = estimate(x, Ty::F32X4, kind, one, value);
     x.set_vector(result)
 }
 
-pub(super) fn estimate_scalar(x: &mut X86, kind: Estimate) -> Lifted {
+pub(super) fn estimate_scalar(x: &mut X86<impl Sink>, kind: Estimate) -> Lifted {
     let value = x.scalar(1, Ty::F32)?;
     let one = x.fconst(Ty::F32, 1.0);
     let result = estimate(x, Ty::F32, kind, one, value);
@@ -370,7 +370,7 @@ pub(super) fn estimate_scalar(x: &mut X86, kind: Estimate) -> Lifted {
 }
 
 /// Even and odd lanes of two vectors, operand 0's below operand 1's.
-fn neighbours(x: &mut X86, ty: Ty) -> Result<(Value, Value), LiftError> {
+fn neighbours(x: &mut X86<impl Sink>, ty: Ty) -> Result<(Value, Value), LiftError> {
     let b = x.vector(1)?;
     let a = x.vector(0)?;
     let bytes = ty.lane().bytes() as u8;
@@ -385,14 +385,14 @@ fn neighbours(x: &mut X86, ty: Ty) -> Result<(Value, Value), LiftError> {
 }
 
 /// HADD and HSUB.
-pub(super) fn horizontal(x: &mut X86, op: Op, ty: Ty) -> Lifted {
+pub(super) fn horizontal(x: &mut X86<impl Sink>, op: Op, ty: Ty) -> Lifted {
     let (even, odd) = neighbours(x, ty)?;
     let value = x.float2(op, ty, NAN, even, odd);
     x.set_vector(value)
 }
 
 /// ADDSUB: even lanes subtract, odd lanes add.
-pub(super) fn addsub(x: &mut X86, ty: Ty) -> Lifted {
+pub(super) fn addsub(x: &mut X86<impl Sink>, ty: Ty) -> Lifted {
     let b = x.vector(1)?;
     let a = x.vector(0)?;
     let difference = x.float2(Op::Fsub, ty, NAN, a, b);

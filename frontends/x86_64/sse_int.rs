@@ -5,12 +5,12 @@ use super::operand::{Address, Lifted, X86, mm_number};
 use super::x87_unit;
 use crate::lift::LiftError;
 use iced_x86::{Mnemonic, OpKind};
-use philae_ir::{Builder, IntCond, Ty, Value};
+use philae_ir::{Builder, IntCond, Sink, Ty, Value};
 
 /// A shuffle index that makes a zero byte.
 const ZERO: u8 = 0xff;
 
-impl<'l> X86<'_, 'l> {
+impl<S: Sink> X86<'_, '_, S> {
     /// The number of the MMX register that operand `n` is.
     pub(super) fn mm(&self, n: u32) -> Option<usize> {
         if self.is_register(n) { mm_number(self.register(n)) } else { None }
@@ -125,16 +125,16 @@ impl<'l> X86<'_, 'l> {
 }
 
 /// Whole-vector moves, aligned or not, temporal or not.
-pub(super) fn mov(x: &mut X86) -> Lifted {
+pub(super) fn mov(x: &mut X86<impl Sink>) -> Lifted {
     let value = x.vector(1)?;
     x.set_vector(value)
 }
 
 /// Operand 0 becomes `op`(operand 0, operand 1).
-pub(super) fn lanes<'l>(
-    x: &mut X86<'_, 'l>,
+pub(super) fn lanes<S: Sink>(
+    x: &mut X86<S>,
     ty: Ty,
-    op: impl Fn(&mut Builder<'l>, Ty, Value, Value) -> Value,
+    op: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
 ) -> Lifted {
     let b = x.vector(1)?;
     let a = x.vector(0)?;
@@ -143,7 +143,7 @@ pub(super) fn lanes<'l>(
 }
 
 /// Bitwise exclusive or; of a register with itself, zero.
-pub(super) fn pxor(x: &mut X86) -> Lifted {
+pub(super) fn pxor(x: &mut X86<impl Sink>) -> Lifted {
     if x.xmm(0).is_some() && x.is_register(1) && x.register(0) == x.register(1) {
         let zero = x.wide_const(Ty::V128, 0);
         return x.set_vector(zero);
@@ -152,21 +152,17 @@ pub(super) fn pxor(x: &mut X86) -> Lifted {
 }
 
 /// Operand 1 and not operand 0.
-pub(super) fn pandn(x: &mut X86) -> Lifted {
+pub(super) fn pandn(x: &mut X86<impl Sink>) -> Lifted {
     lanes(x, Ty::V128, |b, ty, first, second| b.and_not(ty, second, first))
 }
 
 /// PCMPEQ and PCMPGT.
-pub(super) fn compare(x: &mut X86, ty: Ty, cond: IntCond) -> Lifted {
+pub(super) fn compare(x: &mut X86<impl Sink>, ty: Ty, cond: IntCond) -> Lifted {
     lanes(x, ty, |b, ty, first, second| b.icmp(ty, cond, first, second))
 }
 
 /// PACKSS and PACKUS; of MMX, both operands' low halves make one vector.
-pub(super) fn pack<'l>(
-    x: &mut X86<'_, 'l>,
-    ty: Ty,
-    op: impl Fn(&mut Builder<'l>, Ty, Value, Value) -> Value,
-) -> Lifted {
+pub(super) fn pack<S: Sink>(x: &mut X86<S>, ty: Ty, op: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value) -> Lifted {
     let b = x.vector(1)?;
     let a = x.vector(0)?;
     let value = if x.is_mmx() {
@@ -187,7 +183,7 @@ pub(super) enum Half {
 }
 
 /// PUNPCK, UNPCK: interleaves lanes of `bytes` bytes.
-pub(super) fn unpack(x: &mut X86, bytes: u8, half: Half) -> Lifted {
+pub(super) fn unpack(x: &mut X86<impl Sink>, bytes: u8, half: Half) -> Lifted {
     let b = x.vector(1)?;
     let a = x.vector(0)?;
     // The 16 bytes that interleaving the low halves makes hold MMX's low result, then its high one.
@@ -206,7 +202,7 @@ pub(super) fn unpack(x: &mut X86, bytes: u8, half: Half) -> Lifted {
 
 /// Lanes of `bytes` bytes picked by 2-bit fields of the immediate, `count` of them from lane `first` on; the
 /// others stay: PSHUFD, PSHUFLW, PSHUFHW, PSHUFW.
-pub(super) fn shuffle_lanes(x: &mut X86, bytes: u8, first: u8) -> Lifted {
+pub(super) fn shuffle_lanes(x: &mut X86<impl Sink>, bytes: u8, first: u8) -> Lifted {
     let picks = x.insn.immediate8();
     let a = x.vector(1)?;
     let mask = std::array::from_fn(|i| {
@@ -224,7 +220,7 @@ pub(super) fn shuffle_lanes(x: &mut X86, bytes: u8, first: u8) -> Lifted {
 }
 
 /// SHUFPS and SHUFPD: the lower lanes from operand 0, the upper ones from operand 1.
-pub(super) fn shuffle_two(x: &mut X86, bytes: u8) -> Lifted {
+pub(super) fn shuffle_two(x: &mut X86<impl Sink>, bytes: u8) -> Lifted {
     let picks = x.insn.immediate8();
     let b = x.vector(1)?;
     let a = x.vector(0)?;
@@ -240,7 +236,7 @@ pub(super) fn shuffle_two(x: &mut X86, bytes: u8) -> Lifted {
 }
 
 /// PSLLDQ and PSRLDQ.
-pub(super) fn shift_bytes(x: &mut X86, to: Half) -> Lifted {
+pub(super) fn shift_bytes(x: &mut X86<impl Sink>, to: Half) -> Lifted {
     let count = x.insn.immediate8().min(16);
     let a = x.vector(0)?;
     let mask = std::array::from_fn(|i| {
@@ -255,7 +251,7 @@ pub(super) fn shift_bytes(x: &mut X86, to: Half) -> Lifted {
 }
 
 /// PALIGNR: bytes of operand 0 above those of operand 1, shifted right.
-pub(super) fn palignr(x: &mut X86) -> Lifted {
+pub(super) fn palignr(x: &mut X86<impl Sink>) -> Lifted {
     let count = usize::from(x.insn.immediate8());
     let b = x.vector(1)?;
     let a = x.vector(0)?;
@@ -270,7 +266,7 @@ pub(super) fn palignr(x: &mut X86) -> Lifted {
     x.set_vector(value)
 }
 
-pub(super) fn pshufb(x: &mut X86) -> Lifted {
+pub(super) fn pshufb(x: &mut X86<impl Sink>) -> Lifted {
     let index = x.vector(1)?;
     let table = x.vector(0)?;
     // Bit 7 makes a zero; of the rest the low bits count.
@@ -290,7 +286,7 @@ pub(super) enum LaneShift {
 }
 
 /// PSLL, PSRL, PSRA by an immediate or by the low 64 bits of a vector.
-pub(super) fn shift(x: &mut X86, ty: Ty, kind: LaneShift) -> Lifted {
+pub(super) fn shift(x: &mut X86<impl Sink>, ty: Ty, kind: LaneShift) -> Lifted {
     let width = ty.lane().bits();
     let immediate = x.insn.op_kind(1) == OpKind::Immediate8;
     let value = if immediate {
@@ -319,12 +315,12 @@ pub(super) fn shift(x: &mut X86, ty: Ty, kind: LaneShift) -> Lifted {
 }
 
 /// The 32-bit products of 16-bit lanes, low and high half of the lanes.
-fn products_16<'l>(
-    x: &mut X86<'_, 'l>,
+fn products_16<S: Sink>(
+    x: &mut X86<S>,
     a: Value,
     b: Value,
-    low: impl Fn(&mut Builder<'l>, Ty, Value) -> Value,
-    high: impl Fn(&mut Builder<'l>, Ty, Value) -> Value,
+    low: impl Fn(&mut Builder<S>, Ty, Value) -> Value,
+    high: impl Fn(&mut Builder<S>, Ty, Value) -> Value,
 ) -> (Value, Value) {
     let ty = Ty::I32X4;
     let builder = &mut x.lift.b;
@@ -333,21 +329,21 @@ fn products_16<'l>(
     (builder.mul(ty, a_low, b_low), builder.mul(ty, a_high, b_high))
 }
 
-pub(super) fn pmulhw(x: &mut X86) -> Lifted {
+pub(super) fn pmulhw(x: &mut X86<impl Sink>) -> Lifted {
     let b = x.vector(1)?;
     let a = x.vector(0)?;
     let (low, high) = products_16(x, a, b, Builder::widen_low_s, Builder::widen_high_s);
     high_halves(x, low, high)
 }
 
-pub(super) fn pmulhuw(x: &mut X86) -> Lifted {
+pub(super) fn pmulhuw(x: &mut X86<impl Sink>) -> Lifted {
     let b = x.vector(1)?;
     let a = x.vector(0)?;
     let (low, high) = products_16(x, a, b, Builder::widen_low_u, Builder::widen_high_u);
     high_halves(x, low, high)
 }
 
-fn high_halves(x: &mut X86, low: Value, high: Value) -> Lifted {
+fn high_halves(x: &mut X86<impl Sink>, low: Value, high: Value) -> Lifted {
     let low = x.vlshr_imm(Ty::I32X4, low, 16);
     let high = x.vlshr_imm(Ty::I32X4, high, 16);
     let value = x.narrow(Ty::I16X8, low, high);
@@ -355,7 +351,7 @@ fn high_halves(x: &mut X86, low: Value, high: Value) -> Lifted {
 }
 
 /// PMULHRSW: ((a × b >> 14) + 1) >> 1.
-pub(super) fn pmulhrsw(x: &mut X86) -> Lifted {
+pub(super) fn pmulhrsw(x: &mut X86<impl Sink>) -> Lifted {
     let b = x.vector(1)?;
     let a = x.vector(0)?;
     let (low, high) = products_16(x, a, b, Builder::widen_low_s, Builder::widen_high_s);
@@ -369,7 +365,7 @@ pub(super) fn pmulhrsw(x: &mut X86) -> Lifted {
     x.set_vector(value)
 }
 
-pub(super) fn pmuludq(x: &mut X86) -> Lifted {
+pub(super) fn pmuludq(x: &mut X86<impl Sink>) -> Lifted {
     let b = x.vector(1)?;
     let a = x.vector(0)?;
     let mask = x.splat64(u64::from(u32::MAX));
@@ -380,10 +376,10 @@ pub(super) fn pmuludq(x: &mut X86) -> Lifted {
 }
 
 /// PMADDUBSW: unsigned bytes of operand 0 times signed bytes of operand 1, neighbours added with saturation.
-pub(super) fn pmaddubsw(x: &mut X86) -> Lifted {
+pub(super) fn pmaddubsw<S: Sink>(x: &mut X86<S>) -> Lifted {
     let b = x.vector(1)?;
     let a = x.vector(0)?;
-    let sum = |x: &mut X86, a: Value, b: Value| x.dot_pairs_s(Ty::I32X4, a, b);
+    let sum = |x: &mut X86<S>, a: Value, b: Value| x.dot_pairs_s(Ty::I32X4, a, b);
     let (a_low, a_high) = (x.widen_low_u(Ty::I16X8, a), x.widen_high_u(Ty::I16X8, a));
     let (b_low, b_high) = (x.widen_low_s(Ty::I16X8, b), x.widen_high_s(Ty::I16X8, b));
     let (low, high) = (sum(x, a_low, b_low), sum(x, a_high, b_high));
@@ -392,7 +388,7 @@ pub(super) fn pmaddubsw(x: &mut X86) -> Lifted {
 }
 
 /// PSADBW: the sum of the eight absolute differences of each half.
-pub(super) fn psadbw(x: &mut X86) -> Lifted {
+pub(super) fn psadbw(x: &mut X86<impl Sink>) -> Lifted {
     let b = x.vector(1)?;
     let a = x.vector(0)?;
     let over = x.sub_sat_u(Ty::I8X16, a, b);
@@ -415,10 +411,10 @@ pub(super) fn psadbw(x: &mut X86) -> Lifted {
 }
 
 /// PHADD, PHSUB: `op` of neighbouring lanes, operand 0's results below operand 1's.
-pub(super) fn horizontal<'l>(
-    x: &mut X86<'_, 'l>,
+pub(super) fn horizontal<S: Sink>(
+    x: &mut X86<S>,
     ty: Ty,
-    op: impl Fn(&mut Builder<'l>, Ty, Value, Value) -> Value,
+    op: impl Fn(&mut Builder<S>, Ty, Value, Value) -> Value,
 ) -> Lifted {
     let mut b = x.vector(1)?;
     let mut a = x.vector(0)?;
@@ -428,7 +424,7 @@ pub(super) fn horizontal<'l>(
         b = a;
     }
     let bytes = ty.lane().bytes() as u8;
-    let pick = |x: &mut X86, odd: u8| {
+    let pick = |x: &mut X86<S>, odd: u8| {
         let mask = std::array::from_fn(|i| {
             let (lane, byte) = (i as u8 / bytes, i as u8 % bytes);
             (2 * lane + odd) * bytes + byte
@@ -440,14 +436,14 @@ pub(super) fn horizontal<'l>(
     x.set_vector(value)
 }
 
-pub(super) fn pabs(x: &mut X86, ty: Ty) -> Lifted {
+pub(super) fn pabs(x: &mut X86<impl Sink>, ty: Ty) -> Lifted {
     let a = x.vector(1)?;
     let value = x.abs(ty, a);
     x.set_vector(value)
 }
 
 /// PSIGN: negated, cleared or kept by the sign of operand 1's lane.
-pub(super) fn psign(x: &mut X86, ty: Ty) -> Lifted {
+pub(super) fn psign(x: &mut X86<impl Sink>, ty: Ty) -> Lifted {
     lanes(x, ty, |builder, ty, a, b| {
         let zero = builder.wide_const(Ty::V128, 0);
         let negative = builder.icmp(ty, IntCond::Slt, b, zero);
@@ -460,7 +456,7 @@ pub(super) fn psign(x: &mut X86, ty: Ty) -> Lifted {
 
 /// MOVD and MOVQ between general registers, memory and vectors, and between vectors: what is written is
 /// zero-extended.
-pub(super) fn movd(x: &mut X86) -> Lifted {
+pub(super) fn movd(x: &mut X86<impl Sink>) -> Lifted {
     if let Some(slot) = x.xmm(0) {
         if let Some(from) = x.xmm(1) {
             let low = x.get(Ty::I64, from);
@@ -497,19 +493,19 @@ pub(super) fn movd(x: &mut X86) -> Lifted {
 }
 
 /// MOVQ2DQ.
-pub(super) fn movq2dq(x: &mut X86) -> Lifted {
+pub(super) fn movq2dq(x: &mut X86<impl Sink>) -> Lifted {
     let value = x.vector(1)?;
     x.set_vector(value)
 }
 
 /// The sign bits of lanes into a general register: PMOVMSKB, MOVMSKPS, MOVMSKPD.
-pub(super) fn mask(x: &mut X86, ty: Ty) -> Lifted {
+pub(super) fn mask(x: &mut X86<impl Sink>, ty: Ty) -> Lifted {
     let a = x.vector(1)?;
     let bits = x.lane_mask(ty, a);
     x.write_operand(0, Ty::I32, bits)
 }
 
-pub(super) fn pinsrw(x: &mut X86) -> Lifted {
+pub(super) fn pinsrw(x: &mut X86<impl Sink>) -> Lifted {
     let lanes = if x.is_mmx() { 3 } else { 7 };
     let lane = u32::from(x.insn.immediate8()) & lanes;
     let word = x.value(1, Ty::I16)?;
@@ -518,7 +514,7 @@ pub(super) fn pinsrw(x: &mut X86) -> Lifted {
     x.set_vector(value)
 }
 
-pub(super) fn pextrw(x: &mut X86) -> Lifted {
+pub(super) fn pextrw(x: &mut X86<impl Sink>) -> Lifted {
     let lanes = if x.is_mmx() { 3 } else { 7 };
     let lane = u32::from(x.insn.immediate8()) & lanes;
     let a = x.vector(1)?;
@@ -531,7 +527,7 @@ pub(super) fn pextrw(x: &mut X86) -> Lifted {
 }
 
 /// MASKMOVDQU and MASKMOVQ: stores the bytes whose mask byte has its top bit set, at RDI.
-pub(super) fn maskmov(x: &mut X86) -> Lifted {
+pub(super) fn maskmov(x: &mut X86<impl Sink>) -> Lifted {
     let mask = x.vector(2)?;
     let data = x.vector(1)?;
     let mut at = x.get(Ty::I64, super::operand::RDI);

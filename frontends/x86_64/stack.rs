@@ -4,10 +4,10 @@ use super::alu::selector;
 use super::operand::{Lifted, Place, RBP, RSP, X86};
 use crate::lift::LiftError;
 use iced_x86::Register;
-use philae_ir::{RmwOp, Ty, Value};
+use philae_ir::{RmwOp, Sink, Ty, Value};
 
 /// Stores below the stack pointer, then moves it.
-fn push_value(x: &mut X86, ty: Ty, value: Value) {
+fn push_value(x: &mut X86<impl Sink>, ty: Ty, value: Value) {
     let stack = x.get(Ty::I64, RSP);
     x.store(ty, stack, -i64::from(ty.bytes()), value);
     let below = x.add_imm(Ty::I64, stack, u64::from(ty.bytes()).wrapping_neg());
@@ -15,11 +15,11 @@ fn push_value(x: &mut X86, ty: Ty, value: Value) {
 }
 
 /// The width that a stack operation of no general register has: what the stack pointer moves by.
-fn width(x: &X86) -> Ty {
+fn width(x: &X86<impl Sink>) -> Ty {
     Ty::int(8 * x.insn.stack_pointer_increment().unsigned_abs())
 }
 
-pub(super) fn push(x: &mut X86) -> Lifted {
+pub(super) fn push(x: &mut X86<impl Sink>) -> Lifted {
     let ty = width(x);
     let value = if x.is_register(0) && x.register(0).is_segment_register() {
         let selector = selector(x.register(0));
@@ -31,7 +31,7 @@ pub(super) fn push(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn pop(x: &mut X86) -> Lifted {
+pub(super) fn pop(x: &mut X86<impl Sink>) -> Lifted {
     let ty = width(x);
     if x.is_register(0) && x.register(0).is_segment_register() {
         return Err(LiftError::Undefined);
@@ -57,7 +57,7 @@ pub(super) fn pop(x: &mut X86) -> Lifted {
 }
 
 /// PUSHF and PUSHFQ.
-pub(super) fn pushf(x: &mut X86) -> Lifted {
+pub(super) fn pushf(x: &mut X86<impl Sink>) -> Lifted {
     let ty = width(x);
     let flags = x.rflags();
     let flags = x.trunc_from(Ty::I64, ty, flags);
@@ -66,7 +66,7 @@ pub(super) fn pushf(x: &mut X86) -> Lifted {
 }
 
 /// POPF and POPFQ.
-pub(super) fn popf(x: &mut X86) -> Lifted {
+pub(super) fn popf(x: &mut X86<impl Sink>) -> Lifted {
     let ty = width(x);
     let stack = x.get(Ty::I64, RSP);
     let bits = x.load_zext(Ty::I64, ty, stack, 0);
@@ -76,7 +76,7 @@ pub(super) fn popf(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn leave(x: &mut X86) -> Lifted {
+pub(super) fn leave(x: &mut X86<impl Sink>) -> Lifted {
     let ty = width_of_leave(x);
     let frame = x.get(Ty::I64, RBP);
     let saved = x.load(ty, frame, 0);
@@ -86,12 +86,12 @@ pub(super) fn leave(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-fn width_of_leave(x: &X86) -> Ty {
+fn width_of_leave(x: &X86<impl Sink>) -> Ty {
     if x.insn.code() == iced_x86::Code::Leavew { Ty::I16 } else { Ty::I64 }
 }
 
 /// ENTER: pushes RBP, copies the outer frames' pointers for a nesting level, makes room.
-pub(super) fn enter(x: &mut X86) -> Lifted {
+pub(super) fn enter(x: &mut X86<impl Sink>) -> Lifted {
     if x.insn.code() != iced_x86::Code::Enterq_imm16_imm8 {
         return Err(LiftError::Undefined);
     }

@@ -4,7 +4,7 @@
 use super::operand::{Lifted, RAX, RCX, RDI, RSI, X86};
 use iced_x86::OpKind;
 use philae_ir::state::x86_64::DF;
-use philae_ir::{BlockId, Carry, Cond, IntCond, Slot, Ty, Value};
+use philae_ir::{BlockId, Carry, Cond, IntCond, Sink, Slot, Ty, Value};
 
 /// What one round knows: the operand's type, that of addresses, and how far pointers move.
 #[derive(Clone, Copy)]
@@ -16,7 +16,7 @@ struct Round {
 
 impl Round {
     /// The pointer in a register, and that register moved on.
-    fn pointer(self, x: &mut X86, slot: Slot) -> (Value, Value) {
+    fn pointer(self, x: &mut X86<impl Sink>, slot: Slot) -> (Value, Value) {
         let register = x.get(self.address, slot);
         let step = x.trunc_from(Ty::I64, self.address, self.step);
         let moved = x.add(self.address, register, step);
@@ -24,7 +24,7 @@ impl Round {
     }
 
     /// The source's address: its segment can be overridden.
-    fn source(self, x: &mut X86) -> (Value, Value) {
+    fn source(self, x: &mut X86<impl Sink>) -> (Value, Value) {
         let (pointer, moved) = self.pointer(x, RSI);
         match x.segment_base() {
             None => (pointer, moved),
@@ -60,16 +60,16 @@ struct Bulk<C, B> {
 }
 
 /// Writes `body` once, or as a loop over RCX under a REP prefix.
-fn repeat(x: &mut X86, ty: Ty, until: Until, body: impl Fn(&mut X86, Round)) {
-    repeat_with(x, ty, until, body, None::<Bulk<fn(&mut X86) -> Value, fn(&mut X86)>>);
+fn repeat<S: Sink>(x: &mut X86<S>, ty: Ty, until: Until, body: impl Fn(&mut X86<S>, Round)) {
+    repeat_with(x, ty, until, body, None::<Bulk<fn(&mut X86<S>) -> Value, fn(&mut X86<S>)>>);
 }
 
-fn repeat_with(
-    x: &mut X86,
+fn repeat_with<S: Sink>(
+    x: &mut X86<S>,
     ty: Ty,
     until: Until,
-    body: impl Fn(&mut X86, Round),
-    bulk: Option<Bulk<impl Fn(&mut X86) -> Value, impl Fn(&mut X86)>>,
+    body: impl Fn(&mut X86<S>, Round),
+    bulk: Option<Bulk<impl Fn(&mut X86<S>) -> Value, impl Fn(&mut X86<S>)>>,
 ) {
     let address = address_size(x);
     let direction = x.get(Ty::I8, DF);
@@ -101,12 +101,12 @@ fn repeat_with(
 }
 
 /// Writes a round of [`BULK`] bytes, for when that is possible; goes on in a block for when it is not.
-fn bulk_round(
-    x: &mut X86,
+fn bulk_round<S: Sink>(
+    x: &mut X86<S>,
     round: Round,
     count: Value,
     head: BlockId,
-    bulk: Bulk<impl Fn(&mut X86) -> Value, impl Fn(&mut X86)>,
+    bulk: Bulk<impl Fn(&mut X86<S>) -> Value, impl Fn(&mut X86<S>)>,
 ) {
     let (many, one) = (x.new_block(), x.new_block());
     let elements = BULK / u64::from(round.ty.bytes());
@@ -127,21 +127,21 @@ fn bulk_round(
 }
 
 /// Whether [`BULK`] bytes at the address in a register lie in one page.
-fn inside_page(x: &mut X86, slot: Slot) -> Value {
+fn inside_page(x: &mut X86<impl Sink>, slot: Slot) -> Value {
     let pointer = x.get(Ty::I64, slot);
     let offset = x.and_imm(Ty::I64, pointer, 4095);
     x.icmp_imm(Ty::I64, IntCond::Ule, offset, LAST_IN_PAGE)
 }
 
 /// Moves the pointer in a register on by [`BULK`] bytes.
-fn advance(x: &mut X86, slot: Slot) {
+fn advance(x: &mut X86<impl Sink>, slot: Slot) {
     let pointer = x.get(Ty::I64, slot);
     let next = x.add_imm(Ty::I64, pointer, BULK);
     x.set(Ty::I64, slot, next);
 }
 
 /// Goes to `done` unless ZF still is what the prefix asks for.
-fn end_on_comparison(x: &mut X86, done: BlockId) {
+fn end_on_comparison(x: &mut X86<impl Sink>, done: BlockId) {
     let again = x.new_block();
     let wanted = if x.insn.has_repne_prefix() { Cond::Ne } else { Cond::Eq };
     let flags = x.flags();
@@ -151,22 +151,22 @@ fn end_on_comparison(x: &mut X86, done: BlockId) {
 }
 
 /// The width of the pointers and the counter.
-fn address_size(x: &X86) -> Ty {
+fn address_size(x: &X86<impl Sink>) -> Ty {
     let is_32 = |n| matches!(x.insn.op_kind(n), OpKind::MemorySegESI | OpKind::MemoryESEDI);
     if is_32(0) || is_32(1) { Ty::I32 } else { Ty::I64 }
 }
 
-pub(super) fn movs(x: &mut X86, ty: Ty) -> Lifted {
+pub(super) fn movs<S: Sink>(x: &mut X86<S>, ty: Ty) -> Lifted {
     let bulk = Bulk {
         // A destination less than a bulk above the source reads what it has just written.
-        condition: |x: &mut X86| {
+        condition: |x: &mut X86<S>| {
             let (from, to) = (x.get(Ty::I64, RSI), x.get(Ty::I64, RDI));
             let distance = x.sub(Ty::I64, to, from);
             let apart = x.icmp_imm(Ty::I64, IntCond::Uge, distance, BULK);
             let inside = inside_page(x, RSI);
             x.and(Ty::I8, apart, inside)
         },
-        body: |x: &mut X86| {
+        body: |x: &mut X86<S>| {
             let (from, to) = (x.get(Ty::I64, RSI), x.get(Ty::I64, RDI));
             let value = x.load(Ty::V128, from, 0);
             x.store(Ty::V128, to, 0, value);
@@ -176,7 +176,7 @@ pub(super) fn movs(x: &mut X86, ty: Ty) -> Lifted {
     };
     // With a segment base the source's page is another one.
     let bulk = if x.segment_base().is_none() { Some(bulk) } else { None };
-    let single = |x: &mut X86, round: Round| {
+    let single = |x: &mut X86<S>, round: Round| {
         let (from, next_from) = round.source(x);
         let (to, next_to) = round.pointer(x, RDI);
         let value = x.load(round.ty, from, 0);
@@ -188,10 +188,10 @@ pub(super) fn movs(x: &mut X86, ty: Ty) -> Lifted {
     Ok(())
 }
 
-pub(super) fn stos(x: &mut X86, ty: Ty) -> Lifted {
+pub(super) fn stos<S: Sink>(x: &mut X86<S>, ty: Ty) -> Lifted {
     let bulk = Bulk {
-        condition: |x: &mut X86| x.bool_const(1),
-        body: |x: &mut X86| {
+        condition: |x: &mut X86<S>| x.bool_const(1),
+        body: |x: &mut X86<S>| {
             let element = x.get(ty, RAX);
             let value = x.splat(Ty::int_vector(ty.bits()), element);
             let to = x.get(Ty::I64, RDI);
@@ -199,7 +199,7 @@ pub(super) fn stos(x: &mut X86, ty: Ty) -> Lifted {
             advance(x, RDI);
         },
     };
-    let single = |x: &mut X86, round: Round| {
+    let single = |x: &mut X86<S>, round: Round| {
         let (to, next) = round.pointer(x, RDI);
         let value = x.get(round.ty, RAX);
         x.store(round.ty, to, 0, value);
@@ -209,7 +209,7 @@ pub(super) fn stos(x: &mut X86, ty: Ty) -> Lifted {
     Ok(())
 }
 
-pub(super) fn lods(x: &mut X86, ty: Ty) -> Lifted {
+pub(super) fn lods(x: &mut X86<impl Sink>, ty: Ty) -> Lifted {
     repeat(x, ty, Until::Counted, |x, round| {
         let (from, next) = round.source(x);
         let value = x.load(round.ty, from, 0);
@@ -219,7 +219,7 @@ pub(super) fn lods(x: &mut X86, ty: Ty) -> Lifted {
     Ok(())
 }
 
-pub(super) fn cmps(x: &mut X86, ty: Ty) -> Lifted {
+pub(super) fn cmps(x: &mut X86<impl Sink>, ty: Ty) -> Lifted {
     repeat(x, ty, Until::Compared, |x, round| {
         let (first, next_first) = round.source(x);
         let (second, next_second) = round.pointer(x, RDI);
@@ -232,7 +232,7 @@ pub(super) fn cmps(x: &mut X86, ty: Ty) -> Lifted {
     Ok(())
 }
 
-pub(super) fn scas(x: &mut X86, ty: Ty) -> Lifted {
+pub(super) fn scas(x: &mut X86<impl Sink>, ty: Ty) -> Lifted {
     repeat(x, ty, Until::Compared, |x, round| {
         let (at, next) = round.pointer(x, RDI);
         let b = x.load(round.ty, at, 0);
@@ -243,7 +243,7 @@ pub(super) fn scas(x: &mut X86, ty: Ty) -> Lifted {
     Ok(())
 }
 
-fn compare(x: &mut X86, ty: Ty, a: Value, b: Value) {
+fn compare(x: &mut X86<impl Sink>, ty: Ty, a: Value, b: Value) {
     let result = x.sub(ty, a, b);
     let flags = x.flags_sub(ty, Carry::Borrow, a, b);
     x.arithmetic_flags(ty, flags, a, b, result);

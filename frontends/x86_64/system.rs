@@ -6,24 +6,24 @@ use super::operand::{Lifted, RAX, RBX, RCX, RDI, RDX, X86};
 use super::x87_unit;
 use crate::lift::LiftError;
 use philae_ir::state::x86_64::{FS_BASE, GS_BASE, MXCSR, XMM};
-use philae_ir::{Barrier, CpuState, ExitReason, Helper, HelperEffect, IntCond, Slot, Ty, Value};
+use philae_ir::{Barrier, CpuState, ExitReason, Helper, HelperEffect, IntCond, Sink, Slot, Ty, Value};
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 const R11: Slot = philae_ir::state::x86_64::GPR[11];
 
-pub(super) fn nop(_: &mut X86) -> Lifted {
+pub(super) fn nop(_: &mut X86<impl Sink>) -> Lifted {
     Ok(())
 }
 
 /// PREFETCHh, PREFETCHW.
-pub(super) fn prefetch(x: &mut X86) -> Lifted {
+pub(super) fn prefetch(x: &mut X86<impl Sink>) -> Lifted {
     let at = x.address();
     x.lift.b.prefetch(at.base, at.offset);
     Ok(())
 }
 
-pub(super) fn syscall(x: &mut X86) -> Lifted {
+pub(super) fn syscall(x: &mut X86<impl Sink>) -> Lifted {
     let next = x.lift.next;
     let flags = x.rflags();
     x.set(Ty::I64, R11, flags);
@@ -33,14 +33,14 @@ pub(super) fn syscall(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn int3(x: &mut X86) -> Lifted {
+pub(super) fn int3(x: &mut X86<impl Sink>) -> Lifted {
     let next = x.lift.next;
     x.lift.leave(ExitReason::Breakpoint, next);
     Ok(())
 }
 
 /// INT n: Linux lets user code use 3 only; the 32-bit system call gate (0x80) is undefined here.
-pub(super) fn int(x: &mut X86) -> Lifted {
+pub(super) fn int(x: &mut X86<impl Sink>) -> Lifted {
     match x.insn.immediate8() {
         3 => int3(x),
         0x80 => Err(LiftError::Undefined),
@@ -49,7 +49,7 @@ pub(super) fn int(x: &mut X86) -> Lifted {
 }
 
 /// HLT: privileged, but in the runtime's page it asks what EAX and EDI say: two words in RAX and RDX.
-pub(super) fn hlt(x: &mut X86) -> Lifted {
+pub(super) fn hlt(x: &mut X86<impl Sink>) -> Lifted {
     let Some(helper) = x.lift.runtime_call() else { return privileged(x) };
     let question = [RAX, RDI].map(|register| x.get(Ty::I32, register));
     let answer = x.call(helper, &question);
@@ -61,13 +61,13 @@ pub(super) fn hlt(x: &mut X86) -> Lifted {
 }
 
 /// What user code may not do.
-pub(super) fn privileged(x: &mut X86) -> Lifted {
+pub(super) fn privileged(x: &mut X86<impl Sink>) -> Lifted {
     let pc = x.lift.pc;
     x.lift.leave(ExitReason::Protection, pc);
     Ok(())
 }
 
-pub(super) fn fence(x: &mut X86, barrier: Barrier) -> Lifted {
+pub(super) fn fence(x: &mut X86<impl Sink>, barrier: Barrier) -> Lifted {
     x.fence(barrier);
     Ok(())
 }
@@ -126,7 +126,7 @@ pub fn cpuid_leaf(leaf: u32, _subleaf: u32) -> [u32; 4] {
     }
 }
 
-pub(super) fn cpuid(x: &mut X86) -> Lifted {
+pub(super) fn cpuid(x: &mut X86<impl Sink>) -> Lifted {
     let (leaf, subleaf) = (x.get(Ty::I32, RAX), x.get(Ty::I32, RCX));
     let all = x.call(&CPUID, &[leaf, subleaf]);
     let (low, high) = (x.low(Ty::I128, all), x.high(Ty::I128, all));
@@ -157,7 +157,7 @@ fn time_stamp() -> u64 {
     base.wrapping_add(start.elapsed().as_nanos() as u64)
 }
 
-pub(super) fn rdtsc(x: &mut X86) -> Lifted {
+pub(super) fn rdtsc(x: &mut X86<impl Sink>) -> Lifted {
     let stamp = x.call(&TIME_STAMP, &[]);
     let low = x.and_imm(Ty::I64, stamp, u64::from(u32::MAX));
     let high = x.lshr_imm(Ty::I64, stamp, 32);
@@ -167,7 +167,7 @@ pub(super) fn rdtsc(x: &mut X86) -> Lifted {
 }
 
 /// RDTSCP: TSC_AUX holds processor and node, both 0.
-pub(super) fn rdtscp(x: &mut X86) -> Lifted {
+pub(super) fn rdtscp(x: &mut X86<impl Sink>) -> Lifted {
     rdtsc(x)?;
     let zero = x.c64(0);
     x.set(Ty::I64, RCX, zero);
@@ -175,14 +175,14 @@ pub(super) fn rdtscp(x: &mut X86) -> Lifted {
 }
 
 /// RDFSBASE and RDGSBASE.
-pub(super) fn read_segment_base(x: &mut X86, slot: Slot) -> Lifted {
+pub(super) fn read_segment_base(x: &mut X86<impl Sink>, slot: Slot) -> Lifted {
     let ty = x.ty(0)?;
     let base = x.get(ty, slot);
     x.write_operand(0, ty, base)
 }
 
 /// WRFSBASE and WRGSBASE: a base that is not canonical is refused.
-pub(super) fn write_segment_base(x: &mut X86, slot: Slot) -> Lifted {
+pub(super) fn write_segment_base(x: &mut X86<impl Sink>, slot: Slot) -> Lifted {
     let ty = x.ty(0)?;
     let base = x.value(0, ty)?;
     let base = x.zext_from(ty, Ty::I64, base);
@@ -194,19 +194,19 @@ pub(super) fn write_segment_base(x: &mut X86, slot: Slot) -> Lifted {
     Ok(())
 }
 
-pub(super) fn rdfsbase(x: &mut X86) -> Lifted {
+pub(super) fn rdfsbase(x: &mut X86<impl Sink>) -> Lifted {
     read_segment_base(x, FS_BASE)
 }
 
-pub(super) fn rdgsbase(x: &mut X86) -> Lifted {
+pub(super) fn rdgsbase(x: &mut X86<impl Sink>) -> Lifted {
     read_segment_base(x, GS_BASE)
 }
 
-pub(super) fn wrfsbase(x: &mut X86) -> Lifted {
+pub(super) fn wrfsbase(x: &mut X86<impl Sink>) -> Lifted {
     write_segment_base(x, FS_BASE)
 }
 
-pub(super) fn wrgsbase(x: &mut X86) -> Lifted {
+pub(super) fn wrgsbase(x: &mut X86<impl Sink>) -> Lifted {
     write_segment_base(x, GS_BASE)
 }
 
@@ -214,18 +214,18 @@ pub(super) fn wrgsbase(x: &mut X86) -> Lifted {
 const MXCSR_MASK: u64 = 0xffff;
 
 /// What follows may round differently: the runtime has to see the new control word first.
-fn new_float_control(x: &mut X86) {
+fn new_float_control(x: &mut X86<impl Sink>) {
     x.lift.leave(ExitReason::Interrupted, x.lift.next);
 }
 
 /// Refuses a new MXCSR with bits that do not exist.
-fn check_mxcsr(x: &mut X86, value: Value) {
+fn check_mxcsr(x: &mut X86<impl Sink>, value: Value) {
     let reserved = x.and_imm(Ty::I32, value, !MXCSR_MASK);
     let refused = x.icmp_imm(Ty::I32, IntCond::Ne, reserved, 0);
     x.lift.leave_if(refused, ExitReason::Protection, Value::NONE);
 }
 
-pub(super) fn ldmxcsr(x: &mut X86) -> Lifted {
+pub(super) fn ldmxcsr(x: &mut X86<impl Sink>) -> Lifted {
     let value = x.value(0, Ty::I32)?;
     check_mxcsr(x, value);
     x.set(Ty::I32, MXCSR, value);
@@ -233,13 +233,13 @@ pub(super) fn ldmxcsr(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn stmxcsr(x: &mut X86) -> Lifted {
+pub(super) fn stmxcsr(x: &mut X86<impl Sink>) -> Lifted {
     let value = x.get(Ty::I32, MXCSR);
     x.write_operand(0, Ty::I32, value)
 }
 
 /// The address of an FXSAVE area: it must be a multiple of 16.
-fn save_area(x: &mut X86) -> Value {
+fn save_area(x: &mut X86<impl Sink>) -> Value {
     let at = x.address();
     let pointer = x.pointer(at);
     let low = x.and_imm(Ty::I64, pointer, 15);
@@ -249,7 +249,7 @@ fn save_area(x: &mut X86) -> Value {
 }
 
 /// FXSAVE, with and without REX.W: instruction and operand pointers are 0 in both.
-pub(super) fn fxsave(x: &mut X86) -> Lifted {
+pub(super) fn fxsave(x: &mut X86<impl Sink>) -> Lifted {
     let area = save_area(x);
     let header = x.call(&x87_unit::HEADER, &[]);
     x.store(Ty::I64, area, 0, header);
@@ -272,7 +272,7 @@ pub(super) fn fxsave(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn fxrstor(x: &mut X86) -> Lifted {
+pub(super) fn fxrstor(x: &mut X86<impl Sink>) -> Lifted {
     let area = save_area(x);
     let header = x.load(Ty::I64, area, 0);
     let mxcsr = x.load(Ty::I32, area, 24);

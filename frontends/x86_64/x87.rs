@@ -4,7 +4,7 @@ use super::operand::{Lifted, RAX, X86};
 use super::x87_unit::{self as unit, Arithmetic, Constant, Kind, Unary};
 use crate::lift::LiftError;
 use iced_x86::{ConditionCode, Register};
-use philae_ir::{Helper, Ty, Value};
+use philae_ir::{Helper, Sink, Ty, Value};
 
 /// Whether an instruction drops the top of the stack at its end.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ struct Source {
     bits: Value,
 }
 
-impl X86<'_, '_> {
+impl<S: Sink> X86<'_, '_, S> {
     fn number(&mut self, number: u64) -> Value {
         self.iconst(Ty::I32, number)
     }
@@ -55,7 +55,7 @@ impl X86<'_, '_> {
 }
 
 /// The kind of the memory operand.
-fn memory_kind(x: &X86, memory: Memory) -> Result<Kind, LiftError> {
+fn memory_kind(x: &X86<impl Sink>, memory: Memory) -> Result<Kind, LiftError> {
     match (memory, x.insn.memory_size().size()) {
         (Memory::Float, 4) => Ok(Kind::Single),
         (Memory::Float, 8) => Ok(Kind::Double),
@@ -82,7 +82,7 @@ fn memory_type(kind: Kind) -> Option<Ty> {
 }
 
 /// The last operand: a stack register, or memory.
-fn source(x: &mut X86, memory: Memory) -> Result<Source, LiftError> {
+fn source(x: &mut X86<impl Sink>, memory: Memory) -> Result<Source, LiftError> {
     let last = x.insn.op_count().checked_sub(1);
     if last.is_none_or(|n| x.is_register(n)) {
         // FCOM and its like without an operand mean ST(1).
@@ -107,20 +107,20 @@ fn source(x: &mut X86, memory: Memory) -> Result<Source, LiftError> {
 }
 
 /// FLD, FILD, FBLD.
-pub(super) fn load(x: &mut X86, memory: Memory) -> Lifted {
+pub(super) fn load(x: &mut X86<impl Sink>, memory: Memory) -> Lifted {
     let Source { kind, bits } = source(x, memory)?;
     x.call(&unit::LOAD, &[kind, bits]);
     Ok(())
 }
 
-pub(super) fn load_constant(x: &mut X86, constant: Constant) -> Lifted {
+pub(super) fn load_constant(x: &mut X86<impl Sink>, constant: Constant) -> Lifted {
     let which = x.number(constant as u64);
     x.call(&unit::LOAD_CONSTANT, &[which]);
     Ok(())
 }
 
 /// FST, FSTP, FIST, FISTP, FISTTP, FBSTP: what storing raises is raised when the store has succeeded.
-pub(super) fn store(x: &mut X86, memory: Memory, then: Then) -> Lifted {
+pub(super) fn store(x: &mut X86<impl Sink>, memory: Memory, then: Then) -> Lifted {
     if x.is_register(0) {
         let to = x.stack_register(0).ok_or(LiftError::Undefined)?;
         let to = x.number(to);
@@ -149,7 +149,7 @@ pub(super) fn store(x: &mut X86, memory: Memory, then: Then) -> Lifted {
 }
 
 /// FADD and its like. With two registers the first is the destination.
-pub(super) fn arithmetic(x: &mut X86, op: Arithmetic, memory: Memory, then: Then) -> Lifted {
+pub(super) fn arithmetic(x: &mut X86<impl Sink>, op: Arithmetic, memory: Memory, then: Then) -> Lifted {
     let operation = x.number(op as u64);
     let to = if x.insn.op_count() == 2 { x.stack_register(0) } else { None };
     match to {
@@ -166,14 +166,14 @@ pub(super) fn arithmetic(x: &mut X86, op: Arithmetic, memory: Memory, then: Then
 }
 
 /// FCOM, FUCOM and their like, by which helper.
-pub(super) fn compare(x: &mut X86, helper: &'static Helper, memory: Memory, then: Then) -> Lifted {
+pub(super) fn compare(x: &mut X86<impl Sink>, helper: &'static Helper, memory: Memory, then: Then) -> Lifted {
     let Source { kind, bits } = source(x, memory)?;
     x.call(helper, &[kind, bits]);
     x.finish(then)
 }
 
 /// FCOMI, FUCOMI: ZF, PF, CF from the comparison, the others clear.
-pub(super) fn compare_into_flags(x: &mut X86, helper: &'static Helper, then: Then) -> Lifted {
+pub(super) fn compare_into_flags(x: &mut X86<impl Sink>, helper: &'static Helper, then: Then) -> Lifted {
     let with = x.stack_register(1).ok_or(LiftError::Undefined)?;
     let with = x.number(with);
     let relation = x.call(helper, &[with]);
@@ -192,14 +192,14 @@ pub(super) fn compare_into_flags(x: &mut X86, helper: &'static Helper, then: The
     Ok(())
 }
 
-pub(super) fn unary(x: &mut X86, op: Unary) -> Lifted {
+pub(super) fn unary(x: &mut X86<impl Sink>, op: Unary) -> Lifted {
     let op = x.number(op as u64);
     x.call(&unit::UNARY, &[op]);
     Ok(())
 }
 
 /// FXCH; FFREE and FFREEP.
-pub(super) fn with_register(x: &mut X86, helper: &'static Helper, then: Then) -> Lifted {
+pub(super) fn with_register(x: &mut X86<impl Sink>, helper: &'static Helper, then: Then) -> Lifted {
     let last = x.insn.op_count().checked_sub(1).ok_or(LiftError::Undefined)?;
     let which = x.stack_register(last).ok_or(LiftError::Undefined)?;
     let which = x.number(which);
@@ -207,7 +207,7 @@ pub(super) fn with_register(x: &mut X86, helper: &'static Helper, then: Then) ->
     x.finish(then)
 }
 
-pub(super) fn fcmov(x: &mut X86, condition: ConditionCode) -> Lifted {
+pub(super) fn fcmov(x: &mut X86<impl Sink>, condition: ConditionCode) -> Lifted {
     let from = x.stack_register(1).ok_or(LiftError::Undefined)?;
     let holds = x.condition(condition);
     let from = x.number(from);
@@ -216,23 +216,23 @@ pub(super) fn fcmov(x: &mut X86, condition: ConditionCode) -> Lifted {
 }
 
 /// FNINIT, FNCLEX, EMMS: no operands, no result.
-pub(super) fn control(x: &mut X86, helper: &'static Helper) -> Lifted {
+pub(super) fn control(x: &mut X86<impl Sink>, helper: &'static Helper) -> Lifted {
     x.call(helper, &[]);
     Ok(())
 }
 
-pub(super) fn fldcw(x: &mut X86) -> Lifted {
+pub(super) fn fldcw(x: &mut X86<impl Sink>) -> Lifted {
     let control = x.value(0, Ty::I16)?;
     x.call(&unit::SET_CONTROL, &[control]);
     Ok(())
 }
 
-pub(super) fn fnstcw(x: &mut X86) -> Lifted {
+pub(super) fn fnstcw(x: &mut X86<impl Sink>) -> Lifted {
     let control = x.call(&unit::CONTROL, &[]);
     x.write_operand(0, Ty::I16, control)
 }
 
-pub(super) fn fnstsw(x: &mut X86) -> Lifted {
+pub(super) fn fnstsw(x: &mut X86<impl Sink>) -> Lifted {
     let status = x.call(&unit::STATUS, &[]);
     if x.is_register(0) {
         x.write_gpr(RAX, Ty::I16, status);
@@ -245,7 +245,7 @@ pub(super) fn fnstsw(x: &mut X86) -> Lifted {
 const ENVIRONMENT: i64 = 28;
 
 /// Refuses the 16-bit forms that an operand-size prefix asks for.
-fn is_long_form(x: &X86) -> Lifted {
+fn is_long_form(x: &X86<impl Sink>) -> Lifted {
     match x.insn.memory_size().size() {
         28 | 108 => Ok(()),
         _ => Err(LiftError::Undefined),
@@ -253,7 +253,7 @@ fn is_long_form(x: &X86) -> Lifted {
 }
 
 /// FNSTENV; afterwards all exceptions are masked. Instruction and operand pointers are 0.
-pub(super) fn fnstenv(x: &mut X86) -> Lifted {
+pub(super) fn fnstenv(x: &mut X86<impl Sink>) -> Lifted {
     is_long_form(x)?;
     let at = x.address();
     let control = x.call(&unit::CONTROL, &[]);
@@ -278,20 +278,20 @@ pub(super) fn fnstenv(x: &mut X86) -> Lifted {
 }
 
 /// Control, status and tag word in memory.
-fn load_environment(x: &mut X86) -> Result<[Value; 3], LiftError> {
+fn load_environment(x: &mut X86<impl Sink>) -> Result<[Value; 3], LiftError> {
     is_long_form(x)?;
     let at = x.address();
     Ok([0, 4, 8].map(|offset| x.load(Ty::I16, at.base, at.offset.wrapping_add(offset))))
 }
 
-pub(super) fn fldenv(x: &mut X86) -> Lifted {
+pub(super) fn fldenv(x: &mut X86<impl Sink>) -> Lifted {
     let words = load_environment(x)?;
     x.call(&unit::SET_ENVIRONMENT, &words);
     Ok(())
 }
 
 /// FNSAVE: the environment, then the registers from the top of the stack on; then FNINIT.
-pub(super) fn fnsave(x: &mut X86) -> Lifted {
+pub(super) fn fnsave(x: &mut X86<impl Sink>) -> Lifted {
     is_long_form(x)?;
     let at = x.address();
     for i in 0..8 {
@@ -308,7 +308,7 @@ pub(super) fn fnsave(x: &mut X86) -> Lifted {
     Ok(())
 }
 
-pub(super) fn frstor(x: &mut X86) -> Lifted {
+pub(super) fn frstor(x: &mut X86<impl Sink>) -> Lifted {
     let words = load_environment(x)?;
     let at = x.address();
     let registers: [Value; 8] = std::array::from_fn(|i| {

@@ -17,17 +17,15 @@ use crate::ty::Ty;
 
 /// The result of `inst`, a pure instruction of `region`, for these operands.
 pub fn eval(region: &Region, inst: &Inst, args: [u128; 3]) -> u128 {
-    eval_inst(&region.insts, &region.consts, inst, args)
+    eval_inst(inst, args, |value| region.ty(value), |number| region.consts[number as usize])
 }
 
-/// The result of `inst`, a pure instruction among `insts` and `consts` that its operands and `imm` may name.
-pub fn eval_inst(insts: &[Inst], consts: &[u128], inst: &Inst, args: [u128; 3]) -> u128 {
+/// The result of `inst`, a pure instruction, for these operands: `ty` has the type of one, `constant` the 128-bit
+/// constants that instructions name by number.
+pub fn eval_inst(inst: &Inst, args: [u128; 3], ty: impl Fn(Value) -> Ty, constant: impl Fn(u64) -> u128) -> u128 {
     let row = inst.op.info();
-    let pooled = row.imm == ImmKind::Const;
-    let imm = if pooled { consts[inst.imm as usize] } else { u128::from(inst.imm) };
-    let converts = row.takes.first() == Some(&Takes::Any);
-    let result = |value: Value| insts[value.index()].result().expect("an operand is a value");
-    let from = if converts { result(inst.args[0]) } else { inst.ty };
+    let imm = if row.imm == ImmKind::Const { constant(inst.imm) } else { u128::from(inst.imm) };
+    let from = if row.takes.first() == Some(&Takes::Any) { ty(inst.args[0]) } else { inst.ty };
     eval_op(inst.op, inst.ty, from, inst.aux, imm, args)
 }
 

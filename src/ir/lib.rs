@@ -5,10 +5,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod builder;
 pub mod eval;
+pub mod execute;
 pub mod flow;
 pub mod guards;
 pub mod helper;
+pub mod now;
 pub mod ops;
 pub mod opt;
 pub mod processor;
@@ -21,9 +24,10 @@ pub mod uses;
 pub mod verify;
 pub mod went;
 
+pub use builder::{Append, Builder, RegionBuilder, Sink};
 pub use guards::Guards;
 pub use helper::{Helper, HelperEffect};
 pub use ops::{Barrier, Carry, Cond, Effect, FloatCond, FlowHint, IntCond, NanRule, Op, Ordering, RmwOp, Rounding};
-pub use region::{Block, BlockId, Builder, ExitReason, Floats, Inst, Pc, Region, RuntimePage, Tags, Terminator, Value};
+pub use region::{Block, BlockId, ExitReason, Floats, Inst, Pc, Region, RuntimePage, Tags, Terminator, Value};
 pub use state::{Arch, CpuState, Slot};
 pub use ty::Ty;

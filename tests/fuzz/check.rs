@@ -1,4 +1,5 @@
-//! The one check of all fuzzing: guest code does the same interpreted, compiled exactly and compiled relaxed.
+//! The one check of all fuzzing: guest code does the same executed at once, interpreted, compiled exactly and compiled
+//! relaxed.
 //!
 //! In: any bytes. The first is the guest and the shape of the region (see [`Case::new`]), the next eight the seed of
 //! the guest's registers and memory, the rest is guest code, which lies at [`CODE`]. Out: nothing, or a panic that
@@ -71,17 +72,34 @@ impl<'a> Case<'a> {
     }
 
     fn lift(&self, tags: Tags) -> Region {
-        let mut fetch = |pc: u64, buffer: &mut [u8]| {
-            let rest = self.code.get(pc.wrapping_sub(CODE) as usize..).unwrap_or_default();
-            let length = rest.len().min(buffer.len());
-            buffer[..length].copy_from_slice(&rest[..length]);
-            length
-        };
+        let mut region = self.settings(tags);
+        lift_into(&mut region, self.shape, &mut |pc, buffer| self.fetch(pc, buffer));
+        region
+    }
+
+    /// An empty region.
+    fn settings(&self, tags: Tags) -> Region {
         let mut region = Region::new(self.arch, CODE);
         region.floats = self.floats;
         region.tags = tags;
-        lift_into(&mut region, self.shape, &mut fetch);
         region
+    }
+
+    /// Copies code from `pc` on; gives how much there is.
+    fn fetch(&self, pc: u64, buffer: &mut [u8]) -> usize {
+        let rest = self.code.get(pc.wrapping_sub(CODE) as usize..).unwrap_or_default();
+        let length = rest.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        length
+    }
+
+    /// What can be executed at once: how many instructions at most, and how they may change.
+    fn at_once(&self) -> Option<(usize, Changes)> {
+        match self.shape {
+            Shape::Instruction => Some((1, Changes::Announced)),
+            Shape::Block { limit, changes } => Some((limit, changes)),
+            Shape::Graph { .. } => None,
+        }
     }
 }
 
@@ -105,18 +123,33 @@ pub(crate) fn check(data: &[u8]) {
     if region.helpers.iter().any(|helper| COUNTERS.contains(&helper.name)) {
         return;
     }
-    if let Err(what) = compare_from_random(&case, &region) {
+    if let Err(what) = compare_from_random(&case, &region).and_then(|()| compare_at_once(&case, &region)) {
         differs(what);
     }
 }
 
+/// Executes a block at once from a state that the case's seed makes; says what differs from the region interpreted.
+fn compare_at_once(case: &Case<'_>, region: &Region) -> Result<(), String> {
+    let Some(run) = case.at_once() else { return Ok(()) };
+    SANDBOX.with_borrow_mut(|sandbox| {
+        let start = Start::random(case);
+        let settings = case.settings(region.tags);
+        let found = start.run(sandbox, case, |sandbox, cpu| {
+            sandbox.execute_at_once(&settings, run, &mut |pc, buffer| case.fetch(pc, buffer), cpu)
+        });
+        // Loops inside of an instruction are left after a round.
+        if found.exit.reason == ExitReason::Interrupted {
+            return Ok(());
+        }
+        let expected = start.run(sandbox, case, |sandbox, cpu| sandbox.interpret(region, cpu));
+        let result = expected.compare(&found, Exactness::Exact, &start.cpu, case.arch);
+        result.map_err(|what| format!("executed at once:\n{what}"))
+    })
+}
+
 /// Runs the region every way from a state that the case's seed makes; says what differs.
 fn compare_from_random(case: &Case<'_>, region: &Region) -> Result<(), String> {
-    SANDBOX.with_borrow_mut(|sandbox| {
-        let mut random = Random::new(case.seed);
-        let start = Start { cpu: random_state(&mut random, case.arch), window: random_memory(&mut random), poll: 0 };
-        compare(sandbox, case, region, start)
-    })
+    SANDBOX.with_borrow_mut(|sandbox| compare(sandbox, case, region, Start::random(case)))
 }
 
 /// What every run starts from.
@@ -128,6 +161,12 @@ struct Start {
 }
 
 impl Start {
+    /// What the case's seed makes.
+    fn random(case: &Case<'_>) -> Start {
+        let mut random = Random::new(case.seed);
+        Start { cpu: random_state(&mut random, case.arch), window: random_memory(&mut random), poll: 0 }
+    }
+
     fn run(&self, sandbox: &mut Sandbox, case: &Case<'_>, f: impl FnOnce(&mut Sandbox, &mut CpuState) -> Exit) -> End {
         let mut place = vec![0; SIZE];
         place[..case.code.len()].copy_from_slice(case.code);

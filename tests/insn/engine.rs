@@ -16,6 +16,8 @@ const STEPS: usize = 1000;
 /// A way through Philae.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Engine {
+    /// Executed while it is decoded.
+    AtOnce,
     /// The interpreter on what the frontend made.
     Interpreter,
     /// The interpreter on the optimised region.
@@ -96,6 +98,11 @@ impl Runner {
     fn step(&mut self, line: &Line, engine: Engine, floats: Floats, cpu: &mut CpuState) -> Result<Exit, String> {
         let mut region = lift(line, cpu.pc(), floats);
         match engine {
+            Engine::AtOnce => {
+                region.reset(cpu.pc());
+                let fetch = &mut |pc: u64, buffer: &mut [u8]| fetch(line, pc, buffer);
+                Ok(self.0.execute_at_once(&region, (16, Changes::AtOnce), fetch, cpu))
+            }
             Engine::Interpreter => Ok(self.0.interpret(&region, cpu)),
             Engine::Optimised => {
                 opt::optimise(&mut region, Exactness::Exact);
@@ -122,14 +129,17 @@ impl Runner {
     }
 }
 
+/// Copies the line's bytes from `pc` on; gives how many there are.
+fn fetch(line: &Line, pc: u64, buffer: &mut [u8]) -> usize {
+    let rest = line.bytes.get(pc.wrapping_sub(CODE) as usize..).unwrap_or_default();
+    let length = rest.len().min(buffer.len());
+    buffer[..length].copy_from_slice(&rest[..length]);
+    length
+}
+
 /// Lifts what starts at `pc` of the line's bytes.
 fn lift(line: &Line, pc: u64, floats: Floats) -> Region {
-    let mut fetch = |pc: u64, buffer: &mut [u8]| {
-        let rest = line.bytes.get(pc.wrapping_sub(CODE) as usize..).unwrap_or_default();
-        let length = rest.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&rest[..length]);
-        length
-    };
+    let mut fetch = |pc: u64, buffer: &mut [u8]| fetch(line, pc, buffer);
     let mut region = Region::new(line.arch, pc);
     region.floats = floats;
     lift_into(&mut region, Shape::Block { limit: 16, changes: Changes::Announced }, &mut fetch);

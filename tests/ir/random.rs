@@ -6,7 +6,7 @@ use philae_ir::ops::{AuxKind, ImmKind, OPS, Takes};
 use philae_ir::state::{LOCALS, Life, SlotInfo, aarch64, x86_64};
 use philae_ir::verify::{converts, has_type};
 use philae_ir::{
-    Arch, BlockId, Builder, CpuState, Effect, ExitReason, Helper, Inst, IntCond, Op, Pc, Region, Slot, Ty, Value,
+    Arch, BlockId, CpuState, Effect, ExitReason, Helper, Inst, IntCond, Op, Pc, Region, RegionBuilder, Slot, Ty, Value,
 };
 
 /// Words of memory that a region may touch.
@@ -76,7 +76,8 @@ pub(crate) fn region(seed: u64, helper: &'static Helper) -> Region {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let arch = random.pick(&[Arch::Aarch64, Arch::X86_64]);
     let mut region = Region::new(arch, 0x40_0000);
-    let mut writer = Writer { random, arch, helper, b: Builder::new(&mut region), pc: 0x40_0000, values: Vec::new() };
+    let mut writer =
+        Writer { random, arch, helper, b: RegionBuilder::new(&mut region), pc: 0x40_0000, values: Vec::new() };
     writer.statements(0);
     writer.leave();
     region
@@ -86,7 +87,7 @@ struct Writer<'a> {
     random: Random,
     arch: Arch,
     helper: &'static Helper,
-    b: Builder<'a>,
+    b: RegionBuilder<'a>,
     pc: u64,
     /// The values that dominate the current place.
     values: Vec<Value>,
@@ -110,14 +111,14 @@ impl Writer<'_> {
     }
 
     fn keep(&mut self, value: Value) {
-        if self.b.region.inst(value).result().is_some() {
+        if self.b.region().inst(value).result().is_some() {
             self.values.push(value);
         }
     }
 
     /// A value of this type, new or known.
     fn operand(&mut self, ty: Ty) -> Value {
-        let known: Vec<Value> = self.values.iter().copied().filter(|&value| self.b.region.ty(value) == ty).collect();
+        let known: Vec<Value> = self.values.iter().copied().filter(|&value| self.b.ty(value) == ty).collect();
         if !known.is_empty() && self.random.below(8) > 0 {
             // The latest are the ones that real code uses.
             let last = known.len().min(6);
@@ -225,9 +226,9 @@ impl Writer<'_> {
             ImmKind::Bits => bits & ty.mask() as u64,
             ImmKind::Const if op == Op::Shuffle => {
                 let mask = (0..16).map(|_| self.random.below(34) as u8).collect::<Vec<_>>();
-                self.b.region.intern_const(u128::from_le_bytes(mask.try_into().expect("sixteen bytes")))
+                self.b.sink.region.intern_const(u128::from_le_bytes(mask.try_into().expect("sixteen bytes")))
             }
-            ImmKind::Const => self.b.region.intern_const(bits.into()),
+            ImmKind::Const => self.b.sink.region.intern_const(bits.into()),
             ImmKind::Lane if matches!(op, Op::ExtractLane | Op::InsertLane) => bits % u64::from(ty.lanes()),
             ImmKind::Lane => bits % u64::from(ty.lane().bits() + 1),
             ImmKind::Relations => bits & 0xffff,

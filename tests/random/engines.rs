@@ -5,10 +5,10 @@
 use crate::draw::{COMPARED, EXITS, Form, PLACE, Piece};
 use crate::sandbox::{CODE, Compiled, SIZE, Sandbox};
 use crate::wire::Machine;
-use philae_backends::FloatControl;
 use philae_backends::cranelift::{Exactness, Recovery};
 use philae_backends::interp::Steps;
-use philae_frontends::{Room, Shape, lift_into};
+use philae_backends::{Exit, FloatControl};
+use philae_frontends::{Changes, Room, Shape, lift_into};
 use philae_ir::state::NZCV;
 use philae_ir::state::aarch64::{self, FPCR, SP, V, X};
 use philae_ir::{Arch, CpuState, ExitReason, Floats, Region, Terminator, opt};
@@ -16,6 +16,8 @@ use philae_ir::{Arch, CpuState, ExitReason, Floats, Region, Terminator, opt};
 /// A way through Philae.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Engine {
+    /// Executed while it is decoded.
+    AtOnce,
     /// The interpreter on what the frontend made.
     Interpreter,
     /// The interpreter on the optimised region.
@@ -30,6 +32,8 @@ pub(crate) enum Engine {
 
 /// A piece made ready to run.
 pub(crate) enum Prepared {
+    /// How it is to be executed, and the code.
+    Settings(Region, Vec<u8>),
     /// For the interpreter.
     Steps(Steps),
     /// Compiled.
@@ -42,14 +46,17 @@ pub(crate) struct Engines {
     pattern: Vec<u8>,
 }
 
+/// Copies code from an offset on; gives how much there is.
+fn fetch(code: &[u8], offset: u64, buffer: &mut [u8]) -> usize {
+    let rest = code.get(offset as usize..).unwrap_or_default();
+    let length = rest.len().min(buffer.len());
+    buffer[..length].copy_from_slice(&rest[..length]);
+    length
+}
+
 /// The region of a piece whose place is at `place` of `code`.
 fn lift(piece: &Piece, place: u64, code: &[u8], floats: Floats) -> Region {
-    let mut fetch = |pc: u64, buffer: &mut [u8]| {
-        let rest = code.get(pc.wrapping_sub(CODE) as usize..).unwrap_or_default();
-        let length = rest.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&rest[..length]);
-        length
-    };
+    let mut fetch = |pc: u64, buffer: &mut [u8]| fetch(code, pc - CODE, buffer);
     let wanted = |pc: u64| pc.wrapping_sub(place) < PLACE;
     let shape = match piece.form {
         Form::Once if !piece.is_sequence() => Shape::Instruction,
@@ -62,9 +69,15 @@ fn lift(piece: &Piece, place: u64, code: &[u8], floats: Floats) -> Region {
             went: &|_| None,
         },
     };
+    let mut region = settings(place, floats);
+    lift_into(&mut region, shape, &mut fetch);
+    region
+}
+
+/// An empty region for the piece at `place`.
+fn settings(place: u64, floats: Floats) -> Region {
     let mut region = Region::new(Arch::Aarch64, place + 4);
     region.floats = floats;
-    lift_into(&mut region, shape, &mut fetch);
     region
 }
 
@@ -102,19 +115,39 @@ impl Engines {
         code: &[u8],
         (engine, floats): (Engine, Floats),
     ) -> Result<Prepared, String> {
+        if engine == Engine::AtOnce {
+            let own = &code[(place - CODE) as usize..][..PLACE as usize];
+            return Ok(Prepared::Settings(settings(place, floats), own.to_vec()));
+        }
         let mut region = lift(piece, place, code, floats);
         let exactness = if engine == Engine::Relaxed { Exactness::Relaxed } else { Exactness::Exact };
         if engine != Engine::Interpreter {
             opt::optimise(&mut region, exactness);
         }
         match engine {
-            Engine::Interpreter | Engine::Optimised => Ok(Prepared::Steps(Steps::new(&region))),
+            Engine::AtOnce | Engine::Interpreter | Engine::Optimised => Ok(Prepared::Steps(Steps::new(&region))),
             Engine::Baseline => {
                 let compiled = self.sandbox.compile_baseline(&region, exactness)?;
                 Ok(compiled.map_or_else(|| Prepared::Steps(Steps::new(&region)), Prepared::Code))
             }
             Engine::Exact | Engine::Relaxed => {
                 self.sandbox.compile(&region, exactness, Recovery::Never).map(Prepared::Code)
+            }
+        }
+    }
+
+    /// Executes one block after another, up to where the piece ends.
+    fn execute(&mut self, settings: &Region, code: &[u8], piece: &Piece, place: u64, cpu: &mut CpuState) -> Exit {
+        let single = piece.form == Form::Once && !piece.is_sequence();
+        let limit = if single { 1 } else { 16 };
+        let mut fetch = |pc: u64, buffer: &mut [u8]| fetch(code, pc - place, buffer);
+        let mut settings = settings.clone();
+        loop {
+            settings.reset(cpu.pc());
+            let exit = self.sandbox.execute_at_once(&settings, (limit, Changes::Announced), &mut fetch, cpu);
+            let inside = cpu.pc().wrapping_sub(place) < PLACE;
+            if single || exit.reason != ExitReason::Jump || !inside {
+                return exit;
             }
         }
     }
@@ -135,6 +168,7 @@ impl Engines {
         cpu.set_pc(place + 4);
         FloatControl::take_flags();
         let exit = match prepared {
+            Prepared::Settings(settings, code) => self.execute(settings, code, piece, place, &mut cpu),
             Prepared::Steps(steps) => self.sandbox.interpret_steps(steps, Arch::Aarch64, &mut cpu),
             Prepared::Code(code) => self.sandbox.run_code(code, &mut cpu)?,
         };

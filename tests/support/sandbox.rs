@@ -14,6 +14,8 @@ use philae_backends::link::{
     JUMP_CACHE_WAYS, JumpCacheEntry, LEAST_JUMP_CACHE, LinkSite, LinkSlot, enter, jump_cache_mask,
 };
 use philae_backends::{Exit, FloatControl};
+use philae_frontends::{Changes, Fetch, execute_block};
+use philae_ir::now::Outcome;
 use philae_ir::state::StateAddress;
 use philae_ir::{Arch, CpuState, ExitReason, Op, Region};
 use std::ptr;
@@ -146,6 +148,23 @@ impl Sandbox {
         let exit = self.interpreter.run_steps(steps, cpu);
         control.reset();
         exit
+    }
+
+    /// Executes the block at the pc while it is decoded, as `settings`, a region that holds nothing, says.
+    pub(crate) fn execute_at_once(
+        &mut self,
+        settings: &Region,
+        (limit, changes): (usize, Changes),
+        fetch: Fetch<'_>,
+        cpu: &mut CpuState,
+    ) -> Exit {
+        let control = FloatControl::of(settings.arch, cpu);
+        control.set();
+        let (_, outcome) = execute_block(self.interpreter.now(settings, cpu), limit, changes, fetch);
+        control.reset();
+        let Outcome { reason, pc, argument } = outcome;
+        cpu.set_pc(pc);
+        Exit { reason, argument }
     }
 
     /// Executes a region in the interpreter.

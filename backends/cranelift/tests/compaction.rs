@@ -160,7 +160,7 @@ fn short_loops_lie_in_one_line() {
 #[test]
 fn counting_and_polling_are_one_instruction_each() {
     let mut region = Region::new(Arch::Aarch64, PC);
-    let mut b = Builder::new(&mut region);
+    let mut b = RegionBuilder::new(&mut region);
     let [head, stay, leave] = [(); 3].map(|()| b.new_block());
     b.jump(head);
     b.switch_to(head);

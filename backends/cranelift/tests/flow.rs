@@ -104,7 +104,7 @@ fn low64(cpu: &mut CpuState, args: [u128; 3]) -> u128 {
 
 /// Makes random regions.
 struct Generator<'a, 'r> {
-    b: Builder<'a>,
+    b: RegionBuilder<'a>,
     random: &'r mut Random,
     memory: u64,
     faults: bool,
@@ -400,7 +400,7 @@ fn random_regions_do_as_the_interpreter() {
                 _ => Options { exactness: Exactness::Exact, counter: None },
             };
             let mut region = Region::new(Arch::Aarch64, PC);
-            let b = Builder::new(&mut region);
+            let b = RegionBuilder::new(&mut region);
             let (values, truths) = (HashMap::new(), Vec::new());
             let may_fault = options.exactness == Exactness::Exact;
             let taste = if seed % 5 == 0 { Taste::Floats } else { Taste::Anything };
@@ -444,7 +444,7 @@ fn random_regions_do_as_the_interpreter() {
 /// Two regions that call each other through link slots, with more live values than registers.
 fn ping_pong(pc: u64, next: u64, work: usize) -> Region {
     let mut region = Region::new(Arch::Aarch64, pc);
-    let mut b = Builder::new(&mut region);
+    let mut b = RegionBuilder::new(&mut region);
     let (on, out) = (b.new_block(), b.new_block());
     b.insn(pc, 4);
     let left = b.get(Ty::I64, aarch64::X[0]);

@@ -149,7 +149,7 @@ fn build(row: &OpInfo, inst: Inst, from: Ty, operands: u64, way: Way) -> Region 
         let mut inst = inst;
         inst.args[..args.len()].copy_from_slice(&args);
         if row.imm == ImmKind::Const {
-            inst.imm = b.region.intern_const(u128::from_le_bytes(SHUFFLES[inst.imm as usize]));
+            inst.imm = b.sink.region.intern_const(u128::from_le_bytes(SHUFFLES[inst.imm as usize]));
         }
         let result = b.push(inst);
         let ty = inst.result().expect("pure operations make values");
@@ -438,7 +438,7 @@ fn memory_is_read_and_written() {
     let mut arena = Arena::new();
     let mut operands = Box::new(Operands { values: [0; 3], result: 0 });
     let address = std::ptr::from_mut(&mut *operands) as u64;
-    let mut try_region = |operands: &mut Operands, build: &dyn Fn(&mut Builder<'_>)| {
+    let mut try_region = |operands: &mut Operands, build: &dyn Fn(&mut RegionBuilder<'_>)| {
         let code = arena.add(&compile(&mut compiler, &region(build)));
         operands.values = [0; 3].map(|_| u128::from(random.next()) | u128::from(random.next()) << 64);
         operands.result = u128::from(random.next()) | u128::from(random.next()) << 64;

@@ -8,9 +8,9 @@ use philae_ir::{BlockId, Carry, Cond, NanRule, Op, Slot, Ty};
 use std::time::Instant;
 
 /// A loop as a frontend makes it: `body`, then `subs x1, x1, #1; b.ne` with a poll.
-fn counted_loop(body: impl FnOnce(&mut Builder<'_>)) -> Region {
+fn counted_loop(body: impl FnOnce(&mut RegionBuilder<'_>)) -> Region {
     let mut region = Region::new(Arch::Aarch64, PC);
-    let mut b = Builder::new(&mut region);
+    let mut b = RegionBuilder::new(&mut region);
     b.insn(PC, 4);
     body(&mut b);
     b.insn(PC + 40, 4);
@@ -35,7 +35,12 @@ fn counted_loop(body: impl FnOnce(&mut Builder<'_>)) -> Region {
 }
 
 /// Post-indexed addressing: the access is before the write of the register.
-fn step<T>(b: &mut Builder<'_>, slot: Slot, by: u64, access: impl FnOnce(&mut Builder<'_>, Value) -> T) -> T {
+fn step<T>(
+    b: &mut RegionBuilder<'_>,
+    slot: Slot,
+    by: u64,
+    access: impl FnOnce(&mut RegionBuilder<'_>, Value) -> T,
+) -> T {
     let old = b.get(Ty::I64, slot);
     let result = access(b, old);
     let new = b.add_imm(Ty::I64, old, by);
@@ -43,7 +48,7 @@ fn step<T>(b: &mut Builder<'_>, slot: Slot, by: u64, access: impl FnOnce(&mut Bu
     result
 }
 
-fn sum(b: &mut Builder<'_>) {
+fn sum(b: &mut RegionBuilder<'_>) {
     let value = step(b, aarch64::X[0], 8, |b, address| b.load(Ty::I64, address, 0));
     b.set(Ty::I64, aarch64::X[3], value);
     let (total, value) = (b.get(Ty::I64, aarch64::X[2]), b.get(Ty::I64, aarch64::X[3]));
@@ -51,17 +56,17 @@ fn sum(b: &mut Builder<'_>) {
     b.set(Ty::I64, aarch64::X[2], total);
 }
 
-fn copy(b: &mut Builder<'_>) {
+fn copy(b: &mut RegionBuilder<'_>) {
     let value = step(b, aarch64::X[0], 8, |b, from| b.load(Ty::I64, from, 0));
     b.set(Ty::I64, aarch64::X[3], value);
     step(b, aarch64::X[2], 8, |b, to| b.store(Ty::I64, to, 0, value));
 }
 
 /// Jenkins's one at a time, on 32 bits.
-fn hash(b: &mut Builder<'_>) {
+fn hash(b: &mut RegionBuilder<'_>) {
     let value = step(b, aarch64::X[0], 1, |b, from| b.load_zext(Ty::I32, Ty::I8, from, 0));
     b.set(Ty::I32, aarch64::X[3], value);
-    let mut steps: Vec<fn(&mut Builder<'_>, Value) -> Value> = Vec::new();
+    let mut steps: Vec<fn(&mut RegionBuilder<'_>, Value) -> Value> = Vec::new();
     steps.push(|b, h| {
         let value = b.get(Ty::I32, aarch64::X[3]);
         b.add(Ty::I32, h, value)
@@ -81,7 +86,7 @@ fn hash(b: &mut Builder<'_>) {
     }
 }
 
-fn axpy(rule: NanRule) -> impl Fn(&mut Builder<'_>) {
+fn axpy(rule: NanRule) -> impl Fn(&mut RegionBuilder<'_>) {
     move |b| {
         let x = step(b, aarch64::X[0], 8, |b, from| b.load(Ty::F64, from, 0));
         b.set(Ty::F64, aarch64::V[1], x);
@@ -99,7 +104,7 @@ fn axpy(rule: NanRule) -> impl Fn(&mut Builder<'_>) {
     }
 }
 
-fn vector_axpy(b: &mut Builder<'_>) {
+fn vector_axpy(b: &mut RegionBuilder<'_>) {
     let x = step(b, aarch64::X[0], 16, |b, from| b.load(Ty::V128, from, 0));
     b.set(Ty::V128, aarch64::V[1], x);
     let (a, x) = (b.get(Ty::V128, aarch64::V[0]), b.get(Ty::V128, aarch64::V[1]));
@@ -115,7 +120,7 @@ fn vector_axpy(b: &mut Builder<'_>) {
 }
 
 /// A reduction: each sum waits for the one before.
-fn dot(b: &mut Builder<'_>) {
+fn dot(b: &mut RegionBuilder<'_>) {
     let x = step(b, aarch64::X[0], 8, |b, from| b.load(Ty::F64, from, 0));
     let a = b.get(Ty::F64, aarch64::V[0]);
     let product = b.float2(Op::Fmul, Ty::F64, NanRule::Arm, a, x);

@@ -7,8 +7,9 @@
 
 use super::ranges::{Format, Ranges, Roots};
 use super::{Exactness, calls_state_helper, is_pure, map_operands, renamed};
+use crate::builder::RegionBuilder;
 use crate::ops::{Effect, IntCond, NanRule, Op};
-use crate::region::{Block, BlockId, Builder, Region, Terminator, Value};
+use crate::region::{Block, BlockId, Region, Terminator, Value};
 use crate::tiny;
 use crate::ty::Ty;
 use crate::uses::count_uses;
@@ -156,7 +157,7 @@ fn split(region: &mut Region, id: BlockId, plan: &Plan, kept: &[Value]) {
     insts.retain(|value| !kept.contains(value));
     block.insts.extend(kept);
     let end = std::mem::replace(&mut block.end, Terminator::Open);
-    let mut b = Builder::new(region);
+    let mut b = RegionBuilder::new(region);
     let (usual, other) = (b.current(), b.new_block());
     b.switch_to(id);
     let are_usual = test_roots(&mut b, plan);
@@ -168,7 +169,7 @@ fn split(region: &mut Region, id: BlockId, plan: &Plan, kept: &[Value]) {
 }
 
 /// Whether all roots are of usual size: bits without the sign and the exponents below usual ones are all in range.
-fn test_roots(b: &mut Builder<'_>, plan: &Plan) -> Value {
+fn test_roots(b: &mut RegionBuilder<'_>, plan: &Plan) -> Value {
     let ty = if plan.format.ty == Ty::F64 { Ty::I64 } else { Ty::I32 };
     let smallest = b.iconst(ty, plan.format.usual_doubled());
     let mut above = None;
@@ -182,10 +183,10 @@ fn test_roots(b: &mut Builder<'_>, plan: &Plan) -> Value {
 }
 
 /// Appends copies of `insts`, and says what each is a copy of.
-fn copy_agreed(b: &mut Builder<'_>, insts: &[Value], agreed: &HashSet<Value>) -> HashMap<Value, Value> {
+fn copy_agreed(b: &mut RegionBuilder<'_>, insts: &[Value], agreed: &HashSet<Value>) -> HashMap<Value, Value> {
     let mut copies: HashMap<Value, Value> = HashMap::new();
     for &value in insts {
-        let mut inst = renamed(b.region.inst(value), &copies);
+        let mut inst = renamed(b.region().inst(value), &copies);
         if agreed.contains(&value) {
             inst.aux = NanRule::Agreed as u8;
         }

@@ -1,0 +1,271 @@
+//! Executes what a frontend says of guest code, while it says it: a block that is executed for the first time, as a third
+//! of what a program executes that starts and ends never is again, needs no region.
+//!
+//! In: operations, as a [`Builder`](crate::Builder) makes them, and the guest's state. Out: what the block ends with, in
+//! [`Now::outcome`]. What does not run is skipped: blocks of a body that control does not come to, and what follows an
+//! access that failed. Control may go on to blocks that come later, or to one that came before and only leaves: a body that
+//! loops polls before it goes back, and here every poll says that the thread is to leave, which it does to the instruction
+//! that is under way.
+
+use crate::builder::Sink;
+use crate::execute::{Failed, Host, Machine, Operands};
+use crate::helper::Helper;
+use crate::ops::Op;
+use crate::region::{BlockId, ExitReason, Inst, Pc, Region, Terminator, Value};
+use crate::state::{CpuState, Slot};
+use crate::ty::Ty;
+
+/// What ended a block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// Why.
+    pub reason: ExitReason,
+    /// Where the guest goes on, or what failed.
+    pub pc: u64,
+    /// The argument that goes with the reason, or 0.
+    pub argument: u64,
+}
+
+/// A block of the current guest instruction.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    end: Terminator,
+    /// Operations of it were skipped.
+    skipped: bool,
+}
+
+impl Stretch {
+    const NEW: Stretch = Stretch { end: Terminator::Open, skipped: false };
+}
+
+/// A value, and what made it.
+#[derive(Clone, Copy, Debug)]
+struct Made {
+    bits: u128,
+    op: Op,
+    ty: Ty,
+}
+
+/// The values of the current guest instruction; kept from one to the next for its memory.
+#[derive(Debug, Default)]
+pub struct Room {
+    values: Vec<Made>,
+    constants: Vec<u128>,
+    helpers: Vec<&'static Helper>,
+    blocks: Vec<Stretch>,
+}
+
+impl Operands for Room {
+    #[inline(always)]
+    fn get(&self, value: Value) -> u128 {
+        self.values[value.index()].bits
+    }
+
+    fn ty(&self, value: Value) -> Ty {
+        let Made { op, ty, .. } = self.values[value.index()];
+        op.info().result(ty).unwrap_or_else(|| panic!("{op:?} makes no value"))
+    }
+
+    fn constant(&self, number: u64) -> u128 {
+        self.constants[number as usize]
+    }
+
+    fn helper(&self, number: u64) -> &'static Helper {
+        self.helpers[number as usize]
+    }
+}
+
+/// Executes operations on a guest's state.
+pub struct Now<'a> {
+    machine: Machine<'a, dyn Host + 'a>,
+    room: &'a mut Room,
+    /// How to lift.
+    settings: &'a Region,
+    /// The guest instruction under way.
+    pc: u64,
+    /// The block that operations belong to.
+    current: BlockId,
+    /// The one where control is.
+    control: BlockId,
+    /// Whether what comes is executed.
+    runs: bool,
+    /// Whether the guest has written to memory.
+    wrote: bool,
+    outcome: Option<Outcome>,
+}
+
+impl<'a> Now<'a> {
+    /// Executes on `cpu`, as `settings` says, a region that holds nothing.
+    pub fn new(
+        settings: &'a Region,
+        cpu: &'a mut CpuState,
+        host: &'a mut (dyn Host + 'a),
+        room: &'a mut Room,
+    ) -> Now<'a> {
+        let machine = Machine { arch: settings.arch, cpu, host, polls: 1 };
+        let (current, control) = (BlockId::ENTRY, BlockId::ENTRY);
+        Now { machine, room, settings, pc: settings.pc, current, control, runs: true, wrote: false, outcome: None }
+    }
+
+    /// Whether the guest has written to memory.
+    pub fn wrote(&self) -> bool {
+        self.wrote
+    }
+
+    /// What has ended the block, if anything has.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// The guest instruction at `pc` comes now.
+    #[inline]
+    fn begin(&mut self, pc: u64) {
+        let Room { values, constants, helpers, blocks } = &mut *self.room;
+        values.clear();
+        constants.clear();
+        helpers.clear();
+        blocks.clear();
+        blocks.push(Stretch::NEW);
+        (self.pc, self.current, self.control) = (pc, BlockId::ENTRY, BlockId::ENTRY);
+    }
+
+    #[cold]
+    fn fail(&mut self, Failed(address): Failed) {
+        self.end(Outcome { reason: ExitReason::Fault, pc: self.pc, argument: address });
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+        self.runs = false;
+    }
+
+    /// Control goes where a block's end says, and through blocks that came before.
+    fn follow(&mut self, mut end: Terminator) {
+        self.runs = false;
+        loop {
+            let to = match end {
+                Terminator::Open => return,
+                Terminator::Jump(to) => to,
+                Terminator::Branch { cond, then, other } => {
+                    if self.room.get(cond) & 1 == 1 {
+                        then
+                    } else {
+                        other
+                    }
+                }
+                Terminator::Exit { reason, pc, argument } => {
+                    let pc = match pc {
+                        Pc::Const(pc) => pc,
+                        Pc::Dynamic(pc) => self.room.get(pc) as u64,
+                    };
+                    let argument = if argument == Value::NONE { 0 } else { self.room.get(argument) as u64 };
+                    return self.end(Outcome { reason, pc, argument });
+                }
+            };
+            let block = self.room.blocks[to.index()];
+            assert!(!block.skipped, "the instruction at {:#x} goes back to what was skipped", self.pc);
+            self.control = to;
+            end = block.end;
+        }
+    }
+
+    fn skip(&mut self) -> Value {
+        if self.outcome.is_none() {
+            self.room.blocks[self.current.index()].skipped = true;
+        }
+        self.note(Op::Const, Ty::I64, 0)
+    }
+
+    #[inline(always)]
+    fn note(&mut self, op: Op, ty: Ty, bits: u128) -> Value {
+        let value = Value(self.room.values.len() as u32);
+        self.room.values.push(Made { bits, op, ty });
+        value
+    }
+}
+
+impl Sink for Now<'_> {
+    const POLLS: bool = false;
+
+    #[inline]
+    fn region(&self) -> &Region {
+        self.settings
+    }
+
+    #[inline(always)]
+    fn push(&mut self, inst: Inst) -> Value {
+        if inst.op == Op::Insn {
+            self.begin(inst.imm);
+            return Value::NONE;
+        }
+        if !self.runs {
+            return self.skip();
+        }
+        if matches!(inst.op, Op::Store | Op::AtomicStore | Op::AtomicRmw | Op::AtomicCas) {
+            self.wrote = true;
+        }
+        let bits = self.machine.execute(&inst, &*self.room).unwrap_or_else(|failed| {
+            self.fail(failed);
+            0
+        });
+        if matches!(inst.op, Op::Set | Op::SetLow | Op::Store | Op::AtomicStore | Op::Fence | Op::Prefetch) {
+            return Value::NONE;
+        }
+        self.note(inst.op, inst.ty, bits)
+    }
+
+    fn ty(&self, value: Value) -> Ty {
+        self.room.ty(value)
+    }
+
+    fn intern_const(&mut self, bits: u128) -> u64 {
+        self.room.constants.push(bits);
+        self.room.constants.len() as u64 - 1
+    }
+
+    fn intern_helper(&mut self, helper: &'static Helper) -> u64 {
+        self.room.helpers.push(helper);
+        self.room.helpers.len() as u64 - 1
+    }
+
+    #[inline(always)]
+    fn flags(&mut self) -> Option<Value> {
+        None
+    }
+
+    #[inline(always)]
+    fn note_flags(&mut self, _: Option<Value>) {}
+
+    fn just_made(&self, _: Slot) -> Option<&Inst> {
+        None
+    }
+
+    #[inline]
+    fn new_block(&mut self) -> BlockId {
+        self.room.blocks.push(Stretch::NEW);
+        BlockId(self.room.blocks.len() as u32 - 1)
+    }
+
+    #[inline]
+    fn switch_to(&mut self, block: BlockId) {
+        self.current = block;
+        self.runs = block == self.control && self.outcome.is_none();
+    }
+
+    #[inline]
+    fn current(&self) -> BlockId {
+        self.current
+    }
+
+    #[inline]
+    fn is_closed(&self) -> bool {
+        self.room.blocks[self.current.index()].end != Terminator::Open
+    }
+
+    fn terminate(&mut self, end: Terminator) {
+        self.room.blocks[self.current.index()].end = end;
+        if self.runs {
+            self.follow(end);
+        }
+    }
+}
