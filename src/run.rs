@@ -169,7 +169,10 @@ impl Thread {
         if known.is_some() {
             self.tidings.tell(pc);
         }
-        let interprets = known.is_none() && tier::starts_in_interpreter(self.runtime.options.tier);
+        // What code leads to that was worth making goes on to be executed more often than not, but for what a thread
+        // does first.
+        let once = !unknown || self.counts.interpreted < tier::FIRST_AT_ONCE;
+        let interprets = once && known.is_none() && tier::starts_without_code(self.runtime.options.tier);
         if interprets && FIRST_RUNS.is_first(pc) {
             self.tidings.tell(pc);
             return self.interpret_afresh(pc);
