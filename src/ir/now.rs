@@ -30,12 +30,12 @@ pub struct Outcome {
 #[derive(Clone, Copy, Debug)]
 struct Stretch {
     end: Terminator,
-    /// Operations of it were skipped.
-    skipped: bool,
+    /// Control has left it, or operations of it were skipped.
+    over: bool,
 }
 
 impl Stretch {
-    const NEW: Stretch = Stretch { end: Terminator::Open, skipped: false };
+    const NEW: Stretch = Stretch { end: Terminator::Open, over: false };
 }
 
 /// A value, and what made it.
@@ -139,9 +139,10 @@ impl<'a> Now<'a> {
         self.runs = false;
     }
 
-    /// Control goes where a block's end says, and through blocks that came before.
+    /// Control goes where the current block's end says, and through blocks that came before.
     fn follow(&mut self, mut end: Terminator) {
         self.runs = false;
+        self.room.blocks[self.current.index()].over = true;
         loop {
             let to = match end {
                 Terminator::Open => return,
@@ -163,7 +164,7 @@ impl<'a> Now<'a> {
                 }
             };
             let block = self.room.blocks[to.index()];
-            assert!(!block.skipped, "the instruction at {:#x} goes back to what was skipped", self.pc);
+            assert!(!block.over, "the instruction at {:#x} goes back without a poll", self.pc);
             self.control = to;
             end = block.end;
         }
@@ -171,7 +172,7 @@ impl<'a> Now<'a> {
 
     fn skip(&mut self) -> Value {
         if self.outcome.is_none() {
-            self.room.blocks[self.current.index()].skipped = true;
+            self.room.blocks[self.current.index()].over = true;
         }
         self.note(Op::Const, Ty::I64, 0)
     }
@@ -267,5 +268,125 @@ impl Sink for Now<'_> {
         if self.runs {
             self.follow(end);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::IntCond;
+    use crate::state::{Arch, aarch64::X};
+    use crate::{Builder, RegionBuilder};
+
+    /// Guest memory that is nowhere.
+    struct Nowhere;
+
+    impl Host for Nowhere {
+        fn load(&mut self, _: Ty, address: u64) -> Result<u128, Failed> {
+            Err(Failed(address))
+        }
+
+        fn store(&mut self, _: Ty, address: u64, _: u128) -> Result<(), Failed> {
+            Err(Failed(address))
+        }
+
+        fn compare_and_swap(&mut self, _: Ty, address: u64, _: u128, _: u128) -> Result<u128, Failed> {
+            Err(Failed(address))
+        }
+
+        fn invalid_alone(&mut self, f: &dyn Fn() -> u128) -> u128 {
+            f()
+        }
+    }
+
+    /// Executes what `body` says at 0x400, with X0 as given; gives X1 and the outcome.
+    fn execute(x0: u64, body: impl FnOnce(&mut Builder<Now<'_>>)) -> (u64, Option<Outcome>) {
+        let settings = Region::new(Arch::Aarch64, 0x400);
+        let (mut cpu, mut room, mut host) = (CpuState::default(), Room::default(), Nowhere);
+        cpu.set(X[0], x0);
+        let mut b = Builder { sink: Now::new(&settings, &mut cpu, &mut host, &mut room) };
+        b.insn(0x400, 4);
+        body(&mut b);
+        let outcome = b.sink.outcome();
+        (cpu.get(X[1]), outcome)
+    }
+
+    /// X1 is 1 if X0 is 0, else 2.
+    fn diamond<S: Sink>(b: &mut Builder<S>) {
+        let [yes, no, join] = [(); 3].map(|()| b.new_block());
+        let x0 = b.get(Ty::I64, X[0]);
+        let zero = b.icmp_imm(Ty::I64, IntCond::Eq, x0, 0);
+        b.branch(zero, yes, no);
+        for (block, value) in [(yes, 1), (no, 2)] {
+            b.switch_to(block);
+            let value = b.c64(value);
+            b.set(Ty::I64, X[1], value);
+            b.jump(join);
+        }
+        b.switch_to(join);
+    }
+
+    #[test]
+    fn only_one_way_of_a_branch_is_executed() {
+        for (x0, x1) in [(0, 1), (7, 2)] {
+            let end = execute(x0, |b| {
+                diamond(b);
+                assert!(!b.is_closed());
+            });
+            assert_eq!(end, (x1, None));
+        }
+        // The same body makes a region.
+        let mut region = Region::new(Arch::Aarch64, 0x400);
+        diamond(&mut RegionBuilder::new(&mut region));
+        assert_eq!(region.blocks.len(), 4);
+    }
+
+    #[test]
+    fn nothing_follows_a_failed_access() {
+        let (x1, outcome) = execute(0x1230, |b| {
+            let x0 = b.get(Ty::I64, X[0]);
+            let value = b.load(Ty::I64, x0, 4);
+            b.set(Ty::I64, X[1], value);
+            b.exit(ExitReason::Jump, Pc::Const(0x404), Value::NONE);
+        });
+        assert_eq!(x1, 0);
+        assert_eq!(outcome, Some(Outcome { reason: ExitReason::Fault, pc: 0x400, argument: 0x1234 }));
+    }
+
+    #[test]
+    fn control_goes_through_blocks_that_came_before_and_only_leave() {
+        let (x1, outcome) = execute(0, |b| {
+            let (here, edge) = (b.current(), b.new_block());
+            b.switch_to(edge);
+            b.exit(ExitReason::Jump, Pc::Const(0x480), Value::NONE);
+            b.switch_to(here);
+            let five = b.c64(5);
+            b.set(Ty::I64, X[1], five);
+            b.jump(edge);
+        });
+        assert_eq!((x1, outcome), (5, Some(Outcome { reason: ExitReason::Jump, pc: 0x480, argument: 0 })));
+    }
+
+    #[test]
+    fn a_poll_says_leave() {
+        let mut pending = 0;
+        execute(0, |b| {
+            let value = b.poll_pending();
+            pending = b.sink.room.get(value);
+        });
+        assert_eq!(pending, 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "goes back without a poll")]
+    fn a_loop_is_found_out() {
+        execute(0, |b| {
+            let head = b.new_block();
+            b.jump(head);
+            b.switch_to(head);
+            let five = b.c64(5);
+            b.set(Ty::I64, X[1], five);
+            b.jump(head);
+        });
     }
 }
