@@ -21,8 +21,11 @@ pub(crate) fn block<G: Guest>(now: Now<'_>, limit: usize, changes: Changes, fetc
         instructions += 1;
         end = at.wrapping_add(found.length());
         instruction::<G>(&mut lift, at, &found, body);
+        while changes == Changes::Announced && lift.b.sink.takes_another_round() {
+            instruction::<G>(&mut lift, at, &found, body);
+        }
         let wrote = changes != Changes::Announced && lift.b.sink.wrote();
-        if found.flow() != Flow::Next || instructions == limit || wrote {
+        if found.flow() != Flow::Next || instructions >= limit || wrote {
             leave(&mut lift, ExitReason::Jump, end);
         }
         outcome = lift.b.sink.outcome();
@@ -44,6 +47,7 @@ fn instruction<G: Guest>(
     match &found.decoded {
         Decoded::Insn { insn, .. } => {
             if body(insn, lift).is_err() {
+                debug_assert!(!lift.b.sink.changed(), "what is no instruction has changed something, at {at:#x}");
                 leave(lift, ExitReason::Undefined, at);
             }
         }

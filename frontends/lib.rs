@@ -1,7 +1,7 @@
-//! Guest bytes in, regions out. Decoders stay behind this crate's doors.
+//! Guest bytes in, regions out, or their effect at once. Decoders stay behind this crate's doors.
 //!
-//! [`lift_region`] finds the instructions that belong to a region and has the guest's own folder append the
-//! meaning of each; what an instruction does is written there and nowhere else.
+//! [`lift_region`] finds the instructions that belong to a region and has the guest's own folder say the
+//! meaning of each; what an instruction does is written there and nowhere else. [`execute_block`] has it done at once.
 
 #![forbid(unsafe_code)]
 
@@ -68,7 +68,7 @@ pub enum Changes {
     /// [`philae_ir::ExitReason::StaleCode`] at its own pc, which is the argument too, if they are others; and it ends
     /// behind the first instruction that writes to memory, because that may write to the next.
     Unannounced,
-    /// The same, where the block runs as soon as it is lifted, once: it compares nothing.
+    /// The same, where the block runs at once, and once: it compares nothing.
     AtOnce,
 }
 

@@ -1,9 +1,14 @@
 //! From addresses to a region: one body after another; where control can go about inside ([`crate::graph`]), after
 //! discovery of what belongs to it.
 //!
-//! A guest's folder implements [`Guest`]; its bodies append to a [`Lift`], which knows where control can go
-//! inside the region, and puts a poll on every edge that goes back, so that every cycle has one.
-//! A body writes guest registers only after its last access that can fault: at a fault the state is the one before the instruction.
+//! A guest's folder implements [`Guest`]; its bodies say what an instruction means to a [`Lift`], which knows where control
+//! can go inside the region, and puts a poll on every edge that goes back, so that every cycle has one. What a body says is
+//! appended to a region or executed at once ([`crate::execute`]). So, whoever listens:
+//!
+//! - It writes guest registers only after its last access that can fault: at a fault the state is the one before the
+//!   instruction.
+//! - It finds its operands reserved before it writes anything.
+//! - Blocks come in an order that control can take, and one that goes back polls first, where it can start again.
 
 use crate::graph::{self, Wanted};
 use crate::{Changes, Coverage, Fetch, Run, Shape};
@@ -51,7 +56,7 @@ pub enum Decoded<I> {
     Truncated,
 }
 
-/// Why an instruction was not lifted.
+/// Why an instruction has no meaning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LiftError {
     /// It decodes but has no body yet, or its operands are reserved.
@@ -146,7 +151,7 @@ impl<'a, S: Sink> Lift<'a, S> {
         Lift { b, pc, next: pc, ways: Ways::default(), arrival: Arrival::Known }
     }
 
-    /// The instruction that is appended next may be the target of a branch to a register.
+    /// The instruction that comes next may be the target of a branch to a register.
     pub(crate) fn arrive(&mut self) {
         self.arrival = Arrival::Any;
     }

@@ -1,6 +1,6 @@
 //! The host's signal handler: a fault of the guest, a bad guest pointer, a signal for the guest, or our bug.
 //!
-//! A fault in translated code or in the interpreter's accesses makes execution return with a Fault exit; a fault
+//! A fault in translated code or in an access without code makes execution return with a Fault exit; a fault
 //! in a copy to or from the guest makes that copy fail; everything else that is not a fault is noted for delivery
 //! and makes translated code leave. What remains is a bug of Philae's, and ends it with what is known.
 //!
@@ -39,7 +39,7 @@ pub struct HostFault {
     pub info: SigInfo,
     /// What the processor said.
     pub context: FaultContext,
-    /// Where in translated code it was, or 0 if in the interpreter.
+    /// Where in translated code it was, or 0 if there was none.
     pub host_pc: u64,
     /// What it means.
     pub kind: FaultKind,
@@ -50,7 +50,7 @@ pub struct HostFault {
 pub enum FaultKind {
     /// The guest may not do what it tried.
     Guest,
-    /// It wrote to code, and may: the write is made again, by code that was lifted anew, because what it changed may
+    /// It wrote to code, and may: the write is made again, by what the guest has there then, because what it changed may
     /// come next.
     WroteCode,
 }

@@ -146,7 +146,7 @@ impl Thread {
         }
     }
 
-    /// Executes what is at the pc: code for as long as it links, or a block in the interpreter.
+    /// Executes what is at the pc: code for as long as it links, or a block without code.
     fn execute_once(&mut self) -> Exit {
         let pc = self.cpu.pc();
         let flip = self.chaos.as_mut().map_or(Flip::Nothing, Chaos::flip);
@@ -171,11 +171,11 @@ impl Thread {
         }
         // What code leads to that was worth making goes on to be executed more often than not, but for what a thread
         // does first.
-        let once = !unknown || self.counts.interpreted < tier::FIRST_AT_ONCE;
+        let once = !unknown || self.counts.without_code < tier::FIRST_AT_ONCE;
         let interprets = once && known.is_none() && tier::starts_without_code(self.runtime.options.tier);
         if interprets && FIRST_RUNS.is_first(pc) {
             self.tidings.tell(pc);
-            return self.interpret_afresh(pc);
+            return self.execute_afresh(pc);
         }
         match known.or_else(|| self.translate(pc)) {
             Some(Found::Code(slot)) => self.execute_code(slot, flip),
@@ -183,7 +183,7 @@ impl Thread {
                 self.table.insert(entry);
                 self.execute_block(pc, flip)
             }
-            None => self.interpret_afresh(pc),
+            None => self.execute_afresh(pc),
         }
     }
 
@@ -214,17 +214,19 @@ impl Thread {
         }
     }
 
-    /// Executes what the guest has at `pc` now, without keeping anything of it.
-    pub fn interpret_afresh(&mut self, pc: u64) -> Exit {
+    /// Executes what the guest has at `pc`, where it is, without keeping anything of it.
+    fn execute_afresh(&mut self, pc: u64) -> Exit {
         // A child of vfork takes no memory of its own, and who compares or looks on wants the region.
         let shown = self.check.is_some() || !self.runtime.options.dump.items.is_empty();
-        if !shown && self.task.owns_memory() {
-            return self.execute_at_once();
-        }
+        if shown || !self.task.owns_memory() { self.interpret_afresh(pc) } else { self.execute_at_once() }
+    }
+
+    /// The same by way of a region.
+    pub fn interpret_afresh(&mut self, pc: u64) -> Exit {
         let from = self.clock.go(Place::Translating);
         by_lender(|| {
             let Thread { runtime, task, workshop, .. } = self;
-            translate::block(runtime, &task.mm, pc, tier::BLOCK_LIMIT, Fate::Interpreted, workshop);
+            translate::block(runtime, &task.mm, pc, tier::BLOCK_LIMIT, Fate::Executed, workshop);
         });
         self.clock.go(from);
         self.run_cold(Cold::Afresh)
@@ -232,12 +234,12 @@ impl Thread {
 
     /// Executes the block at the pc while it is decoded.
     fn execute_at_once(&mut self) -> Exit {
-        self.counts.interpreted += 1;
+        self.counts.without_code += 1;
         self.through_link = false;
         link::settle_flags(&mut self.cpu);
         let control = FloatControl::of(self.task.arch, &self.cpu);
         control.set();
-        let from = self.clock.go(Place::Interpreter);
+        let from = self.clock.go(Place::WithoutCode);
         let Thread { runtime, task, workshop, interpreter, cpu, .. } = self;
         let Outcome { reason, pc, argument } =
             translate::execute(runtime, &task.mm, cpu, tier::BLOCK_LIMIT, workshop, interpreter);
@@ -249,13 +251,13 @@ impl Thread {
 
     /// Interprets a block.
     fn run_cold(&mut self, block: Cold) -> Exit {
-        self.counts.interpreted += 1;
+        self.counts.without_code += 1;
         self.through_link = false;
         link::settle_flags(&mut self.cpu);
         let _alone = self.check.as_deref().map(Check::alone);
         let control = FloatControl::of(self.task.arch, &self.cpu);
         control.set();
-        let from = self.clock.go(Place::Interpreter);
+        let from = self.clock.go(Place::WithoutCode);
         let exit = match block {
             Cold::Known(pc) => {
                 let steps = &self.table.get(pc).expect("it has been found").steps;
@@ -501,7 +503,7 @@ impl Thread {
             ExitReason::Interrupted => {
                 if fault::take().is_some_and(|fault| fault.kind == FaultKind::WroteCode) {
                     // The write at last, before its page is watched again.
-                    let exit = self.interpret_afresh(pc);
+                    let exit = self.execute_afresh(pc);
                     return self.follow(exit);
                 }
             }

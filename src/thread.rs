@@ -74,8 +74,8 @@ pub struct Thread {
 /// Counters that change too often to be shared.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
-    /// Blocks interpreted.
-    pub interpreted: u64,
+    /// Blocks executed without code.
+    pub without_code: u64,
     /// Entries into compiled code.
     pub entered: u64,
     /// Exits through link slots that were not linked.
@@ -174,7 +174,7 @@ impl Thread {
         let counts = std::mem::take(&mut self.counts);
         let stats = &self.runtime.stats;
         self.clock.report(stats);
-        stats.interpreted.add(counts.interpreted);
+        stats.without_code.add(counts.without_code);
         stats.entered.add(counts.entered);
         stats.unlinked.add(counts.unlinked);
         stats.misses.add(counts.misses);

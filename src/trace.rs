@@ -104,8 +104,8 @@ counters! {
         threads Count "threads";
         /// In code of either compiler.
         guest_nanos Time "in translated guest code";
-        /// In the interpreter.
-        interpreter_nanos Time "in the interpreter";
+        /// At blocks that are executed without code.
+        without_code_nanos Time "executing without code, decoding included";
         /// Translating.
         translating_nanos Time "translating: lifting, compiling, waiting for a compiler";
         /// In system calls.
@@ -126,8 +126,8 @@ counters! {
         entered Count "entries into translated code";
         /// Exits through link slots that were not linked.
         unlinked Count "exits from it that were not linked";
-        /// Executions by the interpreter.
-        interpreted Count "blocks interpreted";
+        /// Executions of blocks at once or by the interpreter.
+        without_code Count "blocks executed without code";
         /// System calls.
         system_calls Count "system calls";
         /// Addresses looked up in the code cache.
@@ -172,8 +172,8 @@ counters! {
 pub enum Place {
     /// In code of either compiler.
     Guest,
-    /// In the interpreter.
-    Interpreter,
+    /// At a block that is executed without code.
+    WithoutCode,
     /// Translating.
     Translating,
     /// In a system call.
@@ -220,7 +220,7 @@ impl Clock {
         stats.threads.add(1);
         let counters = [
             (Place::Guest, &stats.guest_nanos),
-            (Place::Interpreter, &stats.interpreter_nanos),
+            (Place::WithoutCode, &stats.without_code_nanos),
             (Place::Translating, &stats.translating_nanos),
             (Place::Call, &stats.call_nanos),
             (Place::Runtime, &stats.runtime_nanos),

@@ -11,7 +11,7 @@ use philae_backends::compiled::{Code, CompileError};
 use philae_backends::cranelift::{Compiler, Exactness, Options};
 use philae_backends::interp::{Interpreter, Steps};
 use philae_backends::link::LinkSite;
-use philae_frontends::{Changes, Coverage, Run, Shape, execute_block, lift_block, lift_into};
+use philae_frontends::{Changes, Coverage, Fetch, Run, Shape, execute_block, lift_block, lift_into};
 use philae_ir::now::Outcome;
 use philae_ir::went::Went;
 use philae_ir::{Arch, CpuState, ExitReason, Pc, Region, RuntimePage, Terminator, opt, verify};
@@ -23,13 +23,13 @@ use std::time::Instant;
 /// Bytes of the longest instruction of a guest.
 const LONGEST_INSTRUCTION: u64 = 15;
 
-/// What becomes of a block that is lifted.
+/// What becomes of a block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fate {
     /// It is compiled, or kept in another form.
     Kept,
-    /// It is interpreted at once, and not kept.
-    Interpreted,
+    /// It is executed at once, and not kept.
+    Executed,
 }
 
 /// Where a thread translates blocks; it keeps its memory from one to the next.
@@ -102,19 +102,11 @@ pub struct Lifted {
 /// Lifts the block at `pc`, of `limit` instructions at most.
 pub fn block(runtime: &Runtime, mm: &Mm, pc: u64, limit: usize, fate: Fate, workshop: &mut Workshop) -> Lifted {
     let start = runtime.options.stats.then(Instant::now);
-    let generation = runtime.cache.generation();
-    let Workshop { region, executable, .. } = workshop;
-    region.reset(pc);
-    prepare(runtime, mm, region);
     let changes = changes(mm, pc, fate);
-    let mut reader = Reader::new(mm, Watch::Off);
-    if generation == workshop.generation {
-        reader.executable = executable.clone();
-    }
-    let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
-    let Run { instructions, range } = lift_block(region, limit, changes, &mut fetch);
+    let (generation, run) =
+        at_block(runtime, mm, pc, workshop, |region, fetch| lift_block(region, limit, changes, fetch));
+    let (Run { instructions, range }, region) = (run, workshop.block());
     lifted(runtime, mm, region, std::slice::from_ref(&range));
-    (workshop.executable, workshop.generation) = (reader.executable, generation);
     // Counting together costs the processor what some instructions cost to lift: it waits for all stores before.
     if let Some(start) = start {
         let stats = &runtime.stats;
@@ -134,20 +126,33 @@ pub fn execute(
     workshop: &mut Workshop,
     interpreter: &mut Interpreter,
 ) -> Outcome {
+    let pc = cpu.pc();
+    let changes = changes(mm, pc, Fate::Executed);
+    let (_, (_, outcome)) = at_block(runtime, mm, pc, workshop, |region, fetch| {
+        execute_block(interpreter.now(region, cpu), limit, changes, fetch)
+    });
+    outcome
+}
+
+/// Has `f` do something with the code at `pc` and an empty region for it; gives the cache's generation before, too.
+fn at_block<T>(
+    runtime: &Runtime,
+    mm: &Mm,
+    pc: u64,
+    workshop: &mut Workshop,
+    f: impl FnOnce(&mut Region, Fetch<'_>) -> T,
+) -> (u64, T) {
     let generation = runtime.cache.generation();
     let Workshop { region, executable, .. } = workshop;
-    let pc = cpu.pc();
     region.reset(pc);
     prepare(runtime, mm, region);
     let mut reader = Reader::new(mm, Watch::Off);
     if generation == workshop.generation {
         reader.executable = executable.clone();
     }
-    let mut fetch = |at: u64, buffer: &mut [u8]| reader.fetch(at, buffer);
-    let changes = changes(mm, pc, Fate::Interpreted);
-    let (_, outcome) = execute_block(interpreter.now(region, cpu), limit, changes, &mut fetch);
+    let result = f(region, &mut |at, buffer| reader.fetch(at, buffer));
     (workshop.executable, workshop.generation) = (reader.executable, generation);
-    outcome
+    (generation, result)
 }
 
 /// How the guest may change the block at `pc`: unannounced where instruction fetch is coherent and any page that the
@@ -158,7 +163,7 @@ fn changes(mm: &Mm, pc: u64, fate: Fate) -> Changes {
         (Arch::Aarch64, _) => Changes::Announced,
         (Arch::X86_64, _) if !mm.is_changeable(&(pc..pc.saturating_add(longest))) => Changes::Announced,
         (Arch::X86_64, Fate::Kept) => Changes::Unannounced,
-        (Arch::X86_64, Fate::Interpreted) => Changes::AtOnce,
+        (Arch::X86_64, Fate::Executed) => Changes::AtOnce,
     }
 }
 

@@ -4,11 +4,12 @@
 //! number only where such a branch may arrive, so it is looked at and cleared there alone; and not at all as long as
 //! the program has no guarded page.
 
+use super::features::{self, Known};
 use super::lift::Target;
 use super::operand::Lifted;
 use super::word::Word;
 use super::{Insn, branch};
-use crate::lift::{Flow, Lift};
+use crate::lift::{Flow, Lift, LiftError};
 use philae_ir::processor::{Feature, Features};
 use philae_ir::state::aarch64::{BTYPE, BTYPE_CALL};
 use philae_ir::{ExitReason, Guards, IntCond, Sink, Ty, Value};
@@ -85,7 +86,11 @@ pub(super) fn say(insn: &Insn, l: &mut Lift<impl Target>) -> Lifted {
 /// The same where there are guarded pages; apart, as hardly any program has them.
 #[inline(never)]
 fn say_guarded(insn: &Insn, l: &mut Lift<impl Target>) -> Lifted {
-    let pad = pad(insn.word, l.b.region().processor.features);
+    let features = l.b.region().processor.features;
+    if features::known(features, insn.row, insn.word) == Known::No {
+        return Err(LiftError::Undefined);
+    }
+    let pad = pad(insn.word, features);
     if l.b.region().guards.contain(l.pc) {
         refuse(l, pad);
         if pad == Pad::No {

@@ -8,7 +8,7 @@ use philae_ir::state::x86_64::{FS_BASE, GPR, GS_BASE, XMM};
 use philae_ir::{Builder, Sink, Slot, Ty, Value};
 use std::ops::{Deref, DerefMut};
 
-/// What a body makes: nothing, or the reason why it is not lifted.
+/// What a body makes: nothing, or the reason why it has no meaning.
 pub(super) type Lifted = Result<(), LiftError>;
 
 /// The instruction whose body is being written, and where it is written to.

@@ -18,7 +18,7 @@ pub trait Sink {
     fn region(&self) -> &Region;
     /// Takes an operation; gives the value that it makes.
     fn push(&mut self, inst: Inst) -> Value;
-    /// The type of a value.
+    /// The type of a value; any where it is not executed.
     fn ty(&self, value: Value) -> Ty;
     /// The number of a 128-bit constant, for operations that name one.
     fn intern_const(&mut self, bits: u128) -> u64;

@@ -5,15 +5,19 @@
 //! [`Now::outcome`]. What does not run is skipped: blocks of a body that control does not come to, and what follows an
 //! access that failed. Control may go on to blocks that come later, or to one that came before and only leaves: a body that
 //! loops polls before it goes back, and here every poll says that the thread is to leave, which it does to the instruction
-//! that is under way.
+//! that is under way; [`Now::takes_another_round`] then says whether it is to be told once more.
 
 use crate::builder::Sink;
 use crate::execute::{Failed, Host, Machine, Operands};
 use crate::helper::Helper;
-use crate::ops::Op;
+use crate::ops::{Effect, Op};
 use crate::region::{BlockId, ExitReason, Inst, Pc, Region, Terminator, Value};
 use crate::state::{CpuState, Slot};
 use crate::ty::Ty;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The most rounds of a loop in a body that are executed at one go, as in the interpreter.
+const ROUNDS: u32 = 256;
 
 /// What ended a block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,6 +95,10 @@ pub struct Now<'a> {
     runs: bool,
     /// Whether the guest has written to memory.
     wrote: bool,
+    /// Whether the guest instruction under way has changed anything; kept in debug builds.
+    changed: bool,
+    /// The rounds that loops in bodies may still take.
+    rounds: u32,
     outcome: Option<Outcome>,
 }
 
@@ -104,7 +112,19 @@ impl<'a> Now<'a> {
     ) -> Now<'a> {
         let machine = Machine { arch: settings.arch, cpu, host, polls: 1 };
         let (current, control) = (BlockId::ENTRY, BlockId::ENTRY);
-        Now { machine, room, settings, pc: settings.pc, current, control, runs: true, wrote: false, outcome: None }
+        Now {
+            machine,
+            room,
+            settings,
+            pc: settings.pc,
+            current,
+            control,
+            runs: true,
+            wrote: false,
+            changed: false,
+            rounds: ROUNDS,
+            outcome: None,
+        }
     }
 
     /// Whether the guest has written to memory.
@@ -117,9 +137,29 @@ impl<'a> Now<'a> {
         self.outcome
     }
 
+    /// Whether the instruction under way has changed anything, which one that turns out to be none must not; only known in
+    /// debug builds.
+    pub fn changed(&self) -> bool {
+        self.changed
+    }
+
+    /// Whether the body is to be said once more, as it has left in the middle of a loop, and nobody wants the thread.
+    pub fn takes_another_round(&mut self) -> bool {
+        let left = Outcome { reason: ExitReason::Interrupted, pc: self.pc, argument: 0 };
+        if self.outcome != Some(left) || self.rounds == 0 || self.machine.cpu.ctl.poll.load(Relaxed) != 0 {
+            return false;
+        }
+        self.rounds -= 1;
+        self.machine.polls = 1;
+        (self.outcome, self.runs) = (None, true);
+        true
+    }
+
     /// The guest instruction at `pc` comes now.
     #[inline]
     fn begin(&mut self, pc: u64) {
+        debug_assert!(self.runs, "control did not come to the end of the instruction at {:#x}", self.pc);
+        self.changed = false;
         let Room { values, constants, helpers, blocks } = &mut *self.room;
         values.clear();
         constants.clear();
@@ -209,7 +249,13 @@ impl Sink for Now<'_> {
             self.fail(failed);
             0
         });
+        if cfg!(debug_assertions) {
+            self.changed |=
+                !matches!(inst.op.info().effect, Effect::Pure | Effect::ReadSlot | Effect::Load | Effect::Poll);
+            debug_assert!(self.wrote || !matches!(inst.op.info().effect, Effect::Store | Effect::Atomic), "{inst:?}");
+        }
         if matches!(inst.op, Op::Set | Op::SetLow | Op::Store | Op::AtomicStore | Op::Fence | Op::Prefetch) {
+            debug_assert_eq!(inst.result(), None, "{inst:?}");
             return Value::NONE;
         }
         self.note(inst.op, inst.ty, bits)
@@ -264,6 +310,7 @@ impl Sink for Now<'_> {
     }
 
     fn terminate(&mut self, end: Terminator) {
+        debug_assert!(!self.is_closed(), "block {:?} ends twice", self.current);
         self.room.blocks[self.current.index()].end = end;
         if self.runs {
             self.follow(end);

@@ -137,7 +137,7 @@ fn compare_at_once(case: &Case<'_>, region: &Region) -> Result<(), String> {
         let found = start.run(sandbox, case, |sandbox, cpu| {
             sandbox.execute_at_once(&settings, run, &mut |pc, buffer| case.fetch(pc, buffer), cpu)
         });
-        // Loops inside of an instruction are left after a round.
+        // Loops inside of an instruction have left after as many rounds as the interpreter's, or after fewer.
         if found.exit.reason == ExitReason::Interrupted {
             return Ok(());
         }
