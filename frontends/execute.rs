@@ -20,9 +20,11 @@ pub(crate) fn block<G: Guest>(now: Now<'_>, limit: usize, changes: Changes, fetc
         let body = if instructions == 0 { G::execute_arrival } else { G::execute };
         instructions += 1;
         end = at.wrapping_add(found.length());
-        instruction::<G>(&mut lift, at, &found, body);
-        while changes == Changes::Announced && lift.b.sink.takes_another_round() {
+        loop {
             instruction::<G>(&mut lift, at, &found, body);
+            if changes != Changes::Announced || !lift.b.sink.takes_another_round() {
+                break;
+            }
         }
         let wrote = changes != Changes::Announced && lift.b.sink.wrote();
         if found.flow() != Flow::Next || instructions >= limit || wrote {

@@ -144,9 +144,14 @@ impl<'a> Now<'a> {
     }
 
     /// Whether the body is to be said once more, as it has left in the middle of a loop, and nobody wants the thread.
+    #[inline]
     pub fn takes_another_round(&mut self) -> bool {
-        let left = Outcome { reason: ExitReason::Interrupted, pc: self.pc, argument: 0 };
-        if self.outcome != Some(left) || self.rounds == 0 || self.machine.cpu.ctl.poll.load(Relaxed) != 0 {
+        self.outcome.is_some_and(|outcome| outcome.reason == ExitReason::Interrupted && self.starts_again(outcome.pc))
+    }
+
+    #[cold]
+    fn starts_again(&mut self, pc: u64) -> bool {
+        if pc != self.pc || self.rounds == 0 || self.machine.cpu.ctl.poll.load(Relaxed) != 0 {
             return false;
         }
         self.rounds -= 1;
