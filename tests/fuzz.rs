@@ -41,6 +41,15 @@ fn x86_64() {
     fuzz(Arch::X86_64, "x86_64");
 }
 
+/// FCCMPE whose flags nobody looks at, but for a negation that nobody looks at either.
+#[test]
+fn comparison_whose_user_is_not_executed() {
+    let head = [0x06, 0xfb, 0xd6, 0x1e, 0x54, 0x60, 0x7a, 0x9e, 0x8a];
+    let words: [u32; 7] = [0x3748_00a5, 0x1ee2_0430, 0xdac1_2be1, 0xf820_2c6c, 0x5a82_b000, 0x3303_1c20, 0xf142_0420];
+    let code = words.iter().flat_map(|word| word.to_le_bytes());
+    check::check(&head.into_iter().chain(code).collect::<Vec<u8>>());
+}
+
 /// A comparison that is used only by a block that stands before it, although it runs after it. Its operands are wanted
 /// where it stands.
 const COMPARED_FOR_AN_EARLIER_BLOCK: &str = "region aarch64 0x5000000

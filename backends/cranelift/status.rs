@@ -77,7 +77,8 @@ impl Lower<'_, '_> {
         // From the last on: what one has executed are its operands, too.
         let (missing, done): (Vec<Value>, Vec<Value>) =
             results.into_iter().rev().partition(|&result| !executed.includes(result));
-        let idle: Vec<Inst> = done.into_iter().filter_map(|result| executed.idle_comparison(result)).collect();
+        let idle = done.into_iter().filter_map(|result| executed.idle_comparison(result)).collect();
+        let idle = executed.with_idle_users(idle);
         for result in missing {
             let mut cursor = match func.dfg.value_def(result) {
                 ValueDef::Param(block, _) => FuncCursor::new(func).at_first_insertion_point(block),
@@ -86,7 +87,7 @@ impl Lower<'_, '_> {
             cursor.ins().store(MemFlagsData::trusted(), result, state, SCRATCH);
         }
         // They would count as users of their operands.
-        for inst in idle.into_iter().collect::<HashSet<_>>() {
+        for inst in idle {
             func.layout.remove_inst(inst);
         }
     }
@@ -245,5 +246,21 @@ impl<'a> Executed<'a> {
     fn idle_comparison(&self, result: Value) -> Option<Inst> {
         let inst = self.func.dfg.value_def(self.func.dfg.resolve_aliases(result)).inst()?;
         (!self.live[inst] && self.comparison(inst).is_some()).then_some(inst)
+    }
+
+    /// These instructions, and those that are not executed either and use them.
+    fn with_idle_users(&self, mut idle: HashSet<Inst>) -> HashSet<Inst> {
+        let dfg = &self.func.dfg;
+        let mut known = 0;
+        while idle.len() > known {
+            known = idle.len();
+            for inst in self.func.layout.blocks().flat_map(|block| self.func.layout.block_insts(block)) {
+                let makers = dfg.inst_args(inst).iter().map(|&arg| dfg.value_def(dfg.resolve_aliases(arg)).inst());
+                if !self.live[inst] && makers.flatten().any(|maker| idle.contains(&maker)) {
+                    idle.insert(inst);
+                }
+            }
+        }
+        idle
     }
 }
