@@ -288,5 +288,6 @@ pub(super) fn fxrstor(x: &mut X86<impl Sink>) -> Lifted {
     for (slot, value) in XMM.into_iter().zip(vectors) {
         x.set(Ty::V128, slot, value);
     }
+    new_float_control(x);
     Ok(())
 }
