@@ -53,11 +53,7 @@ fn instruction<G: Guest>(
                 leave(lift, ExitReason::Undefined, at);
             }
         }
-        Decoded::Undefined => leave(lift, ExitReason::Undefined, at),
-        Decoded::Truncated => {
-            let address = lift.b.c64(lift.next);
-            lift.leave_with(ExitReason::FetchFault, at, address);
-        }
+        Decoded::Undefined | Decoded::Truncated => lift.leave_at_end(at, found),
     }
 }
 

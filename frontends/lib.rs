@@ -20,6 +20,14 @@ use std::ops::Range;
 /// Reads guest code: fills `buffer` with what can be fetched from an address on and says how many bytes that is.
 pub type Fetch<'a> = &'a mut dyn FnMut(u64, &mut [u8]) -> usize;
 
+/// What a [`Fetch`] from `pc` on does where `code` lies at `start` and nothing else is.
+pub fn fetch_from(code: &[u8], start: u64, pc: u64, buffer: &mut [u8]) -> usize {
+    let rest = code.get(pc.wrapping_sub(start) as usize..).unwrap_or_default();
+    let length = rest.len().min(buffer.len());
+    buffer[..length].copy_from_slice(&rest[..length]);
+    length
+}
+
 /// Which instructions a region takes in.
 #[derive(Clone, Copy)]
 pub enum Shape<'a> {

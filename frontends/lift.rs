@@ -216,6 +216,17 @@ impl<'a, S: Sink> Lift<'a, S> {
         self.b.exit(reason, Pc::Const(pc), argument);
     }
 
+    /// Leaves the region at `at`, where there is no instruction.
+    pub(crate) fn leave_at_end<I>(&mut self, at: u64, found: &Found<I>) {
+        match found.decoded {
+            Decoded::Insn { .. } | Decoded::Undefined => self.leave(ExitReason::Undefined, at),
+            Decoded::Truncated => {
+                let address = self.b.c64(at.wrapping_add(found.fetched as u64));
+                self.leave_with(ExitReason::FetchFault, at, address);
+            }
+        }
+    }
+
     /// Leaves the region for `reason` at the current instruction if `cond` is 1, else stays: the current block
     /// is then one where it was 0.
     pub fn leave_if(&mut self, cond: Value, reason: ExitReason, argument: Value) {
@@ -435,11 +446,7 @@ pub(crate) fn append<G: Guest>(lift: &mut RegionLift<'_>, at: u64, found: &Found
                 lift.leave(ExitReason::Undefined, at);
             }
         }
-        Decoded::Undefined => lift.leave(ExitReason::Undefined, at),
-        Decoded::Truncated => {
-            let address = lift.b.c64(at.wrapping_add(found.fetched as u64));
-            lift.leave_with(ExitReason::FetchFault, at, address);
-        }
+        Decoded::Undefined | Decoded::Truncated => lift.leave_at_end(at, found),
     }
     if lift.b.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }

@@ -7,7 +7,7 @@ use crate::{STATUS_USAGE, disassemble, host};
 use philae_backends::cranelift::{Compiler, Exactness, Options};
 use philae_backends::interp::Interpreter;
 use philae_backends::link::LinkSite;
-use philae_frontends::{Shape, lift_region};
+use philae_frontends::{Shape, fetch_from, lift_region};
 use philae_ir::state::{PC, aarch64, x86_64};
 use philae_ir::{Arch, CpuState, Effect, Region, Ty, opt, verify};
 use std::fmt::Write;
@@ -59,12 +59,7 @@ fn section(text: &mut String, title: &str, body: &str) {
 }
 
 fn lift(arch: Arch, bytes: &[u8]) -> Region {
-    let mut fetch = |pc: u64, buffer: &mut [u8]| {
-        let rest = bytes.get(pc.wrapping_sub(PC_OF_INSTRUCTION) as usize..).unwrap_or_default();
-        let length = rest.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&rest[..length]);
-        length
-    };
+    let mut fetch = |pc: u64, buffer: &mut [u8]| fetch_from(bytes, PC_OF_INSTRUCTION, pc, buffer);
     lift_region(arch, PC_OF_INSTRUCTION, Shape::Instruction, &mut fetch).0
 }
 

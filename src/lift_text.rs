@@ -9,7 +9,7 @@ use crate::{STATUS_USAGE, disassemble};
 use goblin::elf::Elf;
 use goblin::elf::header::{EM_AARCH64, EM_X86_64};
 use goblin::elf::section_header::{SHF_EXECINSTR, SHT_PROGBITS};
-use philae_frontends::{Shape, instruction_length, lift_into};
+use philae_frontends::{Shape, fetch_from, instruction_length, lift_into};
 use philae_ir::{Arch, ExitReason, Region, Terminator};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -134,12 +134,7 @@ impl Lifter {
             return known;
         }
         self.region.reset(pc);
-        let mut fetch = |at: u64, buffer: &mut [u8]| {
-            let rest = bytes.get(at.wrapping_sub(pc) as usize..).unwrap_or_default();
-            let length = rest.len().min(buffer.len());
-            buffer[..length].copy_from_slice(&rest[..length]);
-            length
-        };
+        let mut fetch = |at: u64, buffer: &mut [u8]| fetch_from(bytes, pc, at, buffer);
         lift_into(&mut self.region, Shape::Instruction, &mut fetch);
         let undefined = |end| matches!(end, Terminator::Exit { reason: ExitReason::Undefined, .. });
         let lifts = !self.region.blocks.iter().any(|block| undefined(block.end));

@@ -19,7 +19,6 @@ use philae_backends::compiled::CompileError;
 use philae_backends::cranelift::{Compiler, Recovery};
 use philae_backends::{Exit, FloatControl, Raised, baseline, link};
 use philae_frontends::{Changes, x86_64};
-use philae_ir::now::Outcome;
 use philae_ir::state::{NZCV, aarch64};
 use philae_ir::{Arch, ExitReason, Floats};
 use philae_syscalls::loan::by_lender;
@@ -72,12 +71,14 @@ fn readable_code(pc: u64) -> ([u8; 15], usize) {
     (bytes, length.unwrap_or(0))
 }
 
-/// A block for the interpreter.
+/// A block that is executed without code.
 enum Cold {
     /// The one at this address of the thread's table.
     Known(u64),
     /// The one that was lifted last.
-    Afresh,
+    Lifted,
+    /// The one at the pc, while it is decoded.
+    AtOnce,
 }
 
 impl Thread {
@@ -172,8 +173,8 @@ impl Thread {
         // What code leads to that was worth making goes on to be executed more often than not, but for what a thread
         // does first.
         let once = !unknown || self.counts.without_code < tier::FIRST_AT_ONCE;
-        let interprets = once && known.is_none() && tier::starts_without_code(self.runtime.options.tier);
-        if interprets && FIRST_RUNS.is_first(pc) {
+        let makes_nothing = once && known.is_none() && tier::starts_without_code(self.runtime.options.tier);
+        if makes_nothing && FIRST_RUNS.is_first(pc) {
             self.tidings.tell(pc);
             return self.execute_afresh(pc);
         }
@@ -218,7 +219,7 @@ impl Thread {
     fn execute_afresh(&mut self, pc: u64) -> Exit {
         // A child of vfork takes no memory of its own, and who compares or looks on wants the region.
         let shown = self.check.is_some() || !self.runtime.options.dump.items.is_empty();
-        if shown || !self.task.owns_memory() { self.interpret_afresh(pc) } else { self.execute_at_once() }
+        if shown || !self.task.owns_memory() { self.interpret_afresh(pc) } else { self.run_cold(Cold::AtOnce) }
     }
 
     /// The same by way of a region.
@@ -229,27 +230,10 @@ impl Thread {
             translate::block(runtime, &task.mm, pc, tier::BLOCK_LIMIT, Fate::Executed, workshop);
         });
         self.clock.go(from);
-        self.run_cold(Cold::Afresh)
+        self.run_cold(Cold::Lifted)
     }
 
-    /// Executes the block at the pc while it is decoded.
-    fn execute_at_once(&mut self) -> Exit {
-        self.counts.without_code += 1;
-        self.through_link = false;
-        link::settle_flags(&mut self.cpu);
-        let control = FloatControl::of(self.task.arch, &self.cpu);
-        control.set();
-        let from = self.clock.go(Place::WithoutCode);
-        let Thread { runtime, task, workshop, interpreter, cpu, .. } = self;
-        let Outcome { reason, pc, argument } =
-            translate::execute(runtime, &task.mm, cpu, tier::BLOCK_LIMIT, workshop, interpreter);
-        self.clock.go(from);
-        control.reset();
-        self.cpu.set_pc(pc);
-        Exit { reason, argument }
-    }
-
-    /// Interprets a block.
+    /// Executes a block without code.
     fn run_cold(&mut self, block: Cold) -> Exit {
         self.counts.without_code += 1;
         self.through_link = false;
@@ -263,7 +247,11 @@ impl Thread {
                 let steps = &self.table.get(pc).expect("it has been found").steps;
                 self.interpreter.run_steps(steps, &mut self.cpu)
             }
-            Cold::Afresh => self.interpreter.run(self.workshop.block(), &mut self.cpu),
+            Cold::Lifted => self.interpreter.run(self.workshop.block(), &mut self.cpu),
+            Cold::AtOnce => {
+                let Thread { runtime, task, workshop, interpreter, cpu, .. } = self;
+                translate::execute(runtime, &task.mm, cpu, tier::BLOCK_LIMIT, workshop, interpreter)
+            }
         };
         self.clock.go(from);
         control.reset();

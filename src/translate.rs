@@ -6,11 +6,11 @@ use crate::check::Reference;
 use crate::options::DumpItem;
 use crate::runtime::Runtime;
 use crate::{disassemble, tier};
-use philae_backends::baseline;
 use philae_backends::compiled::{Code, CompileError};
 use philae_backends::cranelift::{Compiler, Exactness, Options};
 use philae_backends::interp::{Interpreter, Steps};
 use philae_backends::link::LinkSite;
+use philae_backends::{Exit, baseline};
 use philae_frontends::{Changes, Coverage, Fetch, Run, Shape, execute_block, lift_block, lift_into};
 use philae_ir::now::Outcome;
 use philae_ir::went::Went;
@@ -125,13 +125,14 @@ pub fn execute(
     limit: usize,
     workshop: &mut Workshop,
     interpreter: &mut Interpreter,
-) -> Outcome {
+) -> Exit {
     let pc = cpu.pc();
     let changes = changes(mm, pc, Fate::Executed);
-    let (_, (_, outcome)) = at_block(runtime, mm, pc, workshop, |region, fetch| {
+    let (_, (_, Outcome { reason, pc, argument })) = at_block(runtime, mm, pc, workshop, |region, fetch| {
         execute_block(interpreter.now(region, cpu), limit, changes, fetch)
     });
-    outcome
+    cpu.set_pc(pc);
+    Exit { reason, argument }
 }
 
 /// Has `f` do something with the code at `pc` and an empty region for it; gives the cache's generation before, too.

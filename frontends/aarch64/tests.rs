@@ -6,7 +6,7 @@ use super::decode::find;
 use super::lift::{ROWS, Row};
 use super::word::Word;
 use crate::lift::{Decoded, Flow, Guest};
-use crate::{Changes, Shape, lift_region};
+use crate::{Changes, Shape, fetch_from, lift_region};
 use philae_ir::{Arch, ExitReason, Pc, Region, Terminator, verify};
 use yaxpeax_arch::{Decoder, U8Reader};
 use yaxpeax_arm::armv8::a64::{InstDecoder, Opcode};
@@ -35,12 +35,7 @@ impl Random {
 /// Reads code that lies at [`PC`].
 fn reader(words: &[u32]) -> impl FnMut(u64, &mut [u8]) -> usize + use<> {
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-    move |pc, buffer| {
-        let rest = &bytes[bytes.len().min((pc - PC) as usize)..];
-        let length = rest.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&rest[..length]);
-        length
-    }
+    move |pc, buffer| fetch_from(&bytes, PC, pc, buffer)
 }
 
 fn lift(words: &[u32]) -> Region {

@@ -10,7 +10,7 @@ use crate::sandbox::{CODE, SIZE, Sandbox};
 use crate::state::{Random, guest_slots, random_memory, random_state};
 use philae_backends::Exit;
 use philae_backends::cranelift::{Exactness, Recovery};
-use philae_frontends::{Changes, Room, Shape, lift_into};
+use philae_frontends::{Changes, Room, Shape, fetch_from, lift_into};
 use philae_ir::region::Tags;
 use philae_ir::verify::verify;
 use philae_ir::{Arch, CpuState, ExitReason, Floats, Region, opt};
@@ -87,10 +87,7 @@ impl<'a> Case<'a> {
 
     /// Copies code from `pc` on; gives how much there is.
     fn fetch(&self, pc: u64, buffer: &mut [u8]) -> usize {
-        let rest = self.code.get(pc.wrapping_sub(CODE) as usize..).unwrap_or_default();
-        let length = rest.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&rest[..length]);
-        length
+        fetch_from(self.code, CODE, pc, buffer)
     }
 
     /// What can be executed at once: how many instructions at most, and how they may change.

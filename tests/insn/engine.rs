@@ -6,12 +6,14 @@ use crate::line::{Line, State};
 use crate::sandbox::{CODE, SIZE, Sandbox};
 use philae_backends::Exit;
 use philae_backends::cranelift::{Exactness, Recovery};
-use philae_frontends::{Changes, Shape, lift_into};
+use philae_frontends::{Changes, Shape, fetch_from, lift_into};
 use philae_ir::state::{NZCV, aarch64, x86_64};
 use philae_ir::{Arch, CpuState, ExitReason, Floats, Region, Ty, opt};
 
 /// Regions executed for a line before it counts as one that never ends.
 const STEPS: usize = 1000;
+/// The most instructions that are executed at one go.
+const LIMIT: usize = 16;
 
 /// A way through Philae.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,24 +98,25 @@ impl Runner {
 
     /// Executes one region.
     fn step(&mut self, line: &Line, engine: Engine, floats: Floats, cpu: &mut CpuState) -> Result<Exit, String> {
-        let mut region = lift(line, cpu.pc(), floats);
+        let pc = cpu.pc();
+        let lifted = || lift(line, pc, floats);
         match engine {
             Engine::AtOnce => {
-                region.reset(cpu.pc());
-                let fetch = &mut |pc: u64, buffer: &mut [u8]| fetch(line, pc, buffer);
-                Ok(self.0.execute_at_once(&region, (16, Changes::AtOnce), fetch, cpu))
+                let fetch = &mut |pc: u64, buffer: &mut [u8]| fetch_from(&line.bytes, CODE, pc, buffer);
+                Ok(self.0.execute_at_once(&settings(line, pc, floats), (LIMIT, Changes::AtOnce), fetch, cpu))
             }
-            Engine::Interpreter => Ok(self.0.interpret(&region, cpu)),
+            Engine::Interpreter => Ok(self.0.interpret(&lifted(), cpu)),
             Engine::Optimised => {
+                let mut region = lifted();
                 opt::optimise(&mut region, Exactness::Exact);
                 Ok(self.0.interpret(&region, cpu))
             }
-            Engine::Baseline => self.0.run_baseline(&region, Exactness::Exact, cpu),
-            Engine::Cranelift => self.compile_and_run(region, Exactness::Exact, cpu),
+            Engine::Baseline => self.0.run_baseline(&lifted(), Exactness::Exact, cpu),
+            Engine::Cranelift => self.compile_and_run(lifted(), Exactness::Exact, cpu),
             Engine::CraneliftRelaxed => {
                 // What a relaxed region leaves in its slots at a fault is not the line's business.
                 let faults = line.source.contains("fault=");
-                self.compile_and_run(region, if faults { Exactness::Exact } else { Exactness::Relaxed }, cpu)
+                self.compile_and_run(lifted(), if faults { Exactness::Exact } else { Exactness::Relaxed }, cpu)
             }
         }
     }
@@ -129,20 +132,18 @@ impl Runner {
     }
 }
 
-/// Copies the line's bytes from `pc` on; gives how many there are.
-fn fetch(line: &Line, pc: u64, buffer: &mut [u8]) -> usize {
-    let rest = line.bytes.get(pc.wrapping_sub(CODE) as usize..).unwrap_or_default();
-    let length = rest.len().min(buffer.len());
-    buffer[..length].copy_from_slice(&rest[..length]);
-    length
-}
-
 /// Lifts what starts at `pc` of the line's bytes.
 fn lift(line: &Line, pc: u64, floats: Floats) -> Region {
-    let mut fetch = |pc: u64, buffer: &mut [u8]| fetch(line, pc, buffer);
+    let mut fetch = |pc: u64, buffer: &mut [u8]| fetch_from(&line.bytes, CODE, pc, buffer);
+    let mut region = settings(line, pc, floats);
+    lift_into(&mut region, Shape::Block { limit: LIMIT, changes: Changes::Announced }, &mut fetch);
+    region
+}
+
+/// An empty region for what starts at `pc` of the line's bytes.
+fn settings(line: &Line, pc: u64, floats: Floats) -> Region {
     let mut region = Region::new(line.arch, pc);
     region.floats = floats;
-    lift_into(&mut region, Shape::Block { limit: 16, changes: Changes::Announced }, &mut fetch);
     region
 }
 

@@ -8,7 +8,7 @@ use crate::wire::Machine;
 use philae_backends::cranelift::{Exactness, Recovery};
 use philae_backends::interp::Steps;
 use philae_backends::{Exit, FloatControl};
-use philae_frontends::{Changes, Room, Shape, lift_into};
+use philae_frontends::{Changes, Room, Shape, fetch_from, lift_into};
 use philae_ir::state::NZCV;
 use philae_ir::state::aarch64::{self, FPCR, SP, V, X};
 use philae_ir::{Arch, CpuState, ExitReason, Floats, Region, Terminator, opt};
@@ -46,17 +46,9 @@ pub(crate) struct Engines {
     pattern: Vec<u8>,
 }
 
-/// Copies code from an offset on; gives how much there is.
-fn fetch(code: &[u8], offset: u64, buffer: &mut [u8]) -> usize {
-    let rest = code.get(offset as usize..).unwrap_or_default();
-    let length = rest.len().min(buffer.len());
-    buffer[..length].copy_from_slice(&rest[..length]);
-    length
-}
-
 /// The region of a piece whose place is at `place` of `code`.
 fn lift(piece: &Piece, place: u64, code: &[u8], floats: Floats) -> Region {
-    let mut fetch = |pc: u64, buffer: &mut [u8]| fetch(code, pc - CODE, buffer);
+    let mut fetch = |pc: u64, buffer: &mut [u8]| fetch_from(code, CODE, pc, buffer);
     let wanted = |pc: u64| pc.wrapping_sub(place) < PLACE;
     let shape = match piece.form {
         Form::Once if !piece.is_sequence() => Shape::Instruction,
@@ -115,23 +107,26 @@ impl Engines {
         code: &[u8],
         (engine, floats): (Engine, Floats),
     ) -> Result<Prepared, String> {
-        if engine == Engine::AtOnce {
-            let own = &code[(place - CODE) as usize..][..PLACE as usize];
-            return Ok(Prepared::Settings(settings(place, floats), own.to_vec()));
-        }
-        let mut region = lift(piece, place, code, floats);
         let exactness = if engine == Engine::Relaxed { Exactness::Relaxed } else { Exactness::Exact };
-        if engine != Engine::Interpreter {
+        let optimised = || {
+            let mut region = lift(piece, place, code, floats);
             opt::optimise(&mut region, exactness);
-        }
+            region
+        };
         match engine {
-            Engine::AtOnce | Engine::Interpreter | Engine::Optimised => Ok(Prepared::Steps(Steps::new(&region))),
+            Engine::AtOnce => {
+                let own = &code[(place - CODE) as usize..][..PLACE as usize];
+                Ok(Prepared::Settings(settings(place, floats), own.to_vec()))
+            }
+            Engine::Interpreter => Ok(Prepared::Steps(Steps::new(&lift(piece, place, code, floats)))),
+            Engine::Optimised => Ok(Prepared::Steps(Steps::new(&optimised()))),
             Engine::Baseline => {
+                let region = optimised();
                 let compiled = self.sandbox.compile_baseline(&region, exactness)?;
                 Ok(compiled.map_or_else(|| Prepared::Steps(Steps::new(&region)), Prepared::Code))
             }
             Engine::Exact | Engine::Relaxed => {
-                self.sandbox.compile(&region, exactness, Recovery::Never).map(Prepared::Code)
+                self.sandbox.compile(&optimised(), exactness, Recovery::Never).map(Prepared::Code)
             }
         }
     }
@@ -140,7 +135,7 @@ impl Engines {
     fn execute(&mut self, settings: &Region, code: &[u8], piece: &Piece, place: u64, cpu: &mut CpuState) -> Exit {
         let single = piece.form == Form::Once && !piece.is_sequence();
         let limit = if single { 1 } else { 16 };
-        let mut fetch = |pc: u64, buffer: &mut [u8]| fetch(code, pc - place, buffer);
+        let mut fetch = |pc: u64, buffer: &mut [u8]| fetch_from(code, place, pc, buffer);
         let mut settings = settings.clone();
         loop {
             settings.reset(cpu.pc());

@@ -8,7 +8,7 @@
 use crate::draw::Random;
 use crate::number;
 use philae_frontends::aarch64::{Class, classes};
-use philae_frontends::{Shape, lift_region};
+use philae_frontends::{Shape, fetch_from, lift_region};
 use philae_ir::{Arch, ExitReason, Terminator};
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -88,12 +88,7 @@ const BATCH: u64 = 200_000;
 
 fn is_lifted(word: u32) -> bool {
     let bytes = word.to_le_bytes();
-    let mut fetch = |pc: u64, buffer: &mut [u8]| {
-        let rest = bytes.get(pc.wrapping_sub(0x1000) as usize..).unwrap_or_default();
-        let length = rest.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&rest[..length]);
-        length
-    };
+    let mut fetch = |pc: u64, buffer: &mut [u8]| fetch_from(&bytes, 0x1000, pc, buffer);
     let (region, _) = lift_region(Arch::Aarch64, 0x1000, Shape::Instruction, &mut fetch);
     let undefined = |end| matches!(end, Terminator::Exit { reason: ExitReason::Undefined, .. });
     !region.blocks.iter().any(|block| undefined(block.end))
