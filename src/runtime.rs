@@ -57,7 +57,7 @@ impl Runtime {
     pub fn new(arch: Arch, options: Options, log: Log, own_file: Option<File>) -> std::io::Result<Runtime> {
         let heat = tier::first_heat(options.tier);
         let linking = if options.check { Linking::Off } else { Linking::On };
-        let settings = Settings { limit: options.cache_size, heat, spill: spill_address(arch), linking };
+        let settings = Settings { limit: options.cache_size, heat, arch, spill: spill_address(arch), linking };
         let perf_map = options.perf_map.then(PerfMap::new).transpose()?;
         Ok(Runtime {
             arch,

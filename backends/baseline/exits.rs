@@ -1,6 +1,6 @@
 //! The ways into a unit and out of it: its entries, link slots, the jump cache, and back to the host.
 
-use super::assembler::{Alu, Cc, Gpr, Mem, Rm, Shift, Width};
+use super::assembler::{Alu, Assembler, Cc, Gpr, Mem, Rm, Shift, Width};
 use super::lower::{Cold, Far, Lower, regs};
 use super::pins::Stub;
 use super::registers::{Context, STATE, slot_mem};
@@ -35,6 +35,14 @@ const ENTRIES_COUNT: usize = 5;
 const LOAD_SLOT: [u8; 7] = [0x48, 0x8d, 0x35, 0, 0, 0, 0];
 /// `jmp [rsi + LinkSlot::register_target]`.
 const JUMP_THROUGH_SLOT: [u8; 3] = [0xff, 0x66, offset_of!(LinkSlot, register_target) as u8];
+
+/// Jumps to where a link slot leads who has the pinned registers; gives where the distance to the slot is to be.
+pub(super) fn through_slot(asm: &mut Assembler) -> usize {
+    asm.fixed(LOAD_SLOT);
+    let field = asm.position() - 4;
+    asm.fixed(JUMP_THROUGH_SLOT);
+    field
+}
 
 impl Lower<'_> {
     /// The memory entry, the register entry, and the count.
@@ -117,8 +125,8 @@ impl Lower<'_> {
     /// To where a slot leads.
     fn go_through(&mut self, slot: u64) {
         let start = self.asm.position();
-        self.load_slot(slot);
-        self.jump_through_slot();
+        let field = through_slot(self.asm);
+        self.relocate(field, slot);
         debug_assert_eq!(self.asm.position() - start, super::BYPASS);
     }
 

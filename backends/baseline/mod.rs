@@ -16,6 +16,7 @@
 
 mod analysis;
 mod assembler;
+pub mod bridge;
 mod convert;
 mod exits;
 mod flags;
@@ -119,10 +120,15 @@ impl Compiler {
 /// The first eight bytes of a unit, by its head, when its register entry is to go on through its own link slot. They can be
 /// stored while it runs.
 pub fn closed(head: [u8; HEAD]) -> u64 {
-    // From the end of the jump at the register entry; the last field is from the end of the head.
+    // The last field is from the end of the head.
     let hot = i32::from_le_bytes([head[12], head[13], head[14], head[15]]);
-    let to_bypass = hot + (HEAD - BYPASS) as i32 - 8;
-    let [d0, d1, d2, d3] = to_bypass.to_le_bytes();
+    replaced(head, hot + (HEAD - BYPASS) as i32)
+}
+
+/// The same when its register entry is to go on at another one, so far from the unit.
+pub fn replaced(head: [u8; HEAD], distance: i32) -> u64 {
+    // A jump counts from its end.
+    let [d0, d1, d2, d3] = (distance - 8).to_le_bytes();
     u64::from_le_bytes([head[0], head[1], head[2], 0xe9, d0, d1, d2, d3])
 }
 

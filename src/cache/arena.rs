@@ -7,7 +7,7 @@
 
 use super::jump_cache::EMPTY_JUMP_CACHE;
 use super::units::{Maker, Site, Units};
-use philae_backends::baseline::{self, REGISTER_ENTRY};
+use philae_backends::baseline::{self, REGISTER_ENTRY, bridge};
 use philae_backends::compiled::Code;
 use philae_backends::cranelift;
 use philae_backends::link::{LARGEST_JUMP_CACHE, LinkSlot, enter, jump_cache_mask, resolver_address};
@@ -98,10 +98,9 @@ impl SlotPointer {
         SlotPointer(unsafe { NonNull::new_unchecked(address as *mut LinkSlot) })
     }
 
-    /// Makes exits through it go to code of the optimising compiler; `spill` is the stub on the way of exits with
-    /// pinned registers.
-    pub(super) fn link(self, code: u64, spill: u64) {
-        self.slot().register_target.store(spill, Ordering::Release);
+    /// Makes exits through it go to code of the optimising compiler, those with pinned registers to `bridge`.
+    pub(super) fn link(self, code: u64, bridge: u64) {
+        self.slot().register_target.store(bridge, Ordering::Release);
         self.slot().target.store(code, Ordering::Release);
     }
 
@@ -112,12 +111,12 @@ impl SlotPointer {
     }
 
     /// The register entry that it leads to, if that is in this arena.
-    fn register_entry(self, arena: &Arena) -> Option<u64> {
+    pub(super) fn register_entry(self, arena: &Arena) -> Option<u64> {
         let target = self.slot().register_target.load(Ordering::Acquire);
         arena.holds(target).then_some(target)
     }
 
-    /// Makes exits through it leave translated code.
+    /// Makes exits through it leave translated code; `spill` is the stub on the way of those with pinned registers.
     pub(super) fn unlink(self, spill: u64) {
         self.link(resolver_address(), spill);
     }
@@ -421,6 +420,19 @@ impl Arena {
     /// Sends who comes to the register entry of a unit through its link slot.
     pub fn close(&self, unit: u32) {
         self.row(unit as usize).store(baseline::closed(self.head(unit)), Ordering::Release);
+    }
+
+    /// Sends who comes to the register entry of a unit to the bridge that its link slot leads to.
+    pub fn replace(&self, unit: u32, slot: SlotPointer) {
+        let Some(bridge) = slot.register_entry(self) else { return self.close(unit) };
+        let distance = (bridge.wrapping_sub(self.address(unit)) as i64) as i32;
+        self.row(unit as usize).store(baseline::replaced(self.head(unit), distance), Ordering::Release);
+    }
+
+    /// Sends who comes to a bridge through the link slot that led to it.
+    pub fn close_bridge(&self, bridge: u64) {
+        let row = self.row(self.offset(bridge) as usize);
+        row.store(bridge::closed(row.load(Ordering::Relaxed).to_le_bytes()), Ordering::Release);
     }
 
     /// Lets those who come to the register entry of a unit in, whose link slot is this.

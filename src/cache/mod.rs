@@ -34,10 +34,12 @@ pub use followers::{Forgotten, Presence};
 use history::History;
 pub use jump_cache::{EMPTY_JUMP_CACHE, JumpCache};
 use pc_map::PcMap;
+use philae_backends::baseline::bridge;
 use philae_backends::compiled::{Code, CompileError};
 use philae_backends::interp::Steps;
 use philae_backends::link::{LinkSite, LinkSlot};
 use philae_frontends::Coverage;
+use philae_ir::Arch;
 use philae_ir::state::Control;
 use philae_syscalls::loan::{self, by_lender};
 use places::{Block, PlaceId, Places};
@@ -142,6 +144,8 @@ pub struct Settings {
     pub limit: usize,
     /// The heat of an address that was never executed.
     pub heat: i32,
+    /// Whose code it is translated from.
+    pub arch: Arch,
     /// The stub for exits with pinned registers to code that does not expect them.
     pub spill: u64,
     /// Whether code is linked.
@@ -388,10 +392,9 @@ impl Cache {
         if round == Round::First && inner.regions.contains_key(&pc) {
             return Some(slot);
         }
+        let bridge = bridge::append(&mut code, inner.settings.arch, slot.as_ptr());
         let base = inner.arena.add_code(pc, &mut code, maker)?;
-        if let Some(ranges) = inner.regions.remove(&pc) {
-            inner.dependants.remove(Dependant::region(id), &ranges);
-        }
+        let outdated = inner.drop_region(id);
         inner.dependants.add(Dependant::region(id), &coverage.ranges);
         for &block in coverage.blocks.iter().filter(|_| round == Round::First) {
             if let Some(id) = inner.places.find(block) {
@@ -402,8 +405,14 @@ impl Cache {
         inner.regions.insert(pc, coverage.ranges.into_boxed_slice());
         let address = base + code.entry as u64;
         inner.references.extend(reference.map(|reference| (address, reference)));
-        slot.link(address, inner.settings.spill);
-        inner.close_unit(id);
+        slot.link(address, base + bridge as u64);
+        if inner.places[id].block == Block::Unit {
+            inner.arena.replace(inner.places[id].unit, slot);
+        }
+        inner.arena.aim_waiting(slot);
+        if let Some(bridge) = outdated {
+            inner.arena.close_bridge(bridge);
+        }
         slot.set_heat(heat);
         Some(slot)
     }
@@ -616,12 +625,21 @@ impl Inner {
         }
     }
 
+    /// Forgets the compiled region at a place, if there is one. Gives its bridge, to be closed once the link slot leads
+    /// elsewhere.
+    fn drop_region(&mut self, id: PlaceId) -> Option<u64> {
+        let place = &self.places[id];
+        let ranges = self.regions.remove(&place.pc)?;
+        self.dependants.remove(Dependant::region(id), &ranges);
+        place.slot?.register_entry(&self.arena)
+    }
+
     /// Takes the compiled region of a place out of use: what is left is the block.
     fn unlink(&mut self, id: PlaceId) {
+        let outdated = self.drop_region(id);
         let Settings { heat, spill, .. } = self.settings;
         let place = &mut self.places[id];
         place.copies = 0;
-        let pc = place.pc;
         if let Some(slot) = place.slot {
             match place.block {
                 Block::Unit => {
@@ -633,8 +651,8 @@ impl Inner {
             }
             slot.set_heat(heat);
         }
-        if let Some(ranges) = self.regions.remove(&pc) {
-            self.dependants.remove(Dependant::region(id), &ranges);
+        if let Some(bridge) = outdated {
+            self.arena.close_bridge(bridge);
         }
     }
 }
