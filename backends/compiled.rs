@@ -14,10 +14,8 @@ pub struct FaultSite {
 /// Machine code of one region.
 #[derive(Clone, Default, Debug)]
 pub struct Code {
-    /// The code; may be copied to any address, less than 2 GiB from those of the relocations.
+    /// The code, which starts with its memory entry; may be copied to any address, less than 2 GiB from those of the relocations.
     pub bytes: Vec<u8>,
-    /// Where links and [`enter`](crate::link::enter) go to, in bytes from the start.
-    pub entry: usize,
     /// The accesses that may fault, by rising offset.
     pub faults: Vec<FaultSite>,
     /// What depends on where the bytes are.
@@ -30,8 +28,8 @@ pub struct Code {
     pub far_fields: Vec<u32>,
 }
 
-/// A jump that leads through a link slot, by way of some instructions of the same code, and may lead straight to where the
-/// slot's `register_target` is instead.
+/// A jump that leads through a link slot, by way of some instructions of the same code, and may lead straight to code
+/// instead: that of the baseline compiler to a register entry, others to a memory entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ExitSite {
     /// Where the distance is, in bytes from the start of the code: 32 bits, from the end of the field, none of them in

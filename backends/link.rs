@@ -3,16 +3,18 @@
 //!
 //! All code runs on one host frame, made by [`enter`]: regions jump to each other, never call, and leave by jumping to
 //! a stub that returns from [`enter`]. Every translation has a *memory entry*, where the guest's registers are in the
-//! state, with the state's address in rdi and the link slot it is reached through in rsi; one of the baseline compiler
-//! has a *register entry* as well, where the guest registers that it pins are in host registers.
+//! state, with the state's address in rdi, and a *register entry*, where the guest registers that the baseline compiler
+//! pins are in host registers: that compiler's code by itself, other code by what is added to it
+//! ([`crate::baseline::bridge`]). Who comes through a link slot has its address in rsi.
 //!
 //! * One [`LinkSlot`] stands for one guest address. An exit to a constant pc jumps through the slot of that address; an
 //!   exit to a computed pc finds the slot in the thread's jump cache: entries of [`JumpCacheEntry`] at
 //!   `ctl.jump_cache`, as many as `ctl.jump_cache_mask` says, in pairs indexed by [`jump_cache_index`]. Linking and
 //!   unlinking are stores to the slot; a slot that is not linked leads to [`resolver_address`].
-//! * Baseline code may be made to jump straight to the register entry that a slot leads to ([`Code::exits`]), which costs
-//!   a large program's many blocks much less. What goes out of use sends those who come to it on through the slot
-//!   ([`crate::baseline::closed`]).
+//! * Exits to a constant pc may be made to jump straight to what a slot leads to ([`Code::exits`]), which costs
+//!   a large program's many blocks much less: baseline code to register entries, other code to memory entries of its
+//!   like. What goes out of use sends those who come to it on through the slot ([`crate::baseline::closed`],
+//!   [`crate::baseline::bridge`]).
 //! * When [`enter`] returns, the PC slot says where the guest goes on, `ctl.exit_reason` why it left,
 //!   `ctl.exit_argument` is the exit's argument, and `ctl.exit_link` the link slot it left through, or 0.
 //! * From one region to the next the flags' slot and `ctl.flag_operands` may hold the comparison that the

@@ -240,7 +240,7 @@ pub struct Job {
 
 /// Publishes the code of a region; `None` if what it came from has changed, or there is no room.
 pub fn publish(runtime: &Runtime, code: Code, job: Job) -> Option<SlotPointer> {
-    let (pc, length, maker) = (job.pc, code.bytes.len() - code.entry, job.maker);
+    let (pc, length, maker) = (job.pc, code.bytes.len(), job.maker);
     let heat = tier::compiled_heat(runtime.options.tier, job.round);
     let slot = runtime.cache.insert_code(code, job, heat)?;
     if let (Some(map), Some(start)) = (&runtime.perf_map, slot.code()) {

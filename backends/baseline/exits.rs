@@ -1,6 +1,7 @@
 //! The ways into a unit and out of it: its entries, link slots, the jump cache, and back to the host.
 
 use super::assembler::{Alu, Assembler, Cc, Gpr, Mem, Rm, Shift, Width};
+use super::bridge::Entry;
 use super::lower::{Cold, Far, Lower, regs};
 use super::pins::Stub;
 use super::registers::{Context, STATE, slot_mem};
@@ -35,12 +36,17 @@ const ENTRIES_COUNT: usize = 5;
 const LOAD_SLOT: [u8; 7] = [0x48, 0x8d, 0x35, 0, 0, 0, 0];
 /// `jmp [rsi + LinkSlot::register_target]`.
 const JUMP_THROUGH_SLOT: [u8; 3] = [0xff, 0x66, offset_of!(LinkSlot, register_target) as u8];
+/// `jmp [rsi + LinkSlot::target]`.
+const JUMP_THROUGH_MEMORY: [u8; 3] = [0xff, 0x66, offset_of!(LinkSlot, target) as u8];
 
-/// Jumps to where a link slot leads who has the pinned registers; gives where the distance to the slot is to be.
-pub(super) fn through_slot(asm: &mut Assembler) -> usize {
+/// Jumps to an entry that a link slot leads to; gives where the distance to the slot is to be.
+pub(super) fn through_slot(asm: &mut Assembler, entry: Entry) -> usize {
     asm.fixed(LOAD_SLOT);
     let field = asm.position() - 4;
-    asm.fixed(JUMP_THROUGH_SLOT);
+    asm.fixed(match entry {
+        Entry::Register => JUMP_THROUGH_SLOT,
+        Entry::Memory => JUMP_THROUGH_MEMORY,
+    });
     field
 }
 
@@ -125,7 +131,7 @@ impl Lower<'_> {
     /// To where a slot leads.
     fn go_through(&mut self, slot: u64) {
         let start = self.asm.position();
-        let field = through_slot(self.asm);
+        let field = through_slot(self.asm, Entry::Register);
         self.relocate(field, slot);
         debug_assert_eq!(self.asm.position() - start, super::BYPASS);
     }

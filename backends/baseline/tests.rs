@@ -1,6 +1,7 @@
 //! Units as a whole are tested by the instruction lines and the guest programs; here is what those cannot see.
 
 use super::assembler::{Alu, Assembler, Gpr, Mem, Rm, Width};
+use super::bridge::Entry;
 use super::{BYPASS, Compiler, HEAD, REGISTER_ENTRY, bridge, closed, open};
 use crate::compiled::{Code, CompileError};
 use crate::link::{LinkSite, LinkSlot};
@@ -86,27 +87,32 @@ fn who_comes_to_a_closed_unit_is_sent_through_its_slot() {
 }
 
 #[test]
-fn a_bridge_leads_to_the_memory_entry_until_it_is_closed() {
-    let slots = 0x7000_4000_u64;
+fn entries_of_other_code_lead_through_its_slot_once_they_are_closed() {
+    let (at, slots) = (0x7000_0000_u64, 0x7000_4000_u64);
     for arch in [Arch::Aarch64, Arch::X86_64] {
-        let mut code = Code { bytes: vec![0x90; 21], entry: 5, ..Code::default() };
+        let mut code = Code { bytes: vec![0x90; 21], ..Code::default() };
         let start = bridge::append(&mut code, arch, slots as *const LinkSlot);
-        code.relocate(0x7000_0000);
-        let bytes = code.bytes.clone();
-        let target = |at: usize| {
-            let distance = i32::from_le_bytes(bytes[at - 4..at].try_into().expect("four bytes"));
-            at.wrapping_add_signed(distance as isize)
+        code.relocate(at);
+        let mut bytes = code.bytes;
+        let target = |bytes: &[u8], end: usize| {
+            let distance = i32::from_le_bytes(bytes[end - 4..end].try_into().expect("four bytes"));
+            end.wrapping_add_signed(distance as isize)
         };
-        let bypass = bytes.len() - BYPASS;
-        assert_eq!((start % 8, bytes[bypass - 5], target(bypass)), (0, 0xe9, code.entry));
-        assert_eq!(bytes[bypass..bypass + 3], [0x48, 0x8d, 0x35]);
-        assert_eq!(target(bypass + 7) as u64 + 0x7000_0000, slots);
-        // What takes the place of its first instruction is no longer than that, and keeps what belongs to the second.
-        let row: [u8; 8] = bytes[start..start + 8].try_into().expect("eight bytes");
-        let shut = bridge::closed(row).to_le_bytes();
-        assert_eq!((&row[..3], shut[0], shut[7]), (&[0x48, 0x8b, 0xaf][..], 0xe9, row[7]));
-        let distance = i32::from_le_bytes(shut[1..5].try_into().expect("four bytes"));
-        assert_eq!(start + 5 + distance as usize, bypass);
+        let through = bytes.len() - 2 * BYPASS;
+        assert_eq!((start % 8, bytes[through - 5], target(&bytes, through)), (0, 0xe9, 0));
+        let entries = [(Entry::Register, start, through, 0x10), (Entry::Memory, 0, through + BYPASS, 8)];
+        for (entry, from, through, field) in entries {
+            let row: [u8; 8] = bytes[from..from + 8].try_into().expect("eight bytes");
+            bytes[from..from + 8].copy_from_slice(&bridge::closed(entry, row, start).to_le_bytes());
+            // What belongs to the second instruction stays.
+            assert_eq!((bytes[from], target(&bytes, from + 5), bytes[from + 7]), (0xe9, through, row[7]));
+            // lea rsi, [rip + distance to the slot]; jmp [rsi + field]
+            assert_eq!(
+                (&bytes[through..through + 3], at + target(&bytes, through + 7) as u64),
+                (&[0x48, 0x8d, 0x35][..], slots)
+            );
+            assert_eq!(bytes[through + 7..through + BYPASS], [0xff, 0x66, field]);
+        }
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! In: a function's bytes, constants behind the code, the offset of its entry, and what of it refers to link slots and
 //! counts by their addresses. Out: the same without what nothing leads to (what is left of frames, above all), with jumps
-//! as short as they can be, and with distances instead of addresses; and where each instruction has gone.
+//! as short as they can be, with distances instead of addresses, and with jumps through link slots that may be made to go
+//! straight; and where each instruction has gone.
 
 use super::CompileError;
 use super::instructions::{Flow, instruction};
 use super::x86_64::JUMP_THROUGH_SLOT;
-use crate::compiled::Relocation;
+use crate::compiled::{ExitSite, Relocation};
 use crate::link::leave_address;
 use std::collections::HashSet;
 
@@ -23,6 +24,8 @@ pub(super) struct Input<'a> {
     pub(super) kept: &'a HashSet<usize>,
     /// The address of the count that it starts with, if it counts.
     pub(super) counter: Option<u64>,
+    /// So many bytes that do nothing, in one instruction, are to be in front of everything else.
+    pub(super) lead: usize,
 }
 
 /// A function that has been compacted.
@@ -30,8 +33,8 @@ pub(super) struct Compact {
     pub(super) bytes: Vec<u8>,
     /// What depends on where the bytes are.
     pub(super) relocations: Vec<Relocation>,
-    /// Where it is entered.
-    pub(super) entry: usize,
+    /// The jumps through link slots.
+    pub(super) exits: Vec<ExitSite>,
     pieces: Vec<Piece>,
 }
 
@@ -66,7 +69,7 @@ enum Kind {
     Branch { condition: u8, target: usize },
     /// A branch that keeps its length, the distance in its last four bytes.
     Kept { target: usize },
-    /// Jumps through the link slot at an address.
+    /// Jumps to where the link slot at an address leads, by way of what jumps through it.
     Through { slot: u64 },
     /// Counts down at an address, and branches below 0.
     Count { count: u64, target: usize },
@@ -99,6 +102,11 @@ const LEAVE: [u8; 2] = [0x49, 0xba];
 /// What code is aligned to that refers to constants.
 const CONSTANTS: usize = 16;
 
+/// What jumps through a link slot is so long: [`NEAR_SLOT`] and [`JUMP_THROUGH_SLOT`].
+const THROUGH: usize = NEAR_SLOT.len() + 4 + JUMP_THROUGH_SLOT.len();
+/// A prefix that means nothing to jumps.
+const PREFIX: u8 = 0x2e;
+
 /// Bytes of a cache line.
 pub(super) const LINE: usize = 64;
 /// Loops of more bytes than these lie where they come to lie.
@@ -129,7 +137,7 @@ impl Piece {
             Kind::Jump { .. } if self.long => 5,
             Kind::Branch { .. } if self.long => 6,
             Kind::Jump { .. } | Kind::Branch { .. } => 2,
-            Kind::Through { .. } => NEAR_SLOT.len() + 4 + JUMP_THROUGH_SLOT.len(),
+            Kind::Through { .. } => padding_before_jump(self.to) + 5,
             Kind::Count { .. } => 7 + 6,
             Kind::Other(other) => other.bytes().len(),
         }
@@ -149,8 +157,13 @@ impl Piece {
 pub(super) fn compact(input: &Input<'_>) -> Result<Compact, CompileError> {
     let mut pieces = reached(input)?;
     set_aside(input.bytes, &mut pieces);
-    settle(&mut pieces);
-    let code_end = pieces.iter().map(Piece::end).max().unwrap_or(0);
+    settle(&mut pieces, input.lead);
+    if place(&pieces, input.entry) != Some(input.lead) {
+        return Err(CompileError::Cranelift("the entry is not where code starts".to_owned()));
+    }
+    let through = pieces.iter().map(Piece::end).max().unwrap_or(0);
+    let throughs = pieces.iter().filter(|piece| matches!(piece.kind, Kind::Through { .. })).count();
+    let code_end = through + throughs * THROUGH;
     let constants = pieces.iter().filter_map(|piece| match piece.kind {
         Kind::Constant { target, .. } => Some(target),
         _ => None,
@@ -159,8 +172,13 @@ pub(super) fn compact(input: &Input<'_>) -> Result<Compact, CompileError> {
         Some(first) => Constants { from: first - first % CONSTANTS, to: code_end.next_multiple_of(CONSTANTS) },
         None => Constants { from: input.bytes.len(), to: code_end },
     };
-    let compact = Compact { bytes: Vec::with_capacity(code_end), relocations: Vec::new(), entry: 0, pieces };
-    compact.encode(input, &constants)
+    let bytes = Vec::with_capacity(code_end);
+    let mut compact = Compact { bytes, relocations: Vec::new(), exits: Vec::new(), pieces };
+    compact.encode(input, through, &constants)?;
+    compact.encode_throughs();
+    compact.bytes.resize(constants.to, 0);
+    compact.bytes.extend_from_slice(&input.bytes[constants.from..]);
+    Ok(compact)
 }
 
 /// Where a function's constants were, and where they are.
@@ -175,8 +193,13 @@ impl Compact {
         place(&self.pieces, offset)
     }
 
-    /// Writes what the pieces are.
-    fn encode(mut self, input: &Input<'_>, constants: &Constants) -> Result<Compact, CompileError> {
+    /// Whether it begins with counting.
+    pub(super) fn counts(&self) -> bool {
+        self.pieces.iter().any(|piece| piece.to == 0 && matches!(piece.kind, Kind::Count { .. }))
+    }
+
+    /// Writes what the pieces are; what jumps through link slots is to be at `through`.
+    fn encode(&mut self, input: &Input<'_>, through: usize, constants: &Constants) -> Result<(), CompileError> {
         let mut pieces = self.pieces.clone();
         pieces.sort_unstable_by_key(|piece| piece.to);
         for piece in pieces {
@@ -185,6 +208,7 @@ impl Compact {
             let distance = match (piece.target(), piece.kind) {
                 (Some(target), _) => self.place(target).ok_or_else(|| unknown(input.bytes, target))?,
                 (None, Kind::Constant { target, .. }) => target - constants.from + constants.to,
+                (None, Kind::Through { .. }) => through + self.exits.len() * THROUGH,
                 (None, _) => end,
             };
             let distance = (distance as i64 - end as i64) as i32;
@@ -194,10 +218,17 @@ impl Compact {
             }
             self.encode_piece(piece, old, distance);
         }
-        self.bytes.resize(constants.to, 0);
-        self.bytes.extend_from_slice(&input.bytes[constants.from..]);
-        self.entry = self.place(input.entry).ok_or_else(|| unknown(input.bytes, input.entry))?;
-        Ok(self)
+        Ok(())
+    }
+
+    /// Writes what jumps through link slots, for each of the jumps that lead there.
+    fn encode_throughs(&mut self) {
+        for exit in &self.exits {
+            self.bytes.extend(NEAR_SLOT);
+            self.relocations.push(Relocation { offset: self.bytes.len() as u32, target: exit.slot });
+            self.bytes.extend([0; 4]);
+            self.bytes.extend(JUMP_THROUGH_SLOT);
+        }
     }
 
     /// Writes one piece; `distance` is from its end to what it refers to.
@@ -225,10 +256,10 @@ impl Compact {
                 out.extend(distance.to_le_bytes());
             }
             Kind::Through { slot } => {
-                out.extend(NEAR_SLOT);
-                self.relocations.push(Relocation { offset: out.len() as u32, target: slot });
-                out.extend([0; 4]);
-                out.extend(JUMP_THROUGH_SLOT);
+                out.extend(std::iter::repeat_n(PREFIX, padding_before_jump(piece.to)));
+                out.push(0xe9);
+                self.exits.push(ExitSite { offset: out.len() as u32, slot });
+                out.extend(distance.to_le_bytes());
             }
             Kind::Count { count, .. } => {
                 let (opcode, one) = COUNT;
@@ -389,14 +420,14 @@ fn set_aside(bytes: &[u8], pieces: &mut [Piece]) {
 
 /// Gives every piece its place, jumps as short as these allow. Short loops lie in as few of the host's cache lines as they
 /// fit into: the processor fetches a line at a time.
-fn settle(pieces: &mut [Piece]) {
+fn settle(pieces: &mut [Piece], lead: usize) {
     let loops = short_loops(pieces);
-    lay_out(pieces, &[]);
+    lay_out(pieces, lead, &[]);
     let mut grown = true;
     while std::mem::take(&mut grown) {
         let length = |&(head, last): &(usize, usize)| (head, pieces[last].end() - pieces[head].to);
         let lengths: Vec<_> = loops.iter().map(length).collect();
-        lay_out(pieces, &lengths);
+        lay_out(pieces, lead, &lengths);
         for index in 0..pieces.len() {
             let piece = pieces[index];
             let (Kind::Jump { target } | Kind::Branch { target, .. }, false) = (piece.kind, piece.long) else {
@@ -410,10 +441,10 @@ fn settle(pieces: &mut [Piece]) {
     }
 }
 
-/// Puts one piece behind the other; `loops` are the first pieces of short ones, and their lengths.
-fn lay_out(pieces: &mut [Piece], loops: &[(usize, usize)]) {
+/// Puts one piece behind the other, the first at `lead`; `loops` are the first pieces of short ones, and their lengths.
+fn lay_out(pieces: &mut [Piece], lead: usize, loops: &[(usize, usize)]) {
     let mut loops = loops.iter().peekable();
-    let mut end = 0;
+    let mut end = lead;
     for (index, piece) in pieces.iter_mut().enumerate().filter(|(_, piece)| !piece.aside) {
         let length = loops.next_if(|&&(head, _)| head == index);
         piece.to = length.map_or(end, |&(_, length)| end + padding(end, length));
@@ -445,4 +476,10 @@ fn short_loops(pieces: &[Piece]) -> Vec<(usize, usize)> {
 fn padding(start: usize, length: usize) -> usize {
     let lines = (start % LINE + length).div_ceil(LINE);
     if lines > length.div_ceil(LINE) { start.next_multiple_of(LINE) - start } else { 0 }
+}
+
+/// How many prefixes a jump at `start` has, so that its distance, behind one byte more, is in one row of eight bytes.
+fn padding_before_jump(start: usize) -> usize {
+    let row = (start + 1) % 8;
+    if row > 4 { 8 - row } else { 0 }
 }

@@ -1,7 +1,8 @@
 //! The Cranelift backend: a [`Region`] comes in, relocation-free machine code for this host goes out.
 //!
 //! One region is one function `(state: &mut CpuState, link)` of the `tail` calling convention. The bytes may be
-//! copied anywhere; [`Code::entry`] is the memory entry of [`crate::link`], whose contract it keeps.
+//! copied anywhere; they start with the memory entry of [`crate::link`], whose contract they keep, and its first instruction
+//! is long enough for a jump in its place.
 //!
 //! A host fault inside the bytes is at one of [`Code::faults`]; the signal handler continues where
 //! [`fault_continuation`] says, and [`enter`](crate::link::enter) returns. With [`Recovery::Never`] that is always
@@ -53,6 +54,10 @@ use x86_64::Forms;
 
 /// What code is to be aligned to: short loops do not straddle cache lines then.
 pub const ALIGNMENT: usize = compaction::LINE;
+
+/// Bytes of the instruction that does nothing with which code begins that does not count its entries: who comes straight
+/// to code that goes out of use is sent elsewhere by a jump in its place.
+const LEAD: usize = 8;
 
 /// How to compile.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -237,8 +242,13 @@ impl Finished {
         let operands = locations.iter().filter(|(_, location)| location.bits() == OPERAND);
         let operands = operands.map(|(range, _)| range.start).collect();
         let kept = recovering().filter_map(|offset| x86_64::recovery_branch(&bytes, offset)).collect();
+        // The count's instruction is long enough for a jump in its place.
+        let lead = if counter.is_some() { 0 } else { LEAD };
         let mut compact =
-            compaction::compact(&Input { bytes: &bytes, entry, operands: &operands, kept: &kept, counter })?;
+            compaction::compact(&Input { bytes: &bytes, entry, operands: &operands, kept: &kept, counter, lead })?;
+        if counter.is_some() && !compact.counts() {
+            return Err(CompileError::Cranelift("it does not start with its count".to_owned()));
+        }
         let moved = |offset| Some((offset, compact.place(offset)?));
         let recovering: Vec<_> = recovering().filter_map(moved).collect();
         let fault =
@@ -246,8 +256,8 @@ impl Finished {
         let mut faults: Vec<_> = accesses.iter().filter_map(fault).collect();
         faults.sort_unstable_by_key(|site| site.offset);
         let failed = recovery::mark(&mut compact.bytes, recovering.into_iter(), locations);
-        let Compact { bytes, entry, relocations, .. } = compact;
-        Ok((Code { bytes, entry, faults, relocations, ..Code::default() }, failed))
+        let Compact { bytes, relocations, exits, .. } = compact;
+        Ok((Code { bytes, faults, relocations, exits, ..Code::default() }, failed))
     }
 }
 

@@ -42,7 +42,7 @@ impl Arena {
         // SAFETY: the bytes fit there.
         unsafe {
             to.copy_from_nonoverlapping(code.bytes.as_ptr(), code.bytes.len());
-            to.add(code.entry)
+            to
         }
     }
 

@@ -7,7 +7,8 @@
 
 use super::jump_cache::EMPTY_JUMP_CACHE;
 use super::units::{Maker, Site, Units};
-use philae_backends::baseline::{self, REGISTER_ENTRY, bridge};
+use philae_backends::baseline::bridge::{self, Entry};
+use philae_backends::baseline::{self, REGISTER_ENTRY};
 use philae_backends::compiled::Code;
 use philae_backends::cranelift;
 use philae_backends::link::{LARGEST_JUMP_CACHE, LinkSlot, enter, jump_cache_mask, resolver_address};
@@ -110,16 +111,39 @@ impl SlotPointer {
         self.slot().register_target.store(code + REGISTER_ENTRY as u64, Ordering::Release);
     }
 
-    /// The register entry that it leads to, if that is in this arena.
+    /// The register entry that it leads to, if that is in this arena: of a unit, or the bridge of a region.
     pub(super) fn register_entry(self, arena: &Arena) -> Option<u64> {
         let target = self.slot().register_target.load(Ordering::Acquire);
         arena.holds(target).then_some(target)
+    }
+
+    /// The region that it leads to.
+    pub(super) fn region(self, arena: &Arena) -> Option<Entrance> {
+        let (start, bridge) = (self.slot().target.load(Ordering::Acquire), self.register_entry(arena)?);
+        (bridge != start + REGISTER_ENTRY as u64).then_some(Entrance { start, bridge })
+    }
+
+    /// Where exits of such code that go straight have to go.
+    fn entry(self, from: Entry, arena: &Arena) -> Option<u64> {
+        match from {
+            Entry::Register => self.register_entry(arena),
+            Entry::Memory => self.region(arena).map(|region| region.start),
+        }
     }
 
     /// Makes exits through it leave translated code; `spill` is the stub on the way of those with pinned registers.
     pub(super) fn unlink(self, spill: u64) {
         self.link(resolver_address(), spill);
     }
+}
+
+/// Where a region is entered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Entrance {
+    /// With the guest's registers in memory.
+    start: u64,
+    /// From baseline code.
+    bridge: u64,
 }
 
 /// A part of the mapping, in bytes from its start.
@@ -142,38 +166,49 @@ struct Half {
     waiting: Waiting,
 }
 
-/// Fields of jumps that are to go straight to a register entry once there is one: for each link slot a list, whose head
+/// Fields of jumps that are to go straight to an entry once there is one: for each link slot a list, whose head
 /// is in the slot, as all numbers here by one too large, 0 being none.
 #[derive(Debug, Default)]
 struct Waiting {
-    /// The distance of the field from the start of the arena, and the next one.
-    all: Vec<(u32, u32)>,
+    all: Vec<Waiter>,
     free: u32,
 }
 
+/// A jump that waits.
+#[derive(Clone, Copy, Debug)]
+struct Waiter {
+    /// The distance of its field from the start of the arena.
+    field: u32,
+    /// The entry that it can go to.
+    to: Entry,
+    /// The next one.
+    next: u32,
+}
+
 impl Waiting {
-    fn add(&mut self, slot: SlotPointer, field: u32) {
+    fn add(&mut self, slot: SlotPointer, field: u32, to: Entry) {
         let head = &slot.slot().waiting;
-        let entry = (field, head.load(Ordering::Relaxed));
+        let waiter = Waiter { field, to, next: head.load(Ordering::Relaxed) };
         let number = self.free;
         if let Some(index) = number.checked_sub(1) {
-            self.free = self.all[index as usize].1;
-            self.all[index as usize] = entry;
+            self.free = self.all[index as usize].next;
+            self.all[index as usize] = waiter;
             head.store(number, Ordering::Relaxed);
         } else {
-            self.all.push(entry);
+            self.all.push(waiter);
             head.store(self.all.len() as u32, Ordering::Relaxed);
         }
     }
 
     /// Takes one out, if there is one.
-    fn take(&mut self, slot: SlotPointer) -> Option<u32> {
+    fn take(&mut self, slot: SlotPointer) -> Option<Waiter> {
         let head = &slot.slot().waiting;
         let number = head.load(Ordering::Relaxed);
-        let entry = &mut self.all[number.checked_sub(1)? as usize];
-        head.store(entry.1, Ordering::Relaxed);
-        entry.1 = std::mem::replace(&mut self.free, number);
-        Some(entry.0)
+        let waiter = &mut self.all[number.checked_sub(1)? as usize];
+        let taken = *waiter;
+        head.store(waiter.next, Ordering::Relaxed);
+        waiter.next = std::mem::replace(&mut self.free, number);
+        Some(taken)
     }
 }
 
@@ -358,7 +393,7 @@ impl Arena {
         self.current.code_bytes += code.bytes.len();
         let address = self.base.as_ptr() as u64 + start as u64;
         code.relocate_parts(address, self.base.as_ptr() as u64 + far as u64);
-        self.aim(code, start);
+        self.aim(code, start, maker);
         self.current.units.add(address, near, maker, pc, &code.faults);
         for (at, part) in [(start, &code.bytes[..near]), (far, &code.bytes[near..])] {
             // SAFETY: that much lies there in the mapping, in nothing handed out of this half before, and nobody is in
@@ -382,17 +417,21 @@ impl Arena {
 
     /// Makes exits of code that is to be placed at a distance from the start go straight to where there is code, and notes
     /// those to where there may be some later.
-    fn aim(&mut self, code: &mut Code, start: usize) {
+    fn aim(&mut self, code: &mut Code, start: usize, maker: Maker) {
+        let to = match maker {
+            Maker::Baseline => Entry::Register,
+            Maker::Cranelift | Maker::Watched => Entry::Memory,
+        };
         for exit in &code.exits {
             // SAFETY: whoever compiled the code was given the slot by this cache, under the lock that is still held.
             let slot = unsafe { SlotPointer::from_address(exit.slot) };
             let field = start + exit.offset as usize;
-            match slot.register_entry(self) {
+            match slot.entry(to, self) {
                 Some(entry) => {
                     let distance = self.distance(field, entry).to_le_bytes();
                     code.bytes[exit.offset as usize..][..4].copy_from_slice(&distance);
                 }
-                None => self.current.waiting.add(slot, field as u32),
+                None => self.current.waiting.add(slot, field as u32, to),
             }
         }
     }
@@ -402,19 +441,24 @@ impl Arena {
         (to.wrapping_sub(self.base.as_ptr() as u64 + field as u64 + 4) as i64) as i32
     }
 
-    /// Makes the exits that have waited for code at a slot go there.
+    /// Makes the exits that have waited for code at a slot go there; those that it is no code for wait on.
     pub fn aim_waiting(&mut self, slot: SlotPointer) {
-        let Some(entry) = slot.register_entry(self) else { return };
-        while let Some(field) = self.current.waiting.take(slot) {
-            let field = field as usize;
+        let mut others = Vec::new();
+        while let Some(waiter) = self.current.waiting.take(slot) {
+            let field = waiter.field as usize;
+            let Some(entry) = slot.entry(waiter.to, self) else {
+                others.push(waiter);
+                continue;
+            };
             if field < self.shared {
                 continue;
             }
             let (row, shift) = (self.row(field & !7), 8 * (field & 7));
-            let others = row.load(Ordering::Relaxed) & !(u64::from(u32::MAX) << shift);
+            let rest = row.load(Ordering::Relaxed) & !(u64::from(u32::MAX) << shift);
             let distance = self.distance(field, entry) as u32;
-            row.store(others | u64::from(distance) << shift, Ordering::Release);
+            row.store(rest | u64::from(distance) << shift, Ordering::Release);
         }
+        others.into_iter().for_each(|waiter| self.current.waiting.add(slot, waiter.field, waiter.to));
     }
 
     /// Sends who comes to the register entry of a unit through its link slot.
@@ -429,10 +473,13 @@ impl Arena {
         self.row(unit as usize).store(baseline::replaced(self.head(unit), distance), Ordering::Release);
     }
 
-    /// Sends who comes to a bridge through the link slot that led to it.
-    pub fn close_bridge(&self, bridge: u64) {
-        let row = self.row(self.offset(bridge) as usize);
-        row.store(bridge::closed(row.load(Ordering::Relaxed).to_le_bytes()), Ordering::Release);
+    /// Sends who comes straight to a region through the link slot that led to it.
+    pub fn close_region(&self, Entrance { start, bridge }: Entrance) {
+        for (entry, address) in [(Entry::Memory, start), (Entry::Register, bridge)] {
+            let row = self.row(self.offset(address) as usize);
+            let before = row.load(Ordering::Relaxed).to_le_bytes();
+            row.store(bridge::closed(entry, before, (bridge - start) as usize), Ordering::Release);
+        }
     }
 
     /// Lets those who come to the register entry of a unit in, whose link slot is this.
@@ -554,7 +601,7 @@ impl Scratch {
         cpu.ctl.jump_cache_mask = jump_cache_mask(LARGEST_JUMP_CACHE);
         cpu.ctl.jump_cache.store(EMPTY_JUMP_CACHE.address(), Ordering::Relaxed);
         // SAFETY: the code is whole and stays mapped while `self` lives; its only links go to the resolver.
-        unsafe { enter((start + code.entry as u64) as *const u8, cpu) };
+        unsafe { enter(start as *const u8, cpu) };
         Ok(())
     }
 }
@@ -570,6 +617,7 @@ impl Drop for Scratch {
 mod tests {
     use super::*;
     use philae_backends::compiled::ExitSite;
+    use philae_ir::Arch;
 
     /// Code of nothing but a jump, with a head before it that nobody runs.
     fn jump_to(slot: SlotPointer) -> Code {
@@ -577,15 +625,17 @@ mod tests {
         Code { bytes: vec![0x90; 32], exits, ..Code::default() }
     }
 
+    /// Where the exit leads of such code.
+    fn aimed_at(arena: &Arena, code: u64) -> u64 {
+        let field = arena.row(arena.offset(code) as usize + 24).load(Ordering::Relaxed) as u32;
+        code.wrapping_add(28).wrapping_add_signed(i64::from(field as i32))
+    }
+
     #[test]
     fn exits_go_straight_to_code_once_there_is_some() {
         let mut arena = Arena::map(1 << 20, 0).unwrap();
         let slots = [1, 2].map(|pc| arena.add_slot(LinkSlot::new(pc, 0)).unwrap());
         let add = |arena: &mut Arena, to: usize| arena.add_code(9, &mut jump_to(slots[to]), Maker::Baseline).unwrap();
-        let aimed_at = |arena: &Arena, code: u64| {
-            let field = arena.row(arena.offset(code) as usize + 24).load(Ordering::Relaxed) as u32;
-            code.wrapping_add(28).wrapping_add_signed(i64::from(field as i32))
-        };
         let nowhere = 0x9090_9090_u32;
         let early = [0, 0, 1].map(|to| add(&mut arena, to));
         for code in early {
@@ -606,5 +656,35 @@ mod tests {
         let new = add(&mut arena, 1);
         assert_eq!(aimed_at(&arena, new), late + REGISTER_ENTRY as u64);
         assert_eq!(arena.current.waiting.all.len(), 4);
+    }
+
+    #[test]
+    fn regions_are_reached_straight_until_they_are_closed() {
+        let mut arena = Arena::map(1 << 20, 0).unwrap();
+        let slot = arena.add_slot(LinkSlot::new(1, 0)).unwrap();
+        let add = |arena: &mut Arena, maker| arena.add_code(9, &mut jump_to(slot), maker).unwrap();
+        let [unit, region] = [Maker::Baseline, Maker::Cranelift].map(|maker| add(&mut arena, maker));
+        let early = aimed_at(&arena, region);
+        slot.link_unit(unit);
+        arena.aim_waiting(slot);
+        assert_eq!(aimed_at(&arena, unit), unit + REGISTER_ENTRY as u64);
+        assert_eq!(aimed_at(&arena, region), early, "a unit's memory entry goes out of use when a region comes");
+        let mut code = jump_to(slot);
+        let bridge = bridge::append(&mut code, Arch::Aarch64, slot.as_ptr()) as u64;
+        let start = arena.add_code(9, &mut code, Maker::Cranelift).unwrap();
+        slot.link(start, start + bridge);
+        arena.replace(arena.offset(unit), slot);
+        arena.aim_waiting(slot);
+        assert_eq!([region, start].map(|code| aimed_at(&arena, code)), [start; 2]);
+        let late = [Maker::Baseline, Maker::Cranelift].map(|maker| add(&mut arena, maker));
+        assert_eq!(late.map(|code| aimed_at(&arena, code)), [start + bridge, start]);
+        let row = |at: u64| arena.row(arena.offset(at) as usize).load(Ordering::Relaxed).to_le_bytes();
+        let [.., d0, d1, d2, d3] = row(unit);
+        let distance = i32::from_le_bytes([d0, d1, d2, d3]);
+        assert_eq!((row(unit)[3], (unit + 8).wrapping_add_signed(distance.into())), (0xe9, start + bridge));
+        let entrance = slot.region(&arena).expect("it leads to a region");
+        slot.unlink(0);
+        arena.close_region(entrance);
+        assert_eq!([start, start + bridge].map(|at| row(at)[0]), [0xe9; 2]);
     }
 }

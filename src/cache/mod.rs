@@ -3,8 +3,8 @@
 //! One cache serves an address space. Everything that changes it happens under its one lock; what translated code
 //! itself reads are link slots: one for each guest address that code exits to or starts at, which says where its code
 //! is, or that there is none. Each thread's jump cache leads to slots, so that linking and unlinking are stores to the
-//! slot. Exits of baseline code go straight to baseline code where there is some: of such code the first eight bytes say
-//! whether it runs, or sends who comes that way through its slot.
+//! slot. Exits go straight to code of the same compiler where there is some, and those of baseline code to regions: of
+//! such code the first eight bytes say whether it runs, or sends who comes that way through its slot.
 //!
 //! A region that is forgotten is unlinked, and every thread is asked to leave translated code at its next poll or
 //! indirect branch and to follow ([`followers`]); its bytes stay as they are. The arena has two halves. When one is
@@ -26,7 +26,7 @@ mod units;
 
 use crate::check::Reference;
 use crate::translate::{Job, Round};
-use arena::Arena;
+use arena::{Arena, Entrance};
 pub use arena::{Head, Scratch, SlotPointer, contains, end_of_code};
 use dependants::{Dependant, Dependants};
 use followers::{Changes, Followers};
@@ -393,7 +393,7 @@ impl Cache {
             return Some(slot);
         }
         let bridge = bridge::append(&mut code, inner.settings.arch, slot.as_ptr());
-        let base = inner.arena.add_code(pc, &mut code, maker)?;
+        let address = inner.arena.add_code(pc, &mut code, maker)?;
         let outdated = inner.drop_region(id);
         inner.dependants.add(Dependant::region(id), &coverage.ranges);
         for &block in coverage.blocks.iter().filter(|_| round == Round::First) {
@@ -403,15 +403,14 @@ impl Cache {
             }
         }
         inner.regions.insert(pc, coverage.ranges.into_boxed_slice());
-        let address = base + code.entry as u64;
         inner.references.extend(reference.map(|reference| (address, reference)));
-        slot.link(address, base + bridge as u64);
+        slot.link(address, address + bridge as u64);
         if inner.places[id].block == Block::Unit {
             inner.arena.replace(inner.places[id].unit, slot);
         }
         inner.arena.aim_waiting(slot);
-        if let Some(bridge) = outdated {
-            inner.arena.close_bridge(bridge);
+        if let Some(entrance) = outdated {
+            inner.arena.close_region(entrance);
         }
         slot.set_heat(heat);
         Some(slot)
@@ -625,13 +624,13 @@ impl Inner {
         }
     }
 
-    /// Forgets the compiled region at a place, if there is one. Gives its bridge, to be closed once the link slot leads
+    /// Forgets the compiled region at a place, if there is one. Gives its entrance, to be closed once the link slot leads
     /// elsewhere.
-    fn drop_region(&mut self, id: PlaceId) -> Option<u64> {
+    fn drop_region(&mut self, id: PlaceId) -> Option<Entrance> {
         let place = &self.places[id];
         let ranges = self.regions.remove(&place.pc)?;
         self.dependants.remove(Dependant::region(id), &ranges);
-        place.slot?.register_entry(&self.arena)
+        place.slot?.region(&self.arena)
     }
 
     /// Takes the compiled region of a place out of use: what is left is the block.
@@ -651,8 +650,8 @@ impl Inner {
             }
             slot.set_heat(heat);
         }
-        if let Some(bridge) = outdated {
-            self.arena.close_bridge(bridge);
+        if let Some(entrance) = outdated {
+            self.arena.close_region(entrance);
         }
     }
 }

@@ -290,7 +290,7 @@ impl Sandbox {
         unsafe {
             self.arena.copy_from_nonoverlapping(code.bytes.as_ptr(), code.bytes.len());
             control.set();
-            enter(self.arena.add(code.entry), cpu);
+            enter(self.arena, cpu);
         }
         control.reset();
         let fault = FAULT.load(Ordering::Relaxed);

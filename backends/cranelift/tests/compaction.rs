@@ -1,6 +1,7 @@
 //! Machine code that is made shorter: instruction by instruction, and whole functions.
 
 use super::*;
+use crate::compiled::{ExitSite, Relocation};
 use crate::cranelift::compaction::{Compact, Input, LINE, compact};
 use crate::cranelift::exits::POLL;
 use crate::cranelift::instructions::{Flow, instruction};
@@ -77,7 +78,7 @@ fn compacted(code: &[u8]) -> Compact {
 
 fn compacted_with(code: &[u8], operands: &HashSet<usize>) -> Compact {
     let none = HashSet::new();
-    let input = Input { bytes: code, entry: 0, operands, kept: &none, counter: None };
+    let input = Input { bytes: code, entry: 0, operands, kept: &none, counter: None, lead: 0 };
     compact(&input).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -108,9 +109,11 @@ fn what_nothing_leads_to_is_left_out() {
     let slot = "48 be 10 32 54 76 00 00 00 00 ff 66 08";
     let code = bytes(&format!("85 c0 0f 84 15 00 00 00 {slot} 08 48 89 ec 5d 41 ff e2 e9 de ff ff ff c3"));
     let done = compacted(&code);
-    assert_eq!(done.bytes, bytes("85 c0 74 0a 48 8d 35 00 00 00 00 ff 66 08 eb f0"));
-    assert_eq!(done.relocations, [crate::compiled::Relocation { offset: 7, target: 0x7654_3210 }]);
-    assert_eq!([0, 2, 8, 29].map(|offset| done.place(offset)), [Some(0), Some(2), Some(4), Some(14)]);
+    // The distance of the jump through the slot is in one row of eight bytes.
+    assert_eq!(done.bytes, bytes("85 c0 74 08 2e 2e 2e e9 02 00 00 00 eb f2 48 8d 35 00 00 00 00 ff 66 08"));
+    assert_eq!(done.relocations, [Relocation { offset: 17, target: 0x7654_3210 }]);
+    assert_eq!(done.exits, [ExitSite { offset: 8, slot: 0x7654_3210 }]);
+    assert_eq!([0, 2, 8, 29].map(|offset| done.place(offset)), [Some(0), Some(2), Some(4), Some(12)]);
     assert_eq!([21, 34].map(|offset| done.place(offset)), [None, None]);
 }
 
@@ -179,9 +182,9 @@ fn counting_and_polling_are_one_instruction_each() {
     let options = Options { exactness: Exactness::Relaxed, counter: Some(count) };
     let mut links = |site: LinkSite| -> *const LinkSlot { panic!("no link expected to {site:?}") };
     let code = Compiler::new().compile(&region, options, &mut links).expect("it compiles");
-    let start = &code.bytes[code.entry..];
+    let start = &code.bytes;
     assert_eq!((&start[..2], start[6]), (&[0x83, 0x2d][..], 1), "no sub dword [rip + …], 1 in {start:02x?}");
-    assert_eq!(code.relocations, [crate::compiled::Relocation { offset: code.entry as u32 + 2, target: count - 1 }]);
+    assert_eq!(code.relocations, [Relocation { offset: 2, target: count - 1 }]);
     assert_eq!(start[7..9], [0x0f, 0x88], "js");
     let poll = [0x83, 0x7f, POLL as u8, 0];
     assert!(start.windows(4).any(|window| window == poll), "no cmp dword [rdi + POLL], 0 in {start:02x?}");

@@ -73,7 +73,7 @@ extern "C" fn on_fault(_: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
 }
 
 pub(super) fn run_guarded(entry: *const u8, code: &mut Code, cpu: &mut CpuState) -> ExitReason {
-    BASE.store(entry as u64 - code.entry as u64, Ordering::Relaxed);
+    BASE.store(entry as u64, Ordering::Relaxed);
     CODE.store(code, Ordering::Relaxed);
     STATE.store(cpu, Ordering::Relaxed);
     run(entry, cpu)
