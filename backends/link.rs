@@ -47,7 +47,7 @@ pub struct LinkSlot {
     /// Where its count is, an `AtomicI32`, as a distance from its own address; 0 if it has none. Counts lie apart from
     /// slots and code, as they are written all the time: what is not is memory that a fork leaves in large pages.
     pub count: i32,
-    /// What the owner keeps about jumps that are to go straight to the register entry once there is one.
+    /// What the owner keeps about jumps that are to go straight to an entry once there is one.
     pub waiting: AtomicU32,
 }
 
