@@ -14,7 +14,8 @@ pub struct FaultSite {
 /// Machine code of one region.
 #[derive(Clone, Default, Debug)]
 pub struct Code {
-    /// The code, which starts with its memory entry; may be copied to any address, less than 2 GiB from those of the relocations.
+    /// The code, which starts with its memory entry; may be copied to any address, less than 2 GiB from those of the
+    /// relocations.
     pub bytes: Vec<u8>,
     /// The accesses that may fault, by rising offset.
     pub faults: Vec<FaultSite>,

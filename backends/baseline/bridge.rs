@@ -6,7 +6,7 @@
 
 use super::assembler::{Assembler, Gpr, Mem, Width};
 use super::exits::through_slot;
-use super::pins::{FIRST, Pins};
+use super::pins::{FIRST, PINNED, Pins};
 use super::registers::{STATE, slot_mem};
 use crate::compiled::{Code, Relocation};
 use crate::link::LinkSlot;
@@ -20,9 +20,10 @@ const HOST_STACK: Mem = Mem::At(STATE, displacement(offset_of!(CpuState, ctl.hos
 const ROW: usize = 8;
 /// Bytes of the jump that closes an entry: no more than its first instruction has.
 const JUMP: usize = 5;
-/// How far behind the start of a bridge what is done by it ends: RBP, the pinned registers, and the jump to the memory
-/// entry. What jumps through the link slot follows, for each entry once.
-const REGISTERS_THROUGH: usize = 7 + 8 * 4 + JUMP;
+/// How far behind the start of a bridge who comes to it when it is closed goes on, with a jump through the link slot:
+/// behind the load of RBP, the stores of the pinned registers, and the jump to the memory entry.
+const REGISTERS_THROUGH: usize = 7 + PINNED * 4 + JUMP;
+/// The same for the memory entry.
 const MEMORY_THROUGH: usize = REGISTERS_THROUGH + super::BYPASS;
 
 /// An entry of code with a bridge.

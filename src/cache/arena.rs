@@ -112,7 +112,7 @@ impl SlotPointer {
     }
 
     /// The register entry that it leads to, if that is in this arena: of a unit, or the bridge of a region.
-    pub(super) fn register_entry(self, arena: &Arena) -> Option<u64> {
+    fn register_entry(self, arena: &Arena) -> Option<u64> {
         let target = self.slot().register_target.load(Ordering::Acquire);
         arena.holds(target).then_some(target)
     }
