@@ -194,6 +194,7 @@ static void events(void) {
     printf("ppoll %d\n", ppoll(many, 1, &no_time, &none));
     int watch = inotify_init1(IN_NONBLOCK);
     printf("inotify %d\n", inotify_add_watch(watch, "/tmp", IN_DELETE_SELF) > 0);
+    close(watch);
 }
 
 static int body(int argc, char **argv) {
