@@ -41,6 +41,14 @@ pub struct ExitSite {
     pub slot: u64,
 }
 
+impl ExitSite {
+    /// How many bytes it takes in front of an offset for such a distance to be behind them.
+    pub(crate) fn padding(offset: usize) -> usize {
+        let at = offset % 8;
+        if at > 4 { 8 - at } else { 0 }
+    }
+}
+
 /// A field of code that refers to an address by its distance.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Relocation {

@@ -30,8 +30,17 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 #[path = "link_x86_64.rs"]
 mod host;
 
+pub(crate) use host::{THROUGH_SLOT, jump_through_slot, leave, leave_address, load_slot, through_slot};
 pub use host::{fault_exit_address, resolver_address};
-pub(crate) use host::{leave, leave_address};
+
+/// A way into a translation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entry {
+    /// With the guest's registers in the state.
+    Memory,
+    /// With the pinned ones in host registers.
+    Register,
+}
 
 /// What translated code knows of a guest address that it jumps to. Read by translated code, written by whoever links.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 //! Translated code runs with rdi = [`StateAddress`] and rsp = the frame that [`enter_frame`] made, 16-byte aligned; Cranelift's
 //! code is entered with rbp = rsp as well.
 
-use super::{LinkSlot, SPILL_BYTES};
+use super::{Entry, LinkSlot, SPILL_BYTES};
 use philae_ir::CpuState;
 use philae_ir::ExitReason;
 use philae_ir::state::{PC, StateAddress, displacement};
@@ -24,6 +24,31 @@ pub fn resolver_address() -> u64 {
 /// Where translated code jumps to leave, with the state's address in rdi and its exit written to it.
 pub(crate) fn leave_address() -> u64 {
     leave as *const () as u64
+}
+
+/// Appends what has the address of a link slot in rsi, `lea rsi, [rip + …]`; gives where the distance to the slot is to be.
+pub(crate) fn load_slot(bytes: &mut Vec<u8>) -> usize {
+    bytes.extend_from_slice(&[0x48, 0x8d, 0x35, 0, 0, 0, 0]);
+    bytes.len() - 4
+}
+
+/// `jmp [rsi + …]`: to an entry that the link slot in rsi leads to.
+pub(crate) const fn jump_through_slot(to: Entry) -> [u8; 3] {
+    let target = match to {
+        Entry::Memory => offset_of!(LinkSlot, target),
+        Entry::Register => offset_of!(LinkSlot, register_target),
+    };
+    [0xff, 0x66, target as u8]
+}
+
+/// Bytes of what [`through_slot`] appends.
+pub(crate) const THROUGH_SLOT: usize = 7 + 3;
+
+/// Appends what jumps to an entry that a link slot leads to; gives where the distance to the slot is to be.
+pub(crate) fn through_slot(bytes: &mut Vec<u8>, to: Entry) -> usize {
+    let field = load_slot(bytes);
+    bytes.extend_from_slice(&jump_through_slot(to));
+    field
 }
 
 const HOST_STACK: i32 = displacement(offset_of!(CpuState, ctl.host_stack));

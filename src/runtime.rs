@@ -7,7 +7,6 @@ use crate::options::Options;
 use crate::perf_map::PerfMap;
 use crate::tier;
 use crate::trace::{Log, Stats};
-use philae_backends::baseline::spill_address;
 use philae_backends::cranelift::{Compiler, Exactness};
 use philae_ir::{Arch, Floats, Tags};
 use std::fs::File;
@@ -57,7 +56,7 @@ impl Runtime {
     pub fn new(arch: Arch, options: Options, log: Log, own_file: Option<File>) -> std::io::Result<Runtime> {
         let heat = tier::first_heat(options.tier);
         let linking = if options.check { Linking::Off } else { Linking::On };
-        let settings = Settings { limit: options.cache_size, heat, arch, spill: spill_address(arch), linking };
+        let settings = Settings { limit: options.cache_size, heat, arch, linking };
         let perf_map = options.perf_map.then(PerfMap::new).transpose()?;
         Ok(Runtime {
             arch,

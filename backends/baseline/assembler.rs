@@ -3,6 +3,8 @@
 //! In: registers, memory operands, immediates. Out: bytes at the end of a buffer. It knows encodings, not meanings:
 //! the caller sees to what an instruction needs and destroys.
 
+use crate::compiled::ExitSite;
+
 /// A general register by its number in the encoding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Gpr(pub(super) u8);
@@ -233,10 +235,10 @@ impl Assembler {
     /// Appends what does nothing, so that a field of four bytes which follows so many bytes later is in one of the rows of
     /// eight bytes.
     pub(super) fn align_field(&mut self, ahead: usize) {
-        match (self.position() + ahead) % 8 {
-            5 => self.bytes.extend_from_slice(&[0x0f, 0x1f, 0x00]),
-            6 => self.bytes.extend_from_slice(&[0x66, 0x90]),
-            7 => self.bytes.push(0x90),
+        match ExitSite::padding(self.position() + ahead) {
+            3 => self.bytes.extend_from_slice(&[0x0f, 0x1f, 0x00]),
+            2 => self.bytes.extend_from_slice(&[0x66, 0x90]),
+            1 => self.bytes.push(0x90),
             _ => {}
         }
     }

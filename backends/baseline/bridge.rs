@@ -5,11 +5,10 @@
 //! which processors hardly ever foretell.
 
 use super::assembler::{Assembler, Gpr, Mem, Width};
-use super::exits::through_slot;
 use super::pins::{FIRST, PINNED, Pins};
 use super::registers::{STATE, slot_mem};
 use crate::compiled::{Code, Relocation};
-use crate::link::LinkSlot;
+use crate::link::{Entry, LinkSlot, THROUGH_SLOT, through_slot};
 use philae_ir::state::displacement;
 use philae_ir::{Arch, CpuState};
 use std::mem::offset_of;
@@ -24,16 +23,7 @@ const JUMP: usize = 5;
 /// behind the load of RBP, the stores of the pinned registers, and the jump to the memory entry.
 const REGISTERS_THROUGH: usize = 7 + PINNED * 4 + JUMP;
 /// The same for the memory entry.
-const MEMORY_THROUGH: usize = REGISTERS_THROUGH + super::BYPASS;
-
-/// An entry of code with a bridge.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Entry {
-    /// The bridge itself, from baseline code.
-    Register,
-    /// The start of the code.
-    Memory,
-}
+const MEMORY_THROUGH: usize = REGISTERS_THROUGH + THROUGH_SLOT;
 
 /// Puts a bridge behind finished code for a guest that is reached through `slot`, and gives where it starts. The code is
 /// to be placed at a multiple of eight, and to start with an instruction of five bytes at least.
@@ -51,7 +41,7 @@ pub fn append(code: &mut Code, arch: Arch, slot: *const LinkSlot) -> usize {
     asm.patch(field, 0);
     for (entry, at) in [(Entry::Register, REGISTERS_THROUGH), (Entry::Memory, MEMORY_THROUGH)] {
         debug_assert_eq!(asm.position() - start, at);
-        let field = through_slot(&mut asm, entry);
+        let field = through_slot(&mut asm.bytes, entry);
         code.relocations.push(Relocation { offset: field as u32, target: slot as u64 });
     }
     std::mem::swap(&mut asm.bytes, &mut code.bytes);

@@ -1,12 +1,14 @@
 //! The ways into a unit and out of it: its entries, link slots, the jump cache, and back to the host.
 
-use super::assembler::{Alu, Assembler, Cc, Gpr, Mem, Rm, Shift, Width};
-use super::bridge::Entry;
+use super::assembler::{Alu, Cc, Gpr, Mem, Rm, Shift, Width};
 use super::lower::{Cold, Far, Lower, regs};
 use super::pins::Stub;
 use super::registers::{Context, STATE, slot_mem};
 use crate::compiled::{ExitSite, Relocation};
-use crate::link::{JUMP_CACHE_DOWN, JUMP_CACHE_SCALE, JUMP_CACHE_WAYS, JumpCacheEntry, LinkSite, LinkSlot};
+use crate::link::{
+    Entry, JUMP_CACHE_DOWN, JUMP_CACHE_SCALE, JUMP_CACHE_WAYS, JumpCacheEntry, LinkSite, LinkSlot, jump_through_slot,
+    load_slot, through_slot,
+};
 use philae_ir::state::{PC, displacement};
 use philae_ir::went::{Place, Went};
 use philae_ir::{BlockId, CpuState, ExitReason, Op, Pc, Value};
@@ -32,24 +34,6 @@ const ENTRIES: [u8; super::HEAD] = {
 };
 /// Where the displacement of the count is in it.
 const ENTRIES_COUNT: usize = 5;
-/// `lea rsi, [rip]`.
-const LOAD_SLOT: [u8; 7] = [0x48, 0x8d, 0x35, 0, 0, 0, 0];
-/// `jmp [rsi + LinkSlot::register_target]`.
-const JUMP_THROUGH_SLOT: [u8; 3] = [0xff, 0x66, offset_of!(LinkSlot, register_target) as u8];
-/// `jmp [rsi + LinkSlot::target]`.
-const JUMP_THROUGH_MEMORY: [u8; 3] = [0xff, 0x66, offset_of!(LinkSlot, target) as u8];
-
-/// Jumps to an entry that a link slot leads to; gives where the distance to the slot is to be.
-pub(super) fn through_slot(asm: &mut Assembler, entry: Entry) -> usize {
-    asm.fixed(LOAD_SLOT);
-    let field = asm.position() - 4;
-    asm.fixed(match entry {
-        Entry::Register => JUMP_THROUGH_SLOT,
-        Entry::Memory => JUMP_THROUGH_MEMORY,
-    });
-    field
-}
-
 impl Lower<'_> {
     /// The memory entry, the register entry, and the count.
     pub(super) fn entries(&mut self, own: *const LinkSlot, count: u64) {
@@ -130,10 +114,8 @@ impl Lower<'_> {
 
     /// To where a slot leads.
     fn go_through(&mut self, slot: u64) {
-        let start = self.asm.position();
-        let field = through_slot(self.asm, Entry::Register);
+        let field = through_slot(&mut self.asm.bytes, Entry::Register);
         self.relocate(field, slot);
-        debug_assert_eq!(self.asm.position() - start, super::BYPASS);
     }
 
     /// Leaves for the host, to go on at the pc of a slot.
@@ -149,13 +131,8 @@ impl Lower<'_> {
 
     /// The address of a slot in RSI.
     fn load_slot(&mut self, slot: u64) {
-        self.asm.fixed(LOAD_SLOT);
-        self.relocate(self.asm.position() - 4, slot);
-    }
-
-    /// To the register entry of the slot in RSI.
-    fn jump_through_slot(&mut self) {
-        self.asm.fixed(JUMP_THROUGH_SLOT);
+        let field = load_slot(&mut self.asm.bytes);
+        self.relocate(field, slot);
     }
 
     /// Looks a pc up in the jump cache; see [`crate::link::jump_cache_index`] for the place.
@@ -191,7 +168,7 @@ impl Lower<'_> {
         self.asm.alu_mem(Width::Q, Alu::Cmp, Gpr::RAX, at(offset_of!(JumpCacheEntry, pc)));
         let other = self.asm.jcc(Cc::Ne);
         self.asm.load(Width::Q, Gpr::RSI, at(offset_of!(JumpCacheEntry, slot)));
-        self.jump_through_slot();
+        self.asm.fixed(jump_through_slot(Entry::Register));
         other
     }
 

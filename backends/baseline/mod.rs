@@ -34,7 +34,7 @@ mod vector;
 
 use crate::compiled::{Code, CompileError};
 use crate::known_features::Features;
-use crate::link::{LinkSite, LinkSlot, SPILL_BYTES};
+use crate::link::{LinkSite, LinkSlot, SPILL_BYTES, THROUGH_SLOT};
 use analysis::Analysis;
 use assembler::Assembler;
 use lower::{Lower, Tables};
@@ -53,8 +53,6 @@ pub const REGISTER_ENTRY: usize = 3;
 pub const ALIGNMENT: usize = 8;
 /// Bytes that all units start with: the call of the memory entry, the count, and the jump to what leaves for the own pc.
 pub const HEAD: usize = 16;
-/// Bytes of the instructions that jump through a link slot; the own link slot's are in front of what leaves for the own pc.
-const BYPASS: usize = 10;
 
 /// A compiler of units, to be reused: it keeps its memory from one unit to the next.
 #[derive(Debug)]
@@ -120,9 +118,9 @@ impl Compiler {
 /// The first eight bytes of a unit, by its head, when its register entry is to go on through its own link slot. They can be
 /// stored while it runs.
 pub fn closed(head: [u8; HEAD]) -> u64 {
-    // The last field is from the end of the head.
+    // The last field leads from the end of the head to what is behind the jump through the own link slot.
     let hot = i32::from_le_bytes([head[12], head[13], head[14], head[15]]);
-    replaced(head, hot + (HEAD - BYPASS) as i32)
+    replaced(head, hot + (HEAD - THROUGH_SLOT) as i32)
 }
 
 /// The same when its register entry is to go on at another one, so far from the unit.

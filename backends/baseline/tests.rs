@@ -1,10 +1,9 @@
 //! Units as a whole are tested by the instruction lines and the guest programs; here is what those cannot see.
 
 use super::assembler::{Alu, Assembler, Gpr, Mem, Rm, Width};
-use super::bridge::Entry;
-use super::{BYPASS, Compiler, HEAD, REGISTER_ENTRY, bridge, closed, open};
+use super::{Compiler, HEAD, REGISTER_ENTRY, bridge, closed, open};
 use crate::compiled::{Code, CompileError};
-use crate::link::{LinkSite, LinkSlot};
+use crate::link::{Entry, LinkSite, LinkSlot, THROUGH_SLOT};
 use philae_ir::opt::Exactness;
 use philae_ir::state::aarch64;
 use philae_ir::{Arch, ExitReason, IntCond, Pc, Region, RegionBuilder, Ty, Value};
@@ -79,7 +78,7 @@ fn who_comes_to_a_closed_unit_is_sent_through_its_slot() {
     // lea rsi, [rip + distance to the own slot]; jmp [rsi + 16]
     let own = (slots + size_of::<LinkSlot>() as u64 - (at + bypass as u64 + 7)) as i32;
     let expected = [&[0x48, 0x8d, 0x35][..], &own.to_le_bytes(), &[0xff, 0x66, 0x10]].concat();
-    assert_eq!(bytes[bypass..bypass + BYPASS], expected);
+    assert_eq!(bytes[bypass..bypass + THROUGH_SLOT], expected);
     let mut changed = head;
     changed[..8].copy_from_slice(&shut);
     assert_eq!(closed(changed).to_le_bytes(), shut);
@@ -98,9 +97,9 @@ fn entries_of_other_code_lead_through_its_slot_once_they_are_closed() {
             let distance = i32::from_le_bytes(bytes[end - 4..end].try_into().expect("four bytes"));
             end.wrapping_add_signed(distance as isize)
         };
-        let through = bytes.len() - 2 * BYPASS;
+        let through = bytes.len() - 2 * THROUGH_SLOT;
         assert_eq!((start % 8, bytes[through - 5], target(&bytes, through)), (0, 0xe9, 0));
-        let entries = [(Entry::Register, start, through, 0x10), (Entry::Memory, 0, through + BYPASS, 8)];
+        let entries = [(Entry::Register, start, through, 0x10), (Entry::Memory, 0, through + THROUGH_SLOT, 8)];
         for (entry, from, through, field) in entries {
             let row: [u8; 8] = bytes[from..from + 8].try_into().expect("eight bytes");
             bytes[from..from + 8].copy_from_slice(&bridge::closed(entry, row, start).to_le_bytes());
@@ -111,7 +110,7 @@ fn entries_of_other_code_lead_through_its_slot_once_they_are_closed() {
                 (&bytes[through..through + 3], at + target(&bytes, through + 7) as u64),
                 (&[0x48, 0x8d, 0x35][..], slots)
             );
-            assert_eq!(bytes[through + 7..through + BYPASS], [0xff, 0x66, field]);
+            assert_eq!(bytes[through + 7..through + THROUGH_SLOT], [0xff, 0x66, field]);
         }
     }
 }

@@ -9,7 +9,7 @@ use super::CompileError;
 use super::instructions::{Flow, instruction};
 use super::x86_64::JUMP_THROUGH_SLOT;
 use crate::compiled::{ExitSite, Relocation};
-use crate::link::leave_address;
+use crate::link::{Entry, THROUGH_SLOT, leave_address, through_slot};
 use std::collections::HashSet;
 
 /// What a function is to be compacted by.
@@ -89,8 +89,6 @@ impl Encoded {
 
 /// `mov rsi, imm64`.
 const SLOT: [u8; 2] = [0x48, 0xbe];
-/// `lea rsi, [rip + disp32]`.
-const NEAR_SLOT: [u8; 3] = [0x48, 0x8d, 0x35];
 /// `sub dword [rip + disp32], 1`, the distance left out.
 const COUNT: ([u8; 2], u8) = ([0x83, 0x2d], 1);
 /// `js rel32`.
@@ -102,8 +100,6 @@ const LEAVE: [u8; 2] = [0x49, 0xba];
 /// What code is aligned to that refers to constants.
 const CONSTANTS: usize = 16;
 
-/// What jumps through a link slot is so long: [`NEAR_SLOT`] and [`JUMP_THROUGH_SLOT`].
-const THROUGH: usize = NEAR_SLOT.len() + 4 + JUMP_THROUGH_SLOT.len();
 /// A prefix that means nothing to jumps.
 const PREFIX: u8 = 0x2e;
 
@@ -137,7 +133,7 @@ impl Piece {
             Kind::Jump { .. } if self.long => 5,
             Kind::Branch { .. } if self.long => 6,
             Kind::Jump { .. } | Kind::Branch { .. } => 2,
-            Kind::Through { .. } => padding_before_jump(self.to) + 5,
+            Kind::Through { .. } => ExitSite::padding(self.to + 1) + 5,
             Kind::Count { .. } => 7 + 6,
             Kind::Other(other) => other.bytes().len(),
         }
@@ -163,7 +159,7 @@ pub(super) fn compact(input: &Input<'_>) -> Result<Compact, CompileError> {
     }
     let through = pieces.iter().map(Piece::end).max().unwrap_or(0);
     let throughs = pieces.iter().filter(|piece| matches!(piece.kind, Kind::Through { .. })).count();
-    let code_end = through + throughs * THROUGH;
+    let code_end = through + throughs * THROUGH_SLOT;
     let constants = pieces.iter().filter_map(|piece| match piece.kind {
         Kind::Constant { target, .. } => Some(target),
         _ => None,
@@ -208,7 +204,7 @@ impl Compact {
             let distance = match (piece.target(), piece.kind) {
                 (Some(target), _) => self.place(target).ok_or_else(|| unknown(input.bytes, target))?,
                 (None, Kind::Constant { target, .. }) => target - constants.from + constants.to,
-                (None, Kind::Through { .. }) => through + self.exits.len() * THROUGH,
+                (None, Kind::Through { .. }) => through + self.exits.len() * THROUGH_SLOT,
                 (None, _) => end,
             };
             let distance = (distance as i64 - end as i64) as i32;
@@ -224,10 +220,8 @@ impl Compact {
     /// Writes what jumps through link slots, for each of the jumps that lead there.
     fn encode_throughs(&mut self) {
         for exit in &self.exits {
-            self.bytes.extend(NEAR_SLOT);
-            self.relocations.push(Relocation { offset: self.bytes.len() as u32, target: exit.slot });
-            self.bytes.extend([0; 4]);
-            self.bytes.extend(JUMP_THROUGH_SLOT);
+            let field = through_slot(&mut self.bytes, Entry::Memory);
+            self.relocations.push(Relocation { offset: field as u32, target: exit.slot });
         }
     }
 
@@ -256,7 +250,7 @@ impl Compact {
                 out.extend(distance.to_le_bytes());
             }
             Kind::Through { slot } => {
-                out.extend(std::iter::repeat_n(PREFIX, padding_before_jump(piece.to)));
+                out.extend(std::iter::repeat_n(PREFIX, ExitSite::padding(piece.to + 1)));
                 out.push(0xe9);
                 self.exits.push(ExitSite { offset: out.len() as u32, slot });
                 out.extend(distance.to_le_bytes());
@@ -317,7 +311,7 @@ fn piece(input: &Input<'_>, at: usize) -> Result<Piece, CompileError> {
     if let (Some((length, other)), true) = (with_operand(bytes), input.operands.contains(&at)) {
         return Ok(whole(length, true, Kind::Other(other)));
     }
-    if let Some(slot) = through_slot(bytes) {
+    if let Some(slot) = slot_of_jump(bytes) {
         return Ok(whole(SLOT.len() + 8 + JUMP_THROUGH_SLOT.len(), false, Kind::Through { slot }));
     }
     let it = instruction(bytes).ok_or_else(|| unknown(input.bytes, at))?;
@@ -336,7 +330,7 @@ fn piece(input: &Input<'_>, at: usize) -> Result<Piece, CompileError> {
 }
 
 /// The address of the link slot that `bytes` jump through.
-fn through_slot(bytes: &[u8]) -> Option<u64> {
+fn slot_of_jump(bytes: &[u8]) -> Option<u64> {
     let (slot, rest) = bytes.strip_prefix(&SLOT)?.split_first_chunk()?;
     rest.starts_with(&JUMP_THROUGH_SLOT).then_some(u64::from_le_bytes(*slot))
 }
@@ -476,10 +470,4 @@ fn short_loops(pieces: &[Piece]) -> Vec<(usize, usize)> {
 fn padding(start: usize, length: usize) -> usize {
     let lines = (start % LINE + length).div_ceil(LINE);
     if lines > length.div_ceil(LINE) { start.next_multiple_of(LINE) - start } else { 0 }
-}
-
-/// How many prefixes a jump at `start` has, so that its distance, behind one byte more, is in one row of eight bytes.
-fn padding_before_jump(start: usize) -> usize {
-    let row = (start + 1) % 8;
-    if row > 4 { 8 - row } else { 0 }
 }

@@ -5,7 +5,7 @@
 //! before every tail jump. Skipping the first and dropping the second keeps the invariant from one region to the next.
 
 use super::CompileError;
-use crate::link::LinkSlot;
+use crate::link::{Entry, LinkSlot, jump_through_slot};
 use cranelift_codegen::isa::{self, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable, Flags};
 use std::mem::offset_of;
@@ -120,7 +120,7 @@ const LOAD_TARGET: [u8; 4] = [0x4c, 0x8b, 0x56, offset_of!(LinkSlot, target) as 
 /// `jmp r10`.
 const JUMP_TO_TARGET: [u8; 3] = [0x41, 0xff, 0xe2];
 /// `jmp [rsi + LinkSlot::target]`, for the two.
-pub(super) const JUMP_THROUGH_SLOT: [u8; 3] = [0xff, 0x66, offset_of!(LinkSlot, target) as u8];
+pub(super) const JUMP_THROUGH_SLOT: [u8; 3] = jump_through_slot(Entry::Memory);
 
 /// Makes a `prefetcht0` of the load of a byte, zero-extended, that `bytes` start with: but for the opcode and the register
 /// they are the same.

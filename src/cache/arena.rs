@@ -7,11 +7,10 @@
 
 use super::jump_cache::EMPTY_JUMP_CACHE;
 use super::units::{Maker, Site, Units};
-use philae_backends::baseline::bridge::{self, Entry};
-use philae_backends::baseline::{self, REGISTER_ENTRY};
+use philae_backends::baseline::{self, REGISTER_ENTRY, bridge};
 use philae_backends::compiled::Code;
 use philae_backends::cranelift;
-use philae_backends::link::{LARGEST_JUMP_CACHE, LinkSlot, enter, jump_cache_mask, resolver_address};
+use philae_backends::link::{Entry, LARGEST_JUMP_CACHE, LinkSlot, enter, jump_cache_mask, resolver_address};
 use philae_ir::CpuState;
 use std::io;
 use std::ops::Range;
@@ -123,9 +122,9 @@ impl SlotPointer {
         (bridge != start + REGISTER_ENTRY as u64).then_some(Entrance { start, bridge })
     }
 
-    /// Where exits of such code that go straight have to go.
-    fn entry(self, from: Entry, arena: &Arena) -> Option<u64> {
-        match from {
+    /// Where exits to such an entry can go straight.
+    fn entry(self, to: Entry, arena: &Arena) -> Option<u64> {
+        match to {
             Entry::Register => self.register_entry(arena),
             Entry::Memory => self.region(arena).map(|region| region.start),
         }
@@ -466,9 +465,8 @@ impl Arena {
         self.row(unit as usize).store(baseline::closed(self.head(unit)), Ordering::Release);
     }
 
-    /// Sends who comes to the register entry of a unit to the bridge that its link slot leads to.
-    pub fn replace(&self, unit: u32, slot: SlotPointer) {
-        let Some(bridge) = slot.register_entry(self) else { return self.close(unit) };
+    /// Sends who comes to the register entry of a unit to a bridge.
+    pub fn replace(&self, unit: u32, bridge: u64) {
         let distance = (bridge.wrapping_sub(self.address(unit)) as i64) as i32;
         self.row(unit as usize).store(baseline::replaced(self.head(unit), distance), Ordering::Release);
     }
@@ -673,7 +671,7 @@ mod tests {
         let bridge = bridge::append(&mut code, Arch::Aarch64, slot.as_ptr()) as u64;
         let start = arena.add_code(9, &mut code, Maker::Cranelift).unwrap();
         slot.link(start, start + bridge);
-        arena.replace(arena.offset(unit), slot);
+        arena.replace(arena.offset(unit), start + bridge);
         arena.aim_waiting(slot);
         assert_eq!([region, start].map(|code| aimed_at(&arena, code)), [start; 2]);
         let late = [Maker::Baseline, Maker::Cranelift].map(|maker| add(&mut arena, maker));

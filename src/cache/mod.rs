@@ -34,7 +34,7 @@ pub use followers::{Forgotten, Presence};
 use history::History;
 pub use jump_cache::{EMPTY_JUMP_CACHE, JumpCache};
 use pc_map::PcMap;
-use philae_backends::baseline::bridge;
+use philae_backends::baseline::{self, bridge};
 use philae_backends::compiled::{Code, CompileError};
 use philae_backends::interp::Steps;
 use philae_backends::link::{LinkSite, LinkSlot};
@@ -146,10 +146,15 @@ pub struct Settings {
     pub heat: i32,
     /// Whose code it is translated from.
     pub arch: Arch,
-    /// The stub for exits with pinned registers to code that does not expect them.
-    pub spill: u64,
     /// Whether code is linked.
     pub linking: Linking,
+}
+
+impl Settings {
+    /// The stub for exits with pinned registers to code that does not expect them.
+    fn spill(&self) -> u64 {
+        baseline::spill_address(self.arch)
+    }
 }
 
 /// The code cache of one address space.
@@ -404,9 +409,10 @@ impl Cache {
         }
         inner.regions.insert(pc, coverage.ranges.into_boxed_slice());
         inner.references.extend(reference.map(|reference| (address, reference)));
-        slot.link(address, address + bridge as u64);
+        let bridge = address + bridge as u64;
+        slot.link(address, bridge);
         if inner.places[id].block == Block::Unit {
-            inner.arena.replace(inner.places[id].unit, slot);
+            inner.arena.replace(inner.places[id].unit, bridge);
         }
         inner.arena.aim_waiting(slot);
         if let Some(entrance) = outdated {
@@ -461,7 +467,7 @@ impl Cache {
         self.count_invalidation(inner, 0..u64::MAX);
         inner.changes.forget_everything();
         // Threads keep entries and jump caches, and are in code that exits through the slots.
-        let spill = inner.settings.spill;
+        let spill = inner.settings.spill();
         inner.places.iter().filter_map(|place| place.slot).for_each(|slot| slot.unlink(spill));
         inner.places = Places::default();
         inner.entries.clear();
@@ -573,7 +579,7 @@ impl Inner {
     }
 
     fn new_slot(&mut self, pc: u64) -> Option<SlotPointer> {
-        let slot = self.arena.add_slot(LinkSlot::new(pc, self.settings.spill))?;
+        let slot = self.arena.add_slot(LinkSlot::new(pc, self.settings.spill()))?;
         slot.set_heat(self.settings.heat);
         self.slots += 1;
         Some(slot)
@@ -636,7 +642,7 @@ impl Inner {
     /// Takes the compiled region of a place out of use: what is left is the block.
     fn unlink(&mut self, id: PlaceId) {
         let outdated = self.drop_region(id);
-        let Settings { heat, spill, .. } = self.settings;
+        let (heat, spill) = (self.settings.heat, self.settings.spill());
         let place = &mut self.places[id];
         place.copies = 0;
         if let Some(slot) = place.slot {
