@@ -15,7 +15,6 @@ pub(crate) fn block<G: Guest>(now: Now<'_>, limit: usize, changes: Changes, fetc
     let pc = now.region().pc;
     let mut lift = Lift::new(Builder { sink: now }, pc);
     let (mut end, mut instructions) = (pc, 0);
-    let mut outcome = None;
     decode_run::<G>(pc, fetch, |at, found| {
         let body = if instructions == 0 { G::execute_arrival } else { G::execute };
         instructions += 1;
@@ -30,10 +29,10 @@ pub(crate) fn block<G: Guest>(now: Now<'_>, limit: usize, changes: Changes, fetc
         if found.flow() != Flow::Next || instructions >= limit || wrote {
             leave(&mut lift, ExitReason::Jump, end);
         }
-        outcome = lift.b.sink.outcome();
-        if outcome.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if lift.b.sink.outcome().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    (Run { instructions, range: pc..end }, outcome.expect("decoding ends with what leaves"))
+    let outcome = lift.b.sink.outcome().expect("decoding ends with what leaves");
+    (Run { instructions, range: pc..end }, outcome)
 }
 
 /// Executes what was found at `at`.

@@ -483,7 +483,7 @@ fn forget(b: &mut RegionBuilder<'_>, block: BlockId, before: Sizes) {
     b.sink.region.blocks.truncate(before.blocks);
     b.sink.region.blocks[block.index()].insts.truncate(before.in_block);
     b.sink.region.blocks[block.index()].end = Terminator::Open;
-    b.forget_flags();
+    b.forget();
     b.switch_to(block);
 }
 

@@ -8,7 +8,13 @@ use crate::lift::{Flow, Lift};
 use philae_ir::{FlowHint, IntCond, Sink, Ty};
 
 /// Where control goes after the instruction `w` at `pc`, as far as its bits tell.
+#[inline]
 pub(super) fn flow(pc: u64, w: Word) -> Flow {
+    // Branches, exceptions and system instructions have 101 there (Arm ARM C4.1).
+    if w.bits(28, 26) == 0b101 { flow_of_group(pc, w) } else { Flow::Next }
+}
+
+fn flow_of_group(pc: u64, w: Word) -> Flow {
     match w.bits(31, 24) {
         0x14..=0x17 => Flow::Jump(target_26(pc, w)),
         0x54 | 0x34 | 0x35 | 0xb4 | 0xb5 => Flow::Branch(target_19(pc, w)),

@@ -46,6 +46,11 @@ pub(super) fn sum_immediate(w: Word, l: &mut Lift<impl Sink>, op: Sum, flags: Fl
     let imm = w.bits(21, 10) << if w.is_set(22) { 12 } else { 0 };
     let ty = w.sf();
     let n = reg_or_sp(l, ty, w.rn());
+    if imm == 0 && flags == Flags::Keep {
+        // MOV (to/from SP).
+        set_reg_or_sp(l, ty, w.rd(), n);
+        return Ok(());
+    }
     let m = l.b.iconst(ty, u64::from(imm));
     sum_to_sp(w, l, op, flags, [n, m]);
     Ok(())

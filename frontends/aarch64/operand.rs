@@ -1,7 +1,7 @@
 //! Operands: registers, shifted and extended registers, encoded immediates.
 //!
-//! General registers travel as whole `i64`s; W reads truncate, W writes zero-extend. Number 31 is XZR in the
-//! plain functions and SP in those that say so.
+//! W registers are the low bits of X registers; to write one writes zeroes above. Number 31 is XZR in the plain functions
+//! and SP in those that say so.
 
 use super::word::Word;
 use crate::lift::{Lift, LiftError};
@@ -30,51 +30,36 @@ pub(super) fn require(valid: bool) -> Lifted {
 
 /// Xn, or zero for 31.
 pub(super) fn x(l: &mut Lift<impl Sink>, n: usize) -> Value {
-    if n == 31 { l.b.c64(0) } else { l.b.get(Ty::I64, X[n]) }
+    reg(l, Ty::I64, n)
 }
 
 /// Xn, or SP for 31.
 pub(super) fn x_or_sp(l: &mut Lift<impl Sink>, n: usize) -> Value {
-    let slot = if n == 31 { SP } else { X[n] };
-    l.b.get(Ty::I64, slot)
+    reg_or_sp(l, Ty::I64, n)
 }
 
 /// Xn, or zero, in a narrower or equal type.
 pub(super) fn reg(l: &mut Lift<impl Sink>, ty: Ty, n: usize) -> Value {
-    if n == 31 {
-        return l.b.iconst(ty, 0);
-    }
-    let wide = x(l, n);
-    narrow(l, ty, wide)
+    if n == 31 { l.b.iconst(ty, 0) } else { l.b.get(ty, X[n]) }
 }
 
 /// Xn, or SP, in a narrower or equal type.
 pub(super) fn reg_or_sp(l: &mut Lift<impl Sink>, ty: Ty, n: usize) -> Value {
-    let wide = x_or_sp(l, n);
-    narrow(l, ty, wide)
-}
-
-fn narrow(l: &mut Lift<impl Sink>, ty: Ty, wide: Value) -> Value {
-    if ty == Ty::I64 { wide } else { l.b.trunc(ty, wide) }
-}
-
-fn widen(l: &mut Lift<impl Sink>, ty: Ty, value: Value) -> Value {
-    if ty == Ty::I64 { value } else { l.b.zext(Ty::I64, value) }
+    let slot = if n == 31 { SP } else { X[n] };
+    l.b.get(ty, slot)
 }
 
 /// Writes Xn, zero-extending a narrower type; drops the value for 31.
 pub(super) fn set_reg(l: &mut Lift<impl Sink>, ty: Ty, n: usize, value: Value) {
     if n != 31 {
-        let wide = widen(l, ty, value);
-        l.b.set(Ty::I64, X[n], wide);
+        l.b.set(ty, X[n], value);
     }
 }
 
 /// Writes Xn, or SP for 31.
 pub(super) fn set_reg_or_sp(l: &mut Lift<impl Sink>, ty: Ty, n: usize, value: Value) {
-    let wide = widen(l, ty, value);
     let slot = if n == 31 { SP } else { X[n] };
-    l.b.set(Ty::I64, slot, wide);
+    l.b.set(ty, slot, value);
 }
 
 /// The low bits of Vn as `ty`, whole for a vector shape.

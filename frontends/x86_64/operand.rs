@@ -153,11 +153,7 @@ impl<S: Sink> X86<'_, '_, S> {
     pub(super) fn write(&mut self, place: Place, ty: Ty, value: Value) {
         match (place, ty) {
             (Place::Memory(at), _) => self.store(ty, at.base, at.offset, value),
-            (Place::Low(slot), Ty::I64) => self.set(Ty::I64, slot, value),
-            (Place::Low(slot), Ty::I32) => {
-                let wide = self.zext(Ty::I64, value);
-                self.set(Ty::I64, slot, wide);
-            }
+            (Place::Low(slot), Ty::I64 | Ty::I32) => self.set(ty, slot, value),
             (Place::Low(slot), _) => self.merge(slot, !(ty.mask() as u64), value, 0),
             (Place::HighByte(slot), _) => self.merge(slot, !0xff00, value, 8),
         }

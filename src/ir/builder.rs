@@ -6,7 +6,7 @@
 use crate::helper::Helper;
 use crate::ops::{Barrier, Carry, Cond, FloatCond, IntCond, NanRule, Op, Ordering, RmwOp, Rounding, SIGNALS};
 use crate::region::{Block, BlockId, ExitReason, Inst, Pc, Region, Tags, Terminator, Value};
-use crate::state::Slot;
+use crate::state::{PC, Slot};
 use crate::ty::Ty;
 
 /// What becomes of operations. Those between two [`Sink::switch_to`] belong to one block.
@@ -24,10 +24,12 @@ pub trait Sink {
     fn intern_const(&mut self, bits: u128) -> u64;
     /// The number of a helper, for calls of it.
     fn intern_helper(&mut self, helper: &'static Helper) -> u64;
-    /// What the slot of the flags holds, if it is a value of the current block; asked for before it is read.
-    fn flags(&mut self) -> Option<Value>;
-    /// What the slot of the flags holds from here on, if that is known.
-    fn note_flags(&mut self, flags: Option<Value>);
+    /// The value of this type and of the current block that a slot holds, if that is known; asked for before it is read.
+    fn known(&mut self, ty: Ty, slot: Slot) -> Option<Value>;
+    /// A slot holds this value from here on, zero-extended, or its low bits are the value.
+    fn note(&mut self, ty: Ty, slot: Slot, value: Value);
+    /// What slots hold is not known any more.
+    fn forget(&mut self);
     /// The operation whose result the guest instruction before this one has put into a slot at last, if that is known.
     fn just_made(&self, slot: Slot) -> Option<&Inst>;
     /// A new empty block.
@@ -48,8 +50,23 @@ pub struct Append<'a> {
     /// The region under construction.
     pub region: &'a mut Region,
     current: BlockId,
-    /// The flags that a block has in its slot from the last write to it on, as long as nobody else may have written there.
-    flags: Option<(BlockId, Value)>,
+    /// What blocks have last read from general registers and the flags, or written to them, by slot.
+    known: [Known; KEPT],
+}
+
+/// The slots whose values are kept in mind are those before this one.
+const KEPT: usize = PC.0 as usize;
+
+/// What a block knows of a slot.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    block: BlockId,
+    value: Value,
+    ty: Ty,
+}
+
+impl Known {
+    const NOTHING: Known = Known { block: BlockId(u32::MAX), value: Value::NONE, ty: Ty::I64 };
 }
 
 impl Sink for Append<'_> {
@@ -80,18 +97,24 @@ impl Sink for Append<'_> {
     }
 
     #[inline]
-    fn flags(&mut self) -> Option<Value> {
-        match self.flags {
-            Some((block, flags)) if block == self.current => Some(flags),
-            _ => {
-                self.region.reads_flags = true;
-                None
-            }
+    fn known(&mut self, ty: Ty, slot: Slot) -> Option<Value> {
+        let known = self.known.get(usize::from(slot.0))?;
+        if known.block == self.current && known.ty == ty {
+            return Some(known.value);
+        }
+        self.region.reads_flags |= ty == Ty::Flags;
+        None
+    }
+
+    #[inline]
+    fn note(&mut self, ty: Ty, slot: Slot, value: Value) {
+        if let Some(known) = self.known.get_mut(usize::from(slot.0)) {
+            *known = Known { block: self.current, value, ty };
         }
     }
 
-    fn note_flags(&mut self, flags: Option<Value>) {
-        self.flags = flags.map(|flags| (self.current, flags));
+    fn forget(&mut self) {
+        self.known = [Known::NOTHING; KEPT];
     }
 
     fn just_made(&self, slot: Slot) -> Option<&Inst> {
@@ -137,7 +160,8 @@ pub type RegionBuilder<'a> = Builder<Append<'a>>;
 impl<'a> RegionBuilder<'a> {
     /// A builder that appends to a new first or next block of `region`.
     pub fn new(region: &'a mut Region) -> RegionBuilder<'a> {
-        let mut sink = Append { region, current: BlockId::ENTRY, flags: None };
+        let known = [Known::NOTHING; KEPT];
+        let mut sink = Append { region, current: BlockId::ENTRY, known };
         sink.current = sink.new_block();
         Builder { sink }
     }
@@ -233,32 +257,31 @@ impl<S: Sink> Builder<S> {
         self.emit_with(Op::WideConst, ty, &[], 0, index)
     }
 
-    /// Reads the low bits of a slot. Flags that this block has written are these.
+    /// Reads the low bits of a slot.
     #[inline]
     pub fn get(&mut self, ty: Ty, slot: Slot) -> Value {
-        if ty == Ty::Flags
-            && let Some(flags) = self.sink.flags()
-        {
-            return flags;
+        if let Some(value) = self.sink.known(ty, slot) {
+            return value;
         }
-        self.emit_with(Op::Get, ty, &[], 0, u64::from(slot.0))
+        let value = self.emit_with(Op::Get, ty, &[], 0, u64::from(slot.0));
+        self.sink.note(ty, slot, value);
+        value
     }
 
-    /// Forgets which flags a block has written: they are taken back.
-    pub fn forget_flags(&mut self) {
-        self.sink.note_flags(None);
+    /// Forgets what slots hold: what was written to them is taken back, or others may have written to them.
+    pub fn forget(&mut self) {
+        self.sink.forget();
     }
 
     /// Writes a slot, zero-extending a value of a narrower type `ty`.
     pub fn set(&mut self, ty: Ty, slot: Slot, value: Value) {
-        if ty == Ty::Flags {
-            self.sink.note_flags(Some(value));
-        }
+        self.sink.note(ty, slot, value);
         self.emit_with(Op::Set, ty, &[value], 0, u64::from(slot.0));
     }
 
     /// Writes the low bits of a slot and keeps the others.
     pub fn set_low(&mut self, ty: Ty, slot: Slot, value: Value) {
+        self.sink.note(ty, slot, value);
         self.emit_with(Op::SetLow, ty, &[value], 0, u64::from(slot.0));
     }
 
@@ -689,7 +712,7 @@ impl<S: Sink> Builder<S> {
     /// Calls a helper; `args` are as many as it declares.
     pub fn call(&mut self, helper: &'static Helper, args: &[Value]) -> Value {
         debug_assert_eq!(args.len(), usize::from(helper.operands), "{}", helper.name);
-        self.sink.note_flags(None);
+        self.forget();
         let index = self.sink.intern_helper(helper);
         self.emit_with(Op::Call, helper.result, args, 0, index)
     }

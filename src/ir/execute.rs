@@ -60,8 +60,8 @@ impl<H: Host + ?Sized> Machine<'_, H> {
         let wide = |number: usize| operands.get(inst.args[number]);
         let (a, b) = (|| wide(0) as u64, || wide(1) as u64);
         Ok(match inst.op {
-            Op::Get if inst.ty == Ty::I64 => u128::from(self.cpu.get(inst.slot())),
-            Op::Set if inst.ty == Ty::I64 && !self.arch.is_wide(inst.slot()) => {
+            Op::Get if narrow => u128::from(self.cpu.get(inst.slot()) & mask()),
+            Op::Set if narrow && !self.arch.is_wide(inst.slot()) => {
                 self.cpu.set(inst.slot(), a());
                 0
             }

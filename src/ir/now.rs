@@ -281,12 +281,15 @@ impl Sink for Now<'_> {
     }
 
     #[inline(always)]
-    fn flags(&mut self) -> Option<Value> {
+    fn known(&mut self, _: Ty, _: Slot) -> Option<Value> {
         None
     }
 
     #[inline(always)]
-    fn note_flags(&mut self, _: Option<Value>) {}
+    fn note(&mut self, _: Ty, _: Slot, _: Value) {}
+
+    #[inline(always)]
+    fn forget(&mut self) {}
 
     fn just_made(&self, _: Slot) -> Option<&Inst> {
         None
