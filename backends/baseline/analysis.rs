@@ -21,8 +21,6 @@ pub(super) struct Use {
     pub(super) crosses: bool,
     /// Its register is wanted: it is not only what a branch, a selection or a test of flags looks at.
     pub(super) eager: bool,
-    /// For a read of the flags: the value that the block wrote to them before.
-    forwarded: Value,
     /// The pinned register that the value is written to, at position `written`, if it may be made there: nothing in
     /// between can fault or looks at the register. 255 if there is none.
     pub(super) target: u8,
@@ -32,8 +30,7 @@ pub(super) struct Use {
 const NO_TARGET: u8 = u8::MAX;
 
 impl Use {
-    const NEW: Use =
-        Use { last: 0, block: 0, crosses: false, eager: false, forwarded: Value::NONE, target: NO_TARGET, written: 0 };
+    const NEW: Use = Use { last: 0, block: 0, crosses: false, eager: false, target: NO_TARGET, written: 0 };
 }
 
 /// Whether blocks stand behind those that they depend on, as frontends leave them.
@@ -63,12 +60,6 @@ impl Analysis {
     /// The use of a value.
     pub(super) fn of(&self, value: Value) -> &Use {
         &self.uses[value.index()]
-    }
-
-    /// The value that a read of the flags repeats, or the value itself.
-    pub(super) fn resolve(&self, value: Value) -> Value {
-        let forwarded = self.uses[value.index()].forwarded;
-        if forwarded == Value::NONE { value } else { forwarded }
     }
 
     /// The position of a block's first instruction.
@@ -102,8 +93,8 @@ impl Analysis {
         self.find_uses(region, exactness, pins);
     }
 
-    /// Forward: where values are made, which of them other blocks use, which reads of the flags are known, and the
-    /// instruction that is under way where blocks start. Complete if blocks stand behind those that they depend on.
+    /// Forward: where values are made, which of them other blocks use, and the instruction that is under way where blocks
+    /// start. Complete if blocks stand behind those that they depend on.
     fn place(&mut self, region: &Region) -> Order {
         let (mut position, mut order) = (1, Order::Straight);
         for (number, block) in region.blocks.iter().enumerate() {
@@ -111,9 +102,6 @@ impl Analysis {
             position += block.insts.len() as u32 + 1;
             if number != 0 {
                 self.own_block(region, number, &mut order);
-            }
-            if region.reads_flags {
-                self.follow_flags(region, number);
             }
             // The entry uses its own values only.
             if number != 0 && !is_nothing(block) {
@@ -151,24 +139,6 @@ impl Analysis {
         }
     }
 
-    /// Notes what reads of the flags repeat.
-    fn follow_flags(&mut self, region: &Region, number: usize) {
-        let mut flags = Value::NONE;
-        for &value in &region.blocks[number].insts {
-            let inst = &region.insts[value.index()];
-            // Hardly ever true, which the processor learns; a choice by operation it would have to guess.
-            if inst.imm == u64::from(NZCV.0) && matches!(inst.op, Op::Get | Op::Set) {
-                if inst.op == Op::Set {
-                    flags = self.resolve(inst.args[0]);
-                } else {
-                    self.uses[value.index()].forwarded = flags;
-                }
-            } else if inst.op == Op::Call {
-                flags = Value::NONE;
-            }
-        }
-    }
-
     /// The guest instruction that is under way where a block ends.
     fn pc_at_end(&self, region: &Region, number: usize) -> Option<u64> {
         let mut backward = region.blocks[number].insts.iter().rev().map(|&value| region.inst(value));
@@ -184,7 +154,6 @@ impl Analysis {
     }
 
     fn cross(&mut self, block: usize, operand: Value) {
-        let operand = self.resolve(operand);
         let known = &mut self.uses[operand.index()];
         if known.block != block as u32 {
             known.crosses = true;
@@ -255,7 +224,7 @@ impl Analysis {
             let unused = known.last == 0;
             let plan = PLANS[inst.op as usize];
             if known.target != NO_TARGET && plan != Plan::Const {
-                self.settle_target(region, value, inst, &ahead);
+                self.settle_target(value, &ahead);
             }
             let kept = match plan {
                 Plan::Const => false,
@@ -357,15 +326,12 @@ impl Analysis {
     }
 
     /// Whether the value can be made in the register that it is written to.
-    fn settle_target(&mut self, region: &Region, value: Value, inst: &Inst, ahead: &Ahead) {
+    fn settle_target(&mut self, value: Value, ahead: &Ahead) {
         let known = &self.uses[value.index()];
         let (target, written) = (known.target, known.written);
         let undisturbed = ahead.barrier > written && ahead.touched[place(target)] == written;
         if !undisturbed {
             self.uses[value.index()].target = NO_TARGET;
-        } else if inst.op == Op::Zext && inst.ty == Ty::I64 && region.ty(inst.args[0]) == Ty::I32 {
-            // Work on 32 bits zero-extends by itself.
-            self.aim(inst.args[0], target, written);
         }
     }
 
@@ -386,14 +352,13 @@ impl Analysis {
 
     /// The value is wanted in a register.
     fn take(&mut self, value: Value, position: u32) {
-        self.lean(value, position);
-        let value = self.resolve(value);
-        self.uses[value.index()].eager = true;
+        let known = &mut self.uses[value.index()];
+        known.last = known.last.max(position);
+        known.eager = true;
     }
 
     /// The value is looked at by who can compute it again.
     fn lean(&mut self, value: Value, position: u32) {
-        let value = self.resolve(value);
         let known = &mut self.uses[value.index()];
         known.last = known.last.max(position);
     }
@@ -432,7 +397,6 @@ impl Analysis {
     /// Flags are stored as what they come from where that can be described, see [`crate::stored_flags`].
     fn store_flags(&mut self, region: &Region, flags: Value, position: u32) {
         self.lean(flags, position);
-        let flags = self.resolve(flags);
         if !is_lazy(&region.insts[flags.index()]) {
             self.uses[flags.index()].eager = true;
         }

@@ -100,7 +100,6 @@ impl Lower<'_> {
 
     /// Makes the host's flags say whether a condition holds for flags.
     fn flags_condition(&mut self, flags: Value, cond: Cond) -> Cc {
-        let flags = self.analysis.resolve(flags);
         let inst = &self.region.insts[flags.index()];
         if !self.is_here(flags) || inst.ty.bits() > 64 {
             return self.tested_bits(flags, cond);
@@ -218,7 +217,6 @@ impl Lower<'_> {
 
     /// Flags as four bits in a register.
     pub(super) fn flags_bits(&mut self, flags: Value) -> Gpr {
-        let flags = self.analysis.resolve(flags);
         let inst = &self.region.insts[flags.index()];
         let made = !is_lazy(inst) || self.analysis.of(flags).eager || !self.is_here(flags);
         if made {
@@ -336,13 +334,9 @@ impl Lower<'_> {
 
     /// Writes the flags: what they come from, where that can be said, else the bits.
     pub(super) fn set_flags(&mut self, flags: Value) {
-        let flags = self.analysis.resolve(flags);
         self.registers.forget_slot(NZCV);
-        let described = if self.is_here(flags) {
-            stored_flags::describe(self.region, flags, |value| self.analysis.resolve(value))
-        } else {
-            None
-        };
+        let described =
+            if self.is_here(flags) { stored_flags::describe(self.region, flags, |value| value) } else { None };
         // A block that adds a carry to flags of another has not what those come from.
         let described =
             described.filter(|described| described.operands.into_iter().flatten().all(|of| self.is_kept(of)));

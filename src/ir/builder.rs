@@ -99,11 +99,7 @@ impl Sink for Append<'_> {
     #[inline]
     fn known(&mut self, ty: Ty, slot: Slot) -> Option<Value> {
         let known = self.known.get(usize::from(slot.0))?;
-        if known.block == self.current && known.ty == ty {
-            return Some(known.value);
-        }
-        self.region.reads_flags |= ty == Ty::Flags;
-        None
+        (known.block == self.current && known.ty == ty).then_some(known.value)
     }
 
     #[inline]

@@ -307,8 +307,6 @@ pub struct Region {
     pub consts: Vec<u128>,
     /// The helpers it calls.
     pub helpers: Vec<&'static Helper>,
-    /// Whether some instruction may read the flags' slot; false only where a builder knows that none does.
-    pub reads_flags: bool,
     /// Empty lists for the blocks to come.
     pub(crate) spare: Vec<Vec<Value>>,
 }
@@ -329,7 +327,6 @@ impl Region {
             blocks,
             consts: Vec::new(),
             helpers: Vec::new(),
-            reads_flags: true,
             spare,
         }
     }
@@ -340,7 +337,6 @@ impl Region {
         self.insts.clear();
         self.consts.clear();
         self.helpers.clear();
-        self.reads_flags = false;
         self.spare.extend(self.blocks.drain(..).map(|mut block| {
             block.insts.clear();
             block.insts

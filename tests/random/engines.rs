@@ -121,7 +121,7 @@ impl Engines {
             Engine::Interpreter => Ok(Prepared::Steps(Steps::new(&lift(piece, place, code, floats)))),
             Engine::Optimised => Ok(Prepared::Steps(Steps::new(&optimised()))),
             Engine::Baseline => {
-                let region = optimised();
+                let region = lift(piece, place, code, floats);
                 let compiled = self.sandbox.compile_baseline(&region, exactness)?;
                 Ok(compiled.map_or_else(|| Prepared::Steps(Steps::new(&region)), Prepared::Code))
             }
