@@ -176,18 +176,39 @@ struct Waiting {
 /// A jump that waits.
 #[derive(Clone, Copy, Debug)]
 struct Waiter {
-    /// The distance of its field from the start of the arena.
-    field: u32,
-    /// The entry that it can go to.
-    to: Entry,
+    /// The distance of its field from the start of the arena, which is less than 2 GiB, and [`Waiter::MEMORY`].
+    jump: u32,
     /// The next one.
     next: u32,
+}
+
+impl Waiter {
+    /// In `jump`: it can go to memory entries, not to register entries.
+    const MEMORY: u32 = 1 << 31;
+
+    fn new(field: u32, to: Entry, next: u32) -> Waiter {
+        debug_assert!(field < Waiter::MEMORY, "a field of no arena");
+        let mark = match to {
+            Entry::Memory => Waiter::MEMORY,
+            Entry::Register => 0,
+        };
+        Waiter { jump: field | mark, next }
+    }
+
+    fn field(self) -> u32 {
+        self.jump & !Waiter::MEMORY
+    }
+
+    /// The entry that it can go to.
+    fn to(self) -> Entry {
+        if self.jump & Waiter::MEMORY == 0 { Entry::Register } else { Entry::Memory }
+    }
 }
 
 impl Waiting {
     fn add(&mut self, slot: SlotPointer, field: u32, to: Entry) {
         let head = &slot.slot().waiting;
-        let waiter = Waiter { field, to, next: head.load(Ordering::Relaxed) };
+        let waiter = Waiter::new(field, to, head.load(Ordering::Relaxed));
         let number = self.free;
         if let Some(index) = number.checked_sub(1) {
             self.free = self.all[index as usize].next;
@@ -444,8 +465,8 @@ impl Arena {
     pub fn aim_waiting(&mut self, slot: SlotPointer) {
         let mut others = Vec::new();
         while let Some(waiter) = self.current.waiting.take(slot) {
-            let field = waiter.field as usize;
-            let Some(entry) = slot.entry(waiter.to, self) else {
+            let field = waiter.field() as usize;
+            let Some(entry) = slot.entry(waiter.to(), self) else {
                 others.push(waiter);
                 continue;
             };
@@ -457,7 +478,7 @@ impl Arena {
             let distance = self.distance(field, entry) as u32;
             row.store(rest | u64::from(distance) << shift, Ordering::Release);
         }
-        others.into_iter().for_each(|waiter| self.current.waiting.add(slot, waiter.field, waiter.to));
+        others.into_iter().for_each(|waiter| self.current.waiting.add(slot, waiter.field(), waiter.to()));
     }
 
     /// Sends who comes to the register entry of a unit through its link slot.

@@ -1,7 +1,7 @@
 //! Code by its host addresses: which guest address a piece was translated from, and which accesses in it may fault.
 //!
 //! In: pieces in the order of their addresses. Out: what a fault in one of them needs, stale pieces included. What is
-//! known of an access takes eight bytes, in one list for all pieces.
+//! known of an access takes two bytes as a rule, in one list for all pieces: how far it is from the one before.
 
 use philae_backends::compiled::FaultSite;
 
@@ -35,7 +35,7 @@ struct Unit {
     pc: u64,
     /// Its length, and [`BASELINE`] or [`WATCHED`].
     length: u32,
-    /// The place of its first access; those of the next unit begin where its own end.
+    /// The place in the list of what is known of its accesses; that of the next unit's begins where its own ends.
     first: u32,
 }
 
@@ -58,20 +58,13 @@ impl Unit {
     }
 }
 
-/// An access that may fault, beside what its unit knows.
-#[derive(Clone, Copy, Debug)]
-struct Access {
-    /// Its host instruction, from the start of its unit.
-    offset: u32,
-    /// Its guest instruction, from the guest address of its unit.
-    distance: i32,
-}
-
 /// The translations of a half of the arena.
 #[derive(Debug, Default)]
 pub(super) struct Units {
     units: Vec<Unit>,
-    accesses: Vec<Access>,
+    /// Two numbers for each access: the distance of its host instruction from that of the one before, and the distance of
+    /// its guest instruction, whose sign is the lowest bit. The first access is told from the start of its unit.
+    accesses: Vec<u8>,
     /// How many units there is to be room for at once.
     room: usize,
 }
@@ -83,18 +76,20 @@ impl Units {
         Units { room: (bytes / 128).min(1 << 15), ..Units::default() }
     }
 
-    /// Notes a translation behind all others. Its accesses lie within 2 GiB of `pc`.
+    /// Notes a translation behind all others, its accesses in their order.
     pub(super) fn add(&mut self, start: u64, length: usize, maker: Maker, pc: u64, faults: &[FaultSite]) {
         debug_assert!(self.units.last().is_none_or(|last| last.end() <= start));
         if self.units.is_empty() {
             self.units.reserve(self.room);
-            self.accesses.reserve(2 * self.room);
+            self.accesses.reserve(4 * self.room);
         }
         let first = self.accesses.len() as u32;
-        self.accesses.extend(faults.iter().map(|site| {
-            let distance = i32::try_from(site.pc.wrapping_sub(pc) as i64);
-            Access { offset: site.offset, distance: distance.expect("a region's addresses lie close together") }
-        }));
+        let mut before = FaultSite { offset: 0, pc };
+        for &site in faults {
+            push_number(&mut self.accesses, u64::from(site.offset - before.offset));
+            push_number(&mut self.accesses, sign_last(site.pc.wrapping_sub(before.pc)));
+            before = site;
+        }
         let mark = match maker {
             Maker::Baseline => BASELINE,
             Maker::Cranelift => 0,
@@ -118,17 +113,53 @@ impl Units {
         let index = self.index_of(host_pc)?;
         let unit = self.units[index];
         let last = self.units.get(index + 1).map_or(self.accesses.len(), |next| next.first as usize);
-        let accesses = &self.accesses[unit.first as usize..last];
-        let offset = (host_pc - unit.start) as u32;
-        let found = accesses.binary_search_by_key(&offset, |access| access.offset).ok()?;
-        let pc = unit.pc.wrapping_add_signed(i64::from(accesses[found].distance));
-        Some(Site { pc, maker: unit.maker() })
+        let mut accesses = self.accesses[unit.first as usize..last].iter();
+        let (mut at, mut pc) = (unit.start, unit.pc);
+        loop {
+            at += take_number(&mut accesses)?;
+            pc = pc.wrapping_add(sign_first(take_number(&mut accesses)?));
+            if at == host_pc {
+                return Some(Site { pc, maker: unit.maker() });
+            }
+        }
     }
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
         self.units.len()
     }
+}
+
+/// Appends a number: seven bits a byte, low ones first, and the eighth where more follow.
+fn push_number(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+/// Takes the next one, if there is one.
+fn take_number<'a>(bytes: &mut impl Iterator<Item = &'a u8>) -> Option<u64> {
+    let (mut number, mut shift) = (0, 0);
+    loop {
+        let &byte = bytes.next()?;
+        number |= u64::from(byte & 0x7f) << shift;
+        shift += 7;
+        if byte < 0x80 {
+            return Some(number);
+        }
+    }
+}
+
+/// A number in two's complement with its sign as the lowest bit, so that small ones of either sign are short.
+fn sign_last(number: u64) -> u64 {
+    number << 1 ^ (number as i64 >> 63) as u64
+}
+
+/// The number that [`sign_last`] was given.
+fn sign_first(number: u64) -> u64 {
+    number >> 1 ^ (number & 1).wrapping_neg()
 }
 
 #[cfg(test)]
@@ -139,14 +170,24 @@ mod tests {
     fn accesses_are_found_in_their_unit() {
         let mut units = Units::default();
         let site = |offset, pc| FaultSite { offset, pc };
-        units.add(0x1000, 0x40, Maker::Cranelift, 0x40_0000, &[site(4, 0x40_0000), site(9, 0x3f_fff0)]);
+        units.add(0x1000, 0x40, Maker::Cranelift, 0x40_0000, &[site(4, 0x40_0000), site(9, u64::MAX)]);
         units.add(0x1040, 0x20, Maker::Cranelift, 0x50_0000, &[]);
         units.add(0x1080, 0x20, Maker::Baseline, 0x60_0000, &[site(0, 0x60_0004)]);
         let hot = |pc| Some(Site { pc, maker: Maker::Cranelift });
         let cold = Some(Site { pc: 0x60_0004, maker: Maker::Baseline });
         let sites = [0x1004, 0x1009, 0x1005, 0x1044, 0x1080, 0x1084].map(|host_pc| units.fault_site(host_pc));
-        assert_eq!(sites, [hot(0x40_0000), hot(0x3f_fff0), None, None, cold, None]);
+        assert_eq!(sites, [hot(0x40_0000), hot(u64::MAX), None, None, cold, None]);
         let units = [0xfff, 0x103f, 0x1040, 0x1060, 0x109f, 0x10a0].map(|host_pc| units.unit_at(host_pc));
         assert_eq!(units, [None, Some(0x40_0000), Some(0x50_0000), None, Some(0x60_0000), None]);
+    }
+    #[test]
+    fn numbers_are_taken_as_they_were_pushed() {
+        let numbers = [0, 1, 0x7f, 0x80, 0x3fff, 0x4000, u64::MAX >> 1, 1 << 63, u64::MAX];
+        let mut bytes = Vec::new();
+        numbers.iter().for_each(|&number| push_number(&mut bytes, sign_last(number)));
+        let mut bytes = bytes.iter();
+        assert_eq!(numbers.map(|_| take_number(&mut bytes).map(sign_first)), numbers.map(Some));
+        assert_eq!(take_number(&mut bytes), None);
+        assert_eq!([0, 1, u64::MAX, 64, 64u64.wrapping_neg()].map(sign_last), [0, 2, 1, 128, 127]);
     }
 }
