@@ -407,7 +407,12 @@ impl Lower<'_> {
     fn move_to_pinned(&mut self, ty: Ty, pinned: Gpr, value: Value) {
         if let Some(bits) = self.constant(value) {
             regs!(self.before_write(pinned));
-            return self.asm.mov_imm(pinned, bits);
+            self.asm.mov_imm(pinned, bits);
+            // Other blocks make it themselves.
+            if !self.analysis.of(value).crosses {
+                regs!(self.share(value, Register::Gpr(pinned), Cleanness::Clean));
+            }
+            return;
         }
         if !is_word(ty) {
             let from = self.zero_extended(ty, value);

@@ -46,9 +46,16 @@ pub(super) fn sum_immediate(w: Word, l: &mut Lift<impl Sink>, op: Sum, flags: Fl
     let imm = w.bits(21, 10) << if w.is_set(22) { 12 } else { 0 };
     let ty = w.sf();
     let n = reg_or_sp(l, ty, w.rn());
-    if imm == 0 && flags == Flags::Keep {
+    let known = match (imm, flags, op) {
+        (_, Flags::Set, _) => None,
         // MOV (to/from SP).
-        set_reg_or_sp(l, ty, w.rd(), n);
+        (0, ..) => Some(n),
+        // As behind ADRP.
+        (_, _, Sum::Add) => l.b.constant(n).map(|n| l.b.iconst(ty, n.wrapping_add(u64::from(imm)))),
+        (_, _, Sum::Sub) => None,
+    };
+    if let Some(result) = known {
+        set_reg_or_sp(l, ty, w.rd(), result);
         return Ok(());
     }
     let m = l.b.iconst(ty, u64::from(imm));

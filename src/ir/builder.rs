@@ -30,6 +30,8 @@ pub trait Sink {
     fn note(&mut self, ty: Ty, slot: Slot, value: Value);
     /// What slots hold is not known any more.
     fn forget(&mut self);
+    /// The bits of a scalar constant, where values are not known otherwise.
+    fn constant(&self, value: Value) -> Option<u64>;
     /// The operation whose result the guest instruction before this one has put into a slot at last, if that is known.
     fn just_made(&self, slot: Slot) -> Option<&Inst>;
     /// A new empty block.
@@ -111,6 +113,12 @@ impl Sink for Append<'_> {
 
     fn forget(&mut self) {
         self.known = [Known::NOTHING; KEPT];
+    }
+
+    #[inline]
+    fn constant(&self, value: Value) -> Option<u64> {
+        let inst = self.region.inst(value);
+        (inst.op == Op::Const).then_some(inst.imm)
     }
 
     fn just_made(&self, slot: Slot) -> Option<&Inst> {
@@ -711,6 +719,11 @@ impl<S: Sink> Builder<S> {
         self.forget();
         let index = self.sink.intern_helper(helper);
         self.emit_with(Op::Call, helper.result, args, 0, index)
+    }
+
+    /// [`Sink::constant`].
+    pub fn constant(&self, value: Value) -> Option<u64> {
+        self.sink.constant(value)
     }
 
     /// [`Sink::just_made`].

@@ -291,6 +291,11 @@ impl Sink for Now<'_> {
     #[inline(always)]
     fn forget(&mut self) {}
 
+    #[inline(always)]
+    fn constant(&self, _: Value) -> Option<u64> {
+        None
+    }
+
     fn just_made(&self, _: Slot) -> Option<&Inst> {
         None
     }
