@@ -7,7 +7,8 @@ use super::lift::{ROWS, Row};
 use super::word::Word;
 use crate::lift::{Decoded, Flow, Guest};
 use crate::{Changes, Shape, fetch_from, lift_region};
-use philae_ir::{Arch, ExitReason, Pc, Region, Terminator, verify};
+use philae_ir::state::aarch64::X;
+use philae_ir::{Arch, ExitReason, Op, Pc, Region, Terminator, verify};
 use yaxpeax_arch::{Decoder, U8Reader};
 use yaxpeax_arm::armv8::a64::{InstDecoder, Opcode};
 
@@ -89,6 +90,15 @@ fn every_row_lifts_to_well_formed_regions() {
         // System registers are many, and few of them exist.
         assert!(defined > 0 || matches!(row.name, "MRS" | "MSR (register)"), "{row:?} is never defined");
     }
+}
+
+#[test]
+fn adrp_and_add_make_one_constant() {
+    // adrp x0, .+0x1000; add x0, x0, #8; mov x29, sp.
+    let region = lift(&[0xb000_0000, 0x9100_2000, 0x9100_03fd]);
+    let sums = region.insts.iter().filter(|inst| inst.op == Op::Add).count();
+    let written = region.insts.iter().rev().find(|inst| inst.op == Op::Set && inst.slot() == X[0]).unwrap();
+    assert_eq!((sums, region.constant(written.args[0])), (0, Some(u128::from(PC + 0x1008))), "{region}");
 }
 
 #[test]

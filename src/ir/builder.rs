@@ -756,3 +756,36 @@ impl<S: Sink> Builder<S> {
 fn relations(nzcv: [u8; 4]) -> u64 {
     nzcv.iter().rev().fold(0, |bits, &flags| bits << 4 | u64::from(flags))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::helper::HelperEffect;
+    use crate::state::{Arch, aarch64::X};
+
+    #[test]
+    fn a_block_reads_a_register_once_while_nothing_changes_it() {
+        static HELPER: Helper =
+            Helper { name: "helper", function: |_, _| 0, operands: 0, result: Ty::I64, effect: HelperEffect::State };
+        let mut region = Region::new(Arch::Aarch64, 0x400);
+        let mut b = RegionBuilder::new(&mut region);
+        let first = b.get(Ty::I64, X[0]);
+        assert_eq!(b.get(Ty::I64, X[0]), first);
+        let low = b.get(Ty::I32, X[0]);
+        assert!(low != first && b.get(Ty::I32, X[0]) == low);
+        let eight = b.c64(8);
+        b.set(Ty::I64, X[0], eight);
+        assert_eq!((b.get(Ty::I64, X[0]), b.constant(eight)), (eight, Some(8)));
+        b.call(&HELPER, &[]);
+        let after = b.get(Ty::I64, X[0]);
+        assert!(after != eight && after != first);
+        let next = b.new_block();
+        b.jump(next);
+        b.switch_to(next);
+        assert_ne!(b.get(Ty::I64, X[0]), after);
+        b.forget();
+        assert_eq!(b.constant(after), None);
+        b.exit(ExitReason::Jump, Pc::Const(0x404), Value::NONE);
+        assert_eq!(crate::verify::verify(&region), Ok(()));
+    }
+}
