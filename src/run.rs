@@ -127,7 +127,7 @@ impl Thread {
         let pc = self.cpu.pc();
         match chaos.disturbance() {
             Disturbance::Nothing => {}
-            Disturbance::Forget => self.runtime.cache.invalidate(pc..pc.saturating_add(1)),
+            Disturbance::Forget => _ = self.runtime.cache.invalidate(pc..pc.saturating_add(1)),
             Disturbance::Discard => self.runtime.cache.discard_code(),
             Disturbance::Renew => self.runtime.cache.renew(),
             Disturbance::Expel => self.runtime.cache.expel(),
@@ -496,7 +496,7 @@ impl Thread {
                 }
             }
             ExitReason::Syscall => return self.system_call(),
-            ExitReason::StaleCode => self.runtime.forget(stale_range(self.task.arch, exit.argument)),
+            ExitReason::StaleCode => self.forget_stale(exit.argument),
             ExitReason::ExactFloats => self.write_float_status(exit.argument),
             ExitReason::FloatStatus => {
                 let status = self.float_status();
@@ -543,6 +543,14 @@ impl Thread {
             }
         }
         None
+    }
+
+    /// The guest has written code. What has run once there, and was not worth making code of, is new again.
+    fn forget_stale(&self, address: u64) {
+        let range = stale_range(self.task.arch, address);
+        if !self.runtime.forget(range.clone()) && self.task.arch == Arch::Aarch64 {
+            FIRST_RUNS.forget(range);
+        }
     }
 
     /// From now on, more of the floating-point environment is followed. Until flags are, they were those of the host's

@@ -141,12 +141,13 @@ impl Runtime {
         }
     }
 
-    /// Guest memory changes: what was translated from this range goes.
-    pub fn forget(&self, range: Range<u64>) {
+    /// Guest memory changes: what was translated from this range goes, if anything was.
+    pub fn forget(&self, range: Range<u64>) -> bool {
         self.stats.invalidations.add(1);
         let start = self.options.stats.then(Instant::now);
-        self.cache.invalidate(range);
+        let changed = self.cache.invalidate(range);
         self.stats.longest_invalidating.raise(start.map_or(0, |start| start.elapsed().as_nanos() as u64));
+        changed
     }
 
     /// The guest has installed a handler for faults: code compiled without exact registers goes.

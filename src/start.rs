@@ -183,7 +183,7 @@ fn first_thread(runtime: Runtime, launch: &Launch, image: &Image) -> Result<Box<
     let options = &runtime.options;
     let sysroot = options.sysroot.as_deref().and_then(Sysroot::new);
     let translator = runtime.clone();
-    let mm = Mm::new(image.arch, Box::new(move |range| translator.forget(range)));
+    let mm = Mm::new(image.arch, Box::new(move |range| _ = translator.forget(range)));
     let find_interpreter = |name: &OsStr| find_interpreter(launch, sysroot.as_ref(), image.arch, name);
     let limits = launch.inheritance.limits();
     let program = loader::load(

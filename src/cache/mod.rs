@@ -422,8 +422,9 @@ impl Cache {
         Some(slot)
     }
 
-    /// Forgets what was translated from a range of guest addresses and makes every thread leave translated code.
-    pub fn invalidate(&self, range: Range<u64>) {
+    /// Forgets what was translated from a range of guest addresses and makes every thread leave translated code; gives
+    /// whether there was anything.
+    pub fn invalidate(&self, range: Range<u64>) -> bool {
         by_lender(|| {
             let mut inner = self.lock();
             self.count_invalidation(&mut inner, range.clone());
@@ -431,9 +432,11 @@ impl Cache {
             for id in inner.dependants.on(&range) {
                 inner.forget(id, &range);
             }
-            if inner.changes.count() != before {
+            let changed = inner.changes.count() != before;
+            if changed {
                 self.publish_changes(&inner);
             }
+            changed
         })
     }
 
