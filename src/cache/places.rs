@@ -136,8 +136,8 @@ impl Places {
             // So much at once is memory that is there when it is touched; to grow would copy it again and again.
             self.all.reserve(1 << 15);
         }
-        // New memory, which is zero when it is touched: what the old table holds is not wanted in it. To fill it takes time,
-        // which small programs have less of, and large ones less memory.
+        // New memory, which is zero when it is touched: what the old table holds is not wanted in it. Growing less often
+        // saves small programs time, growing by less saves large ones memory.
         let times = if self.table.len() < LARGE { 4 } else { 2 };
         self.table = vec![Entry::default(); (times * self.table.len()).max(4096)];
         for number in 0..self.all.len() {
