@@ -361,12 +361,20 @@ impl<'a, 'b> Lower<'a, 'b> {
         let successors = self.region.block(id).end.successors();
         successors.for_each(|to| live.union(&self.plan.live_in[to.index()]));
         for place in self.touched.clone() {
-            if self.held[place].changed && live.contains(place) {
+            if self.held[place].changed && live.contains(place) && !self.keeps_anything(place) {
                 let value = self.whole(place);
                 let variable = self.variables[place].expect("a place that is live across blocks has a variable");
                 self.b.def_var(variable, value);
             }
         }
+    }
+
+    /// Whether it does not matter what the place holds: to give its variable another value than it has would take an
+    /// instruction in each round of a loop.
+    fn keeps_anything(&self, place: PlaceId) -> bool {
+        let held = self.held[place];
+        let idle = |flags| !self.matters(flags, self.flags_index(place));
+        held.whole.is_none() && held.flags.is_some_and(idle)
     }
 
     /// Writes those of the dirty places that outlive the region to the state.

@@ -26,6 +26,11 @@ impl Lower<'_, '_> {
         }
     }
 
+    /// Whether it matters what place `part` of the flags holds after `flags` were set.
+    pub(super) fn matters(&self, flags: Value, part: usize) -> bool {
+        part == 0 || self.describe(flags).is_some_and(|described| described.operands[part - 1].is_some())
+    }
+
     fn describe(&self, flags: Value) -> Option<Described> {
         let described = describe(self.region, flags, |value| self.flag_source(value))?;
         let base = self.flag_source(self.region.inst(flags).args[0]);
