@@ -55,10 +55,9 @@ pub(super) fn load_exclusive(w: Word, l: &mut Lift<impl Sink>, ordering: Orderin
     let ty = w.access();
     let address = monitored(w, l, ty.bytes());
     let value = l.b.atomic_load(ty, ordering, address);
-    let wide = if ty == Ty::I64 { value } else { l.b.zext(Ty::I64, value) };
     reserve(l, address, ty.bytes());
-    l.b.set(Ty::I64, EXCLUSIVE_VALUE, wide);
-    set_reg(l, Ty::I64, w.rt(), wide);
+    l.b.set(ty, EXCLUSIVE_VALUE, value);
+    set_reg(l, ty, w.rt(), value);
     Ok(())
 }
 

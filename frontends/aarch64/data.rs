@@ -51,7 +51,7 @@ pub(super) fn sum_immediate(w: Word, l: &mut Lift<impl Sink>, op: Sum, flags: Fl
         // MOV (to/from SP).
         (0, ..) => Some(n),
         // As behind ADRP.
-        (_, _, Sum::Add) => l.b.constant(n).map(|n| l.b.iconst(ty, n.wrapping_add(u64::from(imm)))),
+        (_, _, Sum::Add) => l.b.constant(n).map(|n| l.b.iconst(ty, (n as u64).wrapping_add(u64::from(imm)))),
         (_, _, Sum::Sub) => None,
     };
     if let Some(result) = known {

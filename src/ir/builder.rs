@@ -30,8 +30,8 @@ pub trait Sink {
     fn note(&mut self, ty: Ty, slot: Slot, value: Value);
     /// What slots hold is not known any more.
     fn forget(&mut self);
-    /// The bits of a scalar constant, where values are not known otherwise.
-    fn constant(&self, value: Value) -> Option<u64>;
+    /// The bits of a constant, where more is made of it than of another value.
+    fn constant(&self, value: Value) -> Option<u128>;
     /// The operation whose result the guest instruction before this one has put into a slot at last, if that is known.
     fn just_made(&self, slot: Slot) -> Option<&Inst>;
     /// A new empty block.
@@ -115,10 +115,8 @@ impl Sink for Append<'_> {
         self.known = [Known::NOTHING; KEPT];
     }
 
-    #[inline]
-    fn constant(&self, value: Value) -> Option<u64> {
-        let inst = self.region.inst(value);
-        (inst.op == Op::Const).then_some(inst.imm)
+    fn constant(&self, value: Value) -> Option<u128> {
+        self.region.constant(value)
     }
 
     fn just_made(&self, slot: Slot) -> Option<&Inst> {
@@ -722,7 +720,7 @@ impl<S: Sink> Builder<S> {
     }
 
     /// [`Sink::constant`].
-    pub fn constant(&self, value: Value) -> Option<u64> {
+    pub fn constant(&self, value: Value) -> Option<u128> {
         self.sink.constant(value)
     }
 

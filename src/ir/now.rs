@@ -292,7 +292,7 @@ impl Sink for Now<'_> {
     fn forget(&mut self) {}
 
     #[inline(always)]
-    fn constant(&self, _: Value) -> Option<u64> {
+    fn constant(&self, _: Value) -> Option<u128> {
         None
     }
 
