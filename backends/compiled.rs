@@ -1,12 +1,16 @@
 //! What compilers make: machine code of one region, and what its owner needs to place it and to understand its faults.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 /// An access that may fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FaultSite {
     /// Where the host instruction starts, in bytes from the start of the code.
     pub offset: u32,
+    /// Where the code goes on if it faults, in bytes from the start of the code, with all registers as they are, to bring the
+    /// guest's registers in memory up to date and leave; none if they are.
+    pub recovery: Option<NonZeroU32>,
     /// The guest instruction it belongs to.
     pub pc: u64,
 }
@@ -88,10 +92,10 @@ impl Code {
         }
     }
 
-    /// The guest pc of the access whose host instruction starts at `offset`.
-    pub fn fault_pc(&self, offset: u32) -> Option<u64> {
+    /// The access whose host instruction starts at `offset`.
+    pub fn fault_site(&self, offset: u32) -> Option<FaultSite> {
         let index = self.faults.binary_search_by_key(&offset, |site| site.offset).ok()?;
-        Some(self.faults[index].pc)
+        Some(self.faults[index])
     }
 }
 

@@ -8,11 +8,10 @@
 //! The access is then made where the address points without it, by a copy of the instruction with another operand, and
 //! the runtime is told, so that the code to come removes tags. Interpreted accesses have none.
 
-use crate::cache::{self, EMPTY_JUMP_CACHE, Maker};
+use crate::cache::{self, EMPTY_JUMP_CACHE, Maker, Site};
 use crate::host::{self, Access, Context};
 use crate::thread::Thread;
-use philae_backends::cranelift::{self, Continuation};
-use philae_backends::interp;
+use philae_backends::{interp, link};
 use philae_ir::Arch;
 use philae_ir::state::{StateAddress, aarch64};
 use philae_syscalls::signal::{self, FaultContext, SigInfo};
@@ -145,21 +144,19 @@ fn fault(number: i32, mut info: SigInfo, context: &mut Context<'_>) {
     let refused_write = number == libc::SIGSEGV && info.code() == SEGV_ACCERR && context.is_write();
     let mut kind = FaultKind::Guest;
     if access && refused_write && writes_code(info.address()) {
-        if !cache::contains(pc) || !is_watched(pc) {
+        if site(pc).is_none_or(|site| site.maker != Maker::Watched) {
             return;
         }
         kind = FaultKind::WroteCode;
     }
     if cache::contains(pc) {
         FAULT.set(Some(HostFault { info, context: said, host_pc: pc, kind }));
-        // SAFETY: the pc is that of an access in compiled code, which stays as it was compiled.
-        match unsafe { cranelift::fault_continuation(pc) } {
-            Continuation::Recover(recovery) => context.set_pc(recovery),
-            Continuation::Leave(leave) => {
-                let state = current().map(|thread| StateAddress::of((&raw const thread.cpu).cast_mut()));
-                context.set_first_argument(state.map_or(0, StateAddress::bits));
-                context.set_pc(leave);
-            }
+        if let Some(recovery) = site(pc).and_then(|site| site.recovery) {
+            context.set_pc(recovery);
+        } else {
+            let state = current().map(|thread| StateAddress::of((&raw const thread.cpu).cast_mut()));
+            context.set_first_argument(state.map_or(0, StateAddress::bits));
+            context.set_pc(link::fault_exit_address());
         }
     } else if let Some(recovery) = interp::recovery(pc) {
         FAULT.set(Some(HostFault { info, context: said, host_pc: 0, kind }));
@@ -216,10 +213,10 @@ fn writes_code(address: u64) -> bool {
     current().is_some_and(|thread| thread.task.mm.unwatch_code(address))
 }
 
-/// Whether the code at a host address was translated from guest code that is watched, and may have changed now.
-fn is_watched(host_pc: u64) -> bool {
-    let maker = |thread: &Thread| thread.runtime.cache.fault_site(host_pc).map(|site| site.maker);
-    current().and_then(maker) == Some(Maker::Watched)
+/// The access in translated code at a host address.
+fn site(host_pc: u64) -> Option<Site> {
+    let thread = current().filter(|_| cache::contains(host_pc))?;
+    thread.runtime.cache.fault_site(host_pc)
 }
 
 /// Ends Philae for a fault in its own code.

@@ -9,7 +9,7 @@ use philae_ir::{Barrier, Inst, Op, Ordering, RmwOp, Ty, Value};
 impl Lower<'_> {
     /// The next instruction may fault.
     fn fault_site(&mut self) {
-        self.tables.faults.push(FaultSite { offset: self.asm.position() as u32, pc: self.pc });
+        self.tables.faults.push(FaultSite { offset: self.asm.position() as u32, recovery: None, pc: self.pc });
     }
 
     /// Operand 0 and the offset of a plain access.

@@ -10,7 +10,7 @@ use super::instructions::{Flow, instruction};
 use super::x86_64::JUMP_THROUGH_SLOT;
 use crate::compiled::{ExitSite, Relocation};
 use crate::link::{Entry, THROUGH_SLOT, leave_address, through_slot};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// What a function is to be compacted by.
 pub(super) struct Input<'a> {
@@ -20,8 +20,8 @@ pub(super) struct Input<'a> {
     pub(super) entry: usize,
     /// Loads of what the next instruction alone takes.
     pub(super) operands: &'a HashSet<usize>,
-    /// Branches that keep their length.
-    pub(super) kept: &'a HashSet<usize>,
+    /// Branches that are never taken, with the tests before them, and what they lead to.
+    pub(super) never_taken: &'a HashMap<usize, usize>,
     /// The address of the count that it starts with, if it counts.
     pub(super) counter: Option<u64>,
     /// So many bytes that do nothing, in one instruction, are to be in front of everything else.
@@ -67,8 +67,8 @@ enum Kind {
     Jump { target: usize },
     /// It branches to what was at `target`.
     Branch { condition: u8, target: usize },
-    /// A branch that keeps its length, the distance in its last four bytes.
-    Kept { target: usize },
+    /// Nothing, though what was at `target` is there.
+    Nothing { target: usize },
     /// Jumps to where the link slot at an address leads, by way of what jumps through it.
     Through { slot: u64 },
     /// Counts down at an address, and branches below 0.
@@ -107,7 +107,7 @@ const PREFIX: u8 = 0x2e;
 pub(super) const LINE: usize = 64;
 /// Loops of more bytes than these lie where they come to lie.
 const SHORT: usize = 128;
-/// Instructions that do nothing, by their lengths. None is what recoveries are found by.
+/// Instructions that do nothing, by their lengths.
 const NOPS: [&[u8]; 9] = [
     &[],
     &[0x90],
@@ -129,7 +129,8 @@ impl Piece {
     /// How many bytes it takes.
     fn size(&self) -> usize {
         match self.kind {
-            Kind::Plain | Kind::Constant { .. } | Kind::Kept { .. } => self.length,
+            Kind::Plain | Kind::Constant { .. } => self.length,
+            Kind::Nothing { .. } => 0,
             Kind::Jump { .. } if self.long => 5,
             Kind::Branch { .. } if self.long => 6,
             Kind::Jump { .. } | Kind::Branch { .. } => 2,
@@ -139,11 +140,19 @@ impl Piece {
         }
     }
 
+    /// What a fault of the access beside it leads to.
+    fn recovery(&self) -> Option<usize> {
+        match self.kind {
+            Kind::Nothing { target } => Some(target),
+            _ => None,
+        }
+    }
+
     /// What it may jump to.
     fn target(&self) -> Option<usize> {
         match self.kind {
             Kind::Jump { target } | Kind::Branch { target, .. } => Some(target),
-            Kind::Kept { target } | Kind::Count { target, .. } => Some(target),
+            Kind::Nothing { target } | Kind::Count { target, .. } => Some(target),
             Kind::Plain | Kind::Constant { .. } | Kind::Through { .. } | Kind::Other(_) => None,
         }
     }
@@ -245,10 +254,7 @@ impl Compact {
                 out.extend([0x0f, 0x80 | condition]);
                 out.extend(distance.to_le_bytes());
             }
-            Kind::Kept { .. } => {
-                out.extend_from_slice(&old[..old.len() - 4]);
-                out.extend(distance.to_le_bytes());
-            }
+            Kind::Nothing { .. } => (),
             Kind::Through { slot } => {
                 out.extend(std::iter::repeat_n(PREFIX, ExitSite::padding(piece.to + 1)));
                 out.push(0xe9);
@@ -311,14 +317,19 @@ fn piece(input: &Input<'_>, at: usize) -> Result<Piece, CompileError> {
     if let (Some((length, other)), true) = (with_operand(bytes), input.operands.contains(&at)) {
         return Ok(whole(length, true, Kind::Other(other)));
     }
+    if let Some(&target) = input.never_taken.get(&at) {
+        return Ok(whole(super::x86_64::RECOVERY_LENGTH, true, Kind::Nothing { target }));
+    }
     if let Some(slot) = slot_of_jump(bytes) {
         return Ok(whole(SLOT.len() + 8 + JUMP_THROUGH_SLOT.len(), false, Kind::Through { slot }));
     }
     let it = instruction(bytes).ok_or_else(|| unknown(input.bytes, at))?;
+    if let (Some(other), None) = (with_short_constant(&bytes[..it.length]), it.rip) {
+        return Ok(whole(it.length, true, Kind::Other(other)));
+    }
     let target = |distance: i32| (at + it.length).wrapping_add_signed(distance as isize);
     let kind = match (it.flow, it.rip) {
         (Flow::Jump(distance), _) => Kind::Jump { target: target(distance) },
-        (Flow::Branch(_, distance), _) if input.kept.contains(&at) => Kind::Kept { target: target(distance) },
         (Flow::Branch(condition, distance), _) => Kind::Branch { condition, target: target(distance) },
         (_, Some(field)) => {
             let distance = bytes[field..].first_chunk().map_or(0, |&bytes| i32::from_le_bytes(bytes));
@@ -390,22 +401,39 @@ fn with_operand(bytes: &[u8]) -> Option<(usize, Encoded)> {
     Some((length + next_at + 2, encoded))
 }
 
-/// Puts what only leads out of translated code behind everything else.
+/// An addition, comparison or the like with a constant of four bytes, of which one is enough.
+fn with_short_constant(bytes: &[u8]) -> Option<Encoded> {
+    let rex = usize::from(bytes.first()? & 0xf0 == 0x40);
+    let (instruction, constant) = bytes.split_last_chunk()?;
+    let constant = i8::try_from(i32::from_le_bytes(*constant)).ok()?;
+    if *instruction.get(rex)? != 0x81 {
+        return None;
+    }
+    let mut encoded = Encoded([0; 15], instruction.len() + 1);
+    encoded.0[..instruction.len()].copy_from_slice(instruction);
+    encoded.0[rex] = 0x83;
+    encoded.0[instruction.len()] = constant as u8;
+    Some(encoded)
+}
+
+/// Puts what only leads out of translated code behind everything else, and what only a fault leads to.
 fn set_aside(bytes: &[u8], pieces: &mut [Piece]) {
     let (opcode, address) = (LEAVE, leave_address().to_le_bytes());
     let leaves =
         |piece: &Piece| bytes[piece.from..].strip_prefix(&opcode).is_some_and(|rest| rest.starts_with(&address));
+    let recoveries: HashSet<usize> = pieces.iter().filter_map(Piece::recovery).collect();
     // Straight ways to such an end, which are entered by a jump.
     let mut start = pieces.len();
     for index in 0..pieces.len() {
         let piece = pieces[index];
-        if piece.target().is_some() {
+        let recovers = start < index && recoveries.contains(&pieces[start].from);
+        if piece.target().is_some() && !recovers {
             start = pieces.len();
         }
         if piece.goes_on {
             continue;
         }
-        if start < index && leaves(&pieces[index - 1]) {
+        if start < index && (recovers || leaves(&pieces[index - 1])) {
             pieces[start..=index].iter_mut().for_each(|piece| piece.aside = true);
         }
         start = index + 1;

@@ -139,7 +139,12 @@ impl Lower<'_, '_> {
             let argument = self.value(argument);
             self.b.ins().store(flags, argument, state, EXIT_ARGUMENT);
         }
-        let leave = self.address(leave_address());
+        self.leave();
+    }
+
+    /// Goes back to the host.
+    pub(super) fn leave(&mut self) {
+        let (leave, state) = (self.address(leave_address()), self.state);
         let signature = self.signatures.unlinked;
         self.b.ins().return_call_indirect(signature, leave, &[state]);
     }

@@ -9,8 +9,8 @@ use philae_ir::{BlockId, Region};
 /// The natural loops of all back edges, those that lead to the same block as one.
 #[derive(Debug)]
 pub(super) struct Loops {
-    /// For each loop which blocks are in it; inner loops before those around them.
-    members: Vec<Vec<bool>>,
+    /// For each loop where it is entered, and which blocks are in it; inner loops before those around them.
+    loops: Vec<(BlockId, Vec<bool>)>,
 }
 
 impl Loops {
@@ -28,19 +28,18 @@ impl Loops {
                 add_ways(flow, from, &mut loops[place].1);
             }
         }
-        let mut members: Vec<Vec<bool>> = loops.into_iter().map(|(_, members)| members).collect();
-        members.sort_by_key(|members| members.iter().filter(|&&inside| inside).count());
-        Loops { members }
+        loops.sort_by_key(|(_, members)| members.iter().filter(|&&inside| inside).count());
+        Loops { loops }
     }
 
     /// Whether there is one.
     pub(super) fn exist(&self) -> bool {
-        !self.members.is_empty()
+        !self.loops.is_empty()
     }
 
     /// Whether a block is in one.
     pub(super) fn contain(&self, block: BlockId) -> bool {
-        self.members.iter().any(|members| members[block.index()])
+        self.loops.iter().any(|(_, members)| members[block.index()])
     }
 
     /// Whether control comes back to `from`, a block of a loop, sooner by `then` than by `other`: loops within each other
@@ -55,8 +54,17 @@ impl Loops {
 
     /// Whether the edge leaves the innermost loop that `from` is in.
     pub(super) fn are_left(&self, from: BlockId, to: BlockId) -> bool {
-        let innermost = self.members.iter().find(|members| members[from.index()]);
-        innermost.is_some_and(|members| !members[to.index()])
+        let innermost = self.loops.iter().find(|(_, members)| members[from.index()]);
+        innermost.is_some_and(|(_, members)| !members[to.index()])
+    }
+
+    /// The loops that no other is in: where each is entered, and which blocks are in it.
+    pub(super) fn innermost(&self) -> impl Iterator<Item = (BlockId, &[bool])> {
+        let heads = || self.loops.iter().map(|&(head, _)| head);
+        let is_innermost = move |(head, members): &&(BlockId, Vec<bool>)| {
+            heads().all(|other| other == *head || !members[other.index()])
+        };
+        self.loops.iter().filter(is_innermost).map(|(head, members)| (*head, &members[..]))
     }
 }
 

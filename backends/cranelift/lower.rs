@@ -13,13 +13,12 @@ use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{self, F32, F32X4, F64, F64X2, I8, I8X16, I32, I32X4, I64, I64X2, I128};
 use cranelift_codegen::ir::{
-    self, BlockArg, Endianness, InstBuilder, MemFlagsData, Opcode, SigRef, SourceLoc, TrapCode, Type, Value as Clif,
-    ValueDef,
+    self, BlockArg, Endianness, InstBuilder, MemFlagsData, Opcode, SigRef, TrapCode, Type, Value as Clif, ValueDef,
 };
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, Variable};
 use philae_ir::uses::count_uses;
-use philae_ir::{BlockId, ExitReason, Inst, Op, Pc, Region, Terminator, Ty, Value};
+use philae_ir::{BlockId, ExitReason, Inst, Op, Region, Terminator, Ty, Value};
 use std::collections::{HashMap, HashSet};
 
 /// The most trap codes that one function can tell apart.
@@ -128,9 +127,13 @@ pub(super) struct Lower<'a, 'b> {
     pub(super) position: usize,
     blocks: Vec<Option<ir::Block>>,
     variables: Vec<Option<Variable>>,
+    /// For places whose value where a loop is entered is needed in it: that.
+    pub(super) entry_values: Vec<Option<Variable>>,
+    /// Where recoveries leave, if there are some.
+    pub(super) fault_exit: Option<ir::Block>,
     held: Vec<Held>,
     touched: Vec<PlaceId>,
-    dirty: PlaceSet,
+    pub(super) dirty: PlaceSet,
 }
 
 impl<'a, 'b> Lower<'a, 'b> {
@@ -180,6 +183,8 @@ impl<'a, 'b> Lower<'a, 'b> {
             position: 0,
             blocks: vec![None; region.blocks.len()],
             variables: vec![None; plan.places.len()],
+            entry_values: vec![None; plan.places.len()],
+            fault_exit: None,
             held: vec![Held::default(); plan.places.len()],
             touched: Vec::new(),
             dirty: PlaceSet::default(),
@@ -218,6 +223,13 @@ impl<'a, 'b> Lower<'a, 'b> {
                 }
             }
         }
+        if let Some(fault_exit) = self.fault_exit {
+            // The runtime knows of the fault, and of its pc.
+            self.b.seal_block(fault_exit);
+            self.b.set_cold_block(fault_exit);
+            self.b.switch_to_block(fault_exit);
+            self.leave();
+        }
         let heads = self.blocks.iter().copied().flatten().collect();
         self.execute_raising(&heads);
         self.b.finalize(isa.frontend_config());
@@ -229,6 +241,13 @@ impl<'a, 'b> Lower<'a, 'b> {
         let plan = self.plan;
         let mut crossing = PlaceSet::default();
         plan.order.iter().for_each(|block| crossing.union(&plan.live_in[block.index()]));
+        for place in plan.rounds.all_entries().iter() {
+            self.entry_values[place] = Some(self.b.declare_var(plan.places[place].ty));
+        }
+        for place in plan.rounds.entries_of(BlockId::ENTRY).iter() {
+            let value = self.load_place(place);
+            self.define_entry_value(place, value);
+        }
         for place in crossing.iter() {
             let ty = plan.places[place].ty;
             let variable = self.b.declare_var(ty);
@@ -240,7 +259,7 @@ impl<'a, 'b> Lower<'a, 'b> {
         }
     }
 
-    fn load_place(&mut self, place: PlaceId) -> Clif {
+    pub(super) fn load_place(&mut self, place: PlaceId) -> Clif {
         let place = self.plan.places[place];
         let state = self.state;
         self.b.ins().load(place.ty, MemFlagsData::trusted(), state, place.offset)
@@ -349,7 +368,7 @@ impl<'a, 'b> Lower<'a, 'b> {
     }
 
     /// Does what fills a block that does not dominate what follows: what it computes is forgotten.
-    fn aside(&mut self, fill: impl FnOnce(&mut Self)) {
+    pub(super) fn aside(&mut self, fill: impl FnOnce(&mut Self)) {
         let known = (self.held.clone(), self.touched.clone(), self.differences.clone(), self.nibbles.clone());
         fill(self);
         (self.held, self.touched, self.differences, self.nibbles) = known;
@@ -358,8 +377,8 @@ impl<'a, 'b> Lower<'a, 'b> {
     /// Gives the variables what the block changed and its successors need.
     fn publish(&mut self, id: BlockId) {
         let mut live = PlaceSet::default();
-        let successors = self.region.block(id).end.successors();
-        successors.for_each(|to| live.union(&self.plan.live_in[to.index()]));
+        let successors = || self.region.block(id).end.successors();
+        successors().for_each(|to| live.union(&self.plan.live_in[to.index()]));
         for place in self.touched.clone() {
             if self.held[place].changed && live.contains(place) && !self.keeps_anything(place) {
                 let value = self.whole(place);
@@ -367,6 +386,16 @@ impl<'a, 'b> Lower<'a, 'b> {
                 self.b.def_var(variable, value);
             }
         }
+        for place in successors().flat_map(|to| self.plan.rounds.entries(id, to).iter()) {
+            let value = self.whole(place);
+            self.define_entry_value(place, value);
+        }
+    }
+
+    /// A loop is entered, and this is what a place holds there.
+    fn define_entry_value(&mut self, place: PlaceId, value: Clif) {
+        let variable = self.entry_values[place].expect("a variable for each value that a recovery needs");
+        self.b.def_var(variable, value);
     }
 
     /// Whether it does not matter what the place holds: to give its variable another value than it has would take an
@@ -379,7 +408,11 @@ impl<'a, 'b> Lower<'a, 'b> {
 
     /// Writes those of the dirty places that outlive the region to the state.
     fn store_places(&mut self, dirty: &PlaceSet) {
-        for place in self.plan.to_store(dirty).iter() {
+        self.store_all(&self.plan.to_store(dirty));
+    }
+
+    pub(super) fn store_all(&mut self, places: &PlaceSet) {
+        for place in places.iter() {
             let held = self.held[place];
             let value = match held.flags {
                 // Operands of flags are stored in their own types, and where there are none nothing is.
@@ -399,7 +432,7 @@ impl<'a, 'b> Lower<'a, 'b> {
     }
 
     /// The value of a place in its own type.
-    fn whole(&mut self, place: PlaceId) -> Clif {
+    pub(super) fn whole(&mut self, place: PlaceId) -> Clif {
         let held = self.held[place];
         if let Some(value) = held.whole {
             return value;
@@ -519,15 +552,12 @@ impl<'a, 'b> Lower<'a, 'b> {
 
     fn inst(&mut self, value: Value) -> Result<(), CompileError> {
         let inst = self.region.inst(value);
-        let recovers = self.plan.recovers(value);
-        if self.plan.is_exact_access(inst) && !recovers {
+        let recovery = self.plan.recovery(value);
+        if self.plan.is_exact_access(inst) && recovery.is_none() {
             let dirty = self.dirty;
             self.store_places(&dirty);
         }
         self.plan.step_dirty(self.region, value, &mut self.dirty);
-        if recovers {
-            self.b.set_srcloc(SourceLoc::new(value.0));
-        }
         match inst.op {
             Op::Get => self.get(value, inst),
             Op::Set => self.set(inst),
@@ -535,17 +565,13 @@ impl<'a, 'b> Lower<'a, 'b> {
             Op::Insn => self.fault_pc = inst.imm,
             Op::PollPending => self.values[value.index()] = Some(self.poll_pending()),
             Op::Load | Op::LoadZext | Op::LoadSext | Op::AtomicLoad | Op::AtomicRmw | Op::AtomicCas => {
-                let flags = self.guest_memory(recovers)?;
-                let access = self.load(inst, flags);
-                self.note_access(inst, recovers);
-                self.recover(recovers);
+                let flags = self.guest_memory(recovery.is_some())?;
+                let access = self.recovering(value, |this| this.load(inst, flags));
                 self.values[value.index()] = Some(self.loaded(inst, access));
             }
             Op::Store | Op::AtomicStore => {
-                let flags = self.guest_memory(recovers)?;
-                self.store(inst, flags);
-                self.note_access(inst, recovers);
-                self.recover(recovers);
+                let flags = self.guest_memory(recovery.is_some())?;
+                self.recovering(value, |this| this.store(inst, flags));
             }
             Op::Fence => self.fence(inst),
             Op::Prefetch => self.prefetch(inst),
@@ -716,31 +742,6 @@ impl<'a, 'b> Lower<'a, 'b> {
         self.b.seal_block(join);
         self.b.switch_to_block(join);
         results
-    }
-
-    /// Gives the access before this the code that writes the state if it faults, reached by a branch that is never
-    /// taken. [`super::recovery`] finds the two side by side in the machine code and makes the branch a no-op.
-    fn recover(&mut self, recovers: bool) {
-        let dirty = self.dirty;
-        if !recovers {
-            return;
-        }
-        // What is tested does not matter, but nothing may come between: the state is in a register always, an address
-        // often is the access's operand and nowhere else.
-        let state = self.state;
-        let never = self.compare_with(IntCC::Equal, state, 0);
-        let (fault, on) = (self.b.create_block(), self.b.create_block());
-        self.b.set_cold_block(fault);
-        self.b.ins().brif(never, fault, &[], on, &[]);
-        self.b.set_srcloc(SourceLoc::default());
-        self.b.seal_block(fault);
-        self.b.seal_block(on);
-        self.aside(|this| {
-            this.b.switch_to_block(fault);
-            this.store_places(&dirty);
-            this.exit(ExitReason::Fault, Pc::Const(this.fault_pc), Value::NONE);
-        });
-        self.b.switch_to_block(on);
     }
 
     /// The flags of accesses to guest memory by the current guest instruction.

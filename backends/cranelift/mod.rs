@@ -4,9 +4,9 @@
 //! copied anywhere; they start with the memory entry of [`crate::link`], whose contract they keep, and its first instruction
 //! is long enough for a jump in its place.
 //!
-//! A host fault inside the bytes is at one of [`Code::faults`]; the signal handler continues where
-//! [`fault_continuation`] says, and [`enter`](crate::link::enter) returns. With [`Recovery::Never`] that is always
-//! [`fault_exit_address`](crate::link::fault_exit_address), with the state's address in the first argument register.
+//! A host fault inside the bytes is at one of [`Code::faults`]; the signal handler continues at its recovery, or if it has
+//! none at [`fault_exit_address`](crate::link::fault_exit_address), with the state's address in the first argument register,
+//! and [`enter`](crate::link::enter) returns. With [`Recovery::Never`] there are no recoveries.
 //!
 //! What must hold: the region verifies, and addresses given by the caller of [`Compiler::compile`] outlive the code.
 
@@ -22,6 +22,7 @@ mod memory;
 mod outcall;
 mod places;
 mod recovery;
+mod rounds;
 mod scalar;
 mod stand_ins;
 mod status;
@@ -33,20 +34,19 @@ mod x86_64;
 
 pub use crate::compiled::{Code, CompileError, FaultSite};
 pub use philae_ir::opt::Exactness;
-pub use recovery::{Continuation, fault_continuation};
 
 use crate::link::{LinkSite, LinkSlot};
-use compaction::{Compact, Input};
+use compaction::Input;
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{AbiParam, Function, Opcode, Signature, SourceLoc, Type, types};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use lower::{Lower, Lowered, PREFETCH};
-use philae_ir::{Region, Ty, Value};
+use philae_ir::{Region, Ty};
 use places::Plan;
+use recovery::{Failures, Recoveries};
 use stand_ins::OPERAND;
-use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -72,9 +72,9 @@ pub struct Options {
 /// What exact accesses in loops do about their faults.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Recovery {
-    /// As all others: they write the guest's registers back first. The handler goes to the fault exit.
+    /// As all others: they write the guest's registers back first.
     Never,
-    /// They have code of their own for it. The handler asks [`fault_continuation`] where to go on.
+    /// They have code of their own for it.
     InLoops,
 }
 
@@ -140,17 +140,16 @@ impl Compiler {
         options: Options,
         links: &mut dyn FnMut(LinkSite) -> *const LinkSlot,
     ) -> Result<Code, CompileError> {
-        let mut synchronised = HashSet::new();
+        let mut failures = Failures::new();
         let is_legacy = self.legacy.1.sha && region.helpers.iter().any(|helper| stand_ins::is_legacy(helper));
         let forms = if is_legacy { Forms::Legacy } else { Forms::All };
         loop {
-            let plan = Plan::new(region, options.exactness, self.recovery, &synchronised);
+            let plan = Plan::new(region, options.exactness, self.recovery, &failures);
             let lowered = self.lower(region, &plan, options.counter, forms, links)?;
-            let (code, failed) = self.emit(&lowered, options.counter, forms)?;
-            if failed.is_empty() {
-                return Ok(code);
+            match self.emit(&plan, &lowered, options.counter, forms)? {
+                Ok(code) => return Ok(code),
+                Err(more) => failures.extend(more),
             }
-            synchronised.extend(failed);
         }
     }
 
@@ -179,13 +178,14 @@ impl Compiler {
         lowered
     }
 
-    /// Compiles the function; returns the code and the accesses that cannot recover.
+    /// Compiles the function; returns the code, or the accesses that cannot recover as they were to.
     fn emit(
         &mut self,
+        plan: &Plan,
         lowered: &Lowered,
         counter: Option<u64>,
         forms: Forms,
-    ) -> Result<(Code, Vec<Value>), CompileError> {
+    ) -> Result<Result<Code, Failures>, CompileError> {
         let isa = match forms {
             Forms::All => &self.isa,
             Forms::Legacy => &self.legacy.0,
@@ -218,8 +218,11 @@ impl Compiler {
                 x86_64::replace_stand_in(&mut bytes[range.clone()], stand_in)?;
             }
         }
-        let finished = Finished { bytes, entry, accesses, counter };
-        finished.compact(&locations)
+        let recovering = accesses.iter().filter(|&&(_, _, recovers)| recovers).map(|&(offset, ..)| offset);
+        match Recoveries::find(&bytes, recovering, &locations, plan)? {
+            Ok(recoveries) => Finished { bytes, entry, accesses, counter }.compact(&recoveries, &locations).map(Ok),
+            Err(failed) => Ok(Err(failed)),
+        }
     }
 }
 
@@ -235,29 +238,32 @@ struct Finished {
 }
 
 impl Finished {
-    /// Its code, made shorter, and the accesses that cannot recover, by the source locations of the code as it is.
-    fn compact(self, locations: &[(Range<usize>, SourceLoc)]) -> Result<(Code, Vec<Value>), CompileError> {
-        let Finished { bytes, entry, accesses, counter } = self;
-        let recovering = || accesses.iter().filter(|&&(_, _, recovers)| recovers).map(|&(offset, ..)| offset);
+    /// Its code, made shorter.
+    fn compact(self, recoveries: &Recoveries, locations: &[(Range<usize>, SourceLoc)]) -> Result<Code, CompileError> {
+        let Finished { bytes: old, entry, accesses, counter } = self;
         let operands = locations.iter().filter(|(_, location)| location.bits() == OPERAND);
         let operands = operands.map(|(range, _)| range.start).collect();
-        let kept = recovering().filter_map(|offset| x86_64::recovery_branch(&bytes, offset)).collect();
+        let never_taken = recoveries.branches();
         // The count's instruction is long enough for a jump in its place.
         let lead = if counter.is_some() { 0 } else { LEAD };
-        let mut compact =
-            compaction::compact(&Input { bytes: &bytes, entry, operands: &operands, kept: &kept, counter, lead })?;
+        let input = Input { bytes: &old, entry, operands: &operands, never_taken: &never_taken, counter, lead };
+        let mut compact = compaction::compact(&input)?;
+        if never_taken.keys().any(|&test| compact.place(test).is_none()) {
+            return Err(CompileError::Cranelift("a branch is not where it was found".to_owned()));
+        }
         if counter.is_some() && !compact.counts() {
             return Err(CompileError::Cranelift("it does not start with its count".to_owned()));
         }
-        let moved = |offset| Some((offset, compact.place(offset)?));
-        let recovering: Vec<_> = recovering().filter_map(moved).collect();
-        let fault =
-            |&(offset, pc, _): &(usize, u64, bool)| Some(FaultSite { offset: compact.place(offset)? as u32, pc });
-        let mut faults: Vec<_> = accesses.iter().filter_map(fault).collect();
+        let mut bytes = std::mem::take(&mut compact.bytes);
+        let mut faults: Vec<_> = Vec::with_capacity(accesses.len());
+        for (access, pc, _) in accesses {
+            if let Some(offset) = compact.place(access) {
+                let recovery = recoveries.place(access, &old, &mut bytes, |offset| compact.place(offset));
+                faults.push(FaultSite { offset: offset as u32, recovery, pc });
+            }
+        }
         faults.sort_unstable_by_key(|site| site.offset);
-        let failed = recovery::mark(&mut compact.bytes, recovering.into_iter(), locations);
-        let Compact { bytes, relocations, exits, .. } = compact;
-        Ok((Code { bytes, faults, relocations, exits, ..Code::default() }, failed))
+        Ok(Code { bytes, faults, relocations: compact.relocations, exits: compact.exits, ..Code::default() })
     }
 }
 

@@ -6,12 +6,14 @@
 //! block, the places whose value may differ from memory and the places whose value is needed.
 
 use super::loops::Loops;
+use super::recovery::{Branch, Failures};
+use super::rounds::Rounds;
 use super::{Exactness, Recovery};
 use cranelift_codegen::ir::{Type, types};
 use philae_ir::flow::Flow;
 use philae_ir::state::Life;
 use philae_ir::{BlockId, CpuState, Effect, Inst, Op, Region, Slot, Terminator, Ty, Value};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// The index of a place.
 pub(super) type PlaceId = usize;
@@ -93,7 +95,9 @@ pub(super) struct Plan {
     /// The first of the three places of the flags, if the region names them.
     pub(super) flags: Option<PlaceId>,
     /// Accesses that leave the state as it is; where one faults, code of its own writes it.
-    recovering: HashSet<Value>,
+    recovering: HashMap<Value, Branch>,
+    /// What recoveries make of other places.
+    pub(super) rounds: Rounds,
     /// Reachable blocks in reverse post-order: a value's block comes before those that use it.
     pub(super) order: Vec<BlockId>,
     /// Its loops.
@@ -115,17 +119,12 @@ struct Access {
 }
 
 impl Plan {
-    /// Analyses `region`. `synchronised` are accesses that write the state back themselves wherever they are.
-    pub(super) fn new(
-        region: &Region,
-        exactness: Exactness,
-        recovery: Recovery,
-        synchronised: &HashSet<Value>,
-    ) -> Plan {
+    /// Analyses `region`. `failures` are the ways to recover that did not do.
+    pub(super) fn new(region: &Region, exactness: Exactness, recovery: Recovery, failures: &Failures) -> Plan {
         let flow = Flow::new(region);
         let predecessors = region.block_ids().map(|block| flow.predecessors(block).len()).collect();
         let loops = Loops::new(region, &flow);
-        let order = flow.order;
+        let order = flow.order.clone();
         let blocks = region.blocks.len();
         let mut plan = Plan {
             places: Vec::new(),
@@ -133,7 +132,8 @@ impl Plan {
             guest: PlaceSet::default(),
             exactness,
             flags: None,
-            recovering: HashSet::new(),
+            recovering: HashMap::new(),
+            rounds: Rounds::default(),
             order,
             loops,
             predecessors,
@@ -141,11 +141,16 @@ impl Plan {
             live_in: vec![PlaceSet::default(); blocks],
         };
         if exactness == Exactness::Exact && recovery == Recovery::InLoops {
-            plan.find_recovering(region, synchronised);
+            plan.find_recovering(region, failures);
         }
         plan.cut_slots(region);
         plan.flow_dirty(region);
+        plan.rounds = Rounds::new(region, &flow, &plan);
         plan.flow_live(region);
+        if plan.rounds.carry(&plan.live_in) {
+            plan.live_in.fill(PlaceSet::default());
+            plan.flow_live(region);
+        }
         plan
     }
 
@@ -184,19 +189,26 @@ impl Plan {
         self.exactness == Exactness::Exact && may_fault(inst)
     }
 
-    /// Whether an exact access has code of its own for its fault.
-    pub(super) fn recovers(&self, value: Value) -> bool {
-        self.recovering.contains(&value)
+    /// Where the branch to its recovery is, if an exact access has code of its own for its fault.
+    pub(super) fn recovery(&self, value: Value) -> Option<Branch> {
+        self.recovering.get(&value).copied()
     }
 
     /// In loops, plain accesses that are one host instruction.
-    fn find_recovering(&mut self, region: &Region, synchronised: &HashSet<Value>) {
+    fn find_recovering(&mut self, region: &Region, failures: &Failures) {
         for &block in self.order.iter().filter(|&&block| self.loops.contain(block)) {
-            let plain = region.block(block).insts.iter().copied().filter(|&value| {
+            for &value in &region.block(block).insts {
                 let inst = region.inst(value);
-                matches!(inst.op, Op::Load | Op::LoadZext | Op::LoadSext | Op::Store) && inst.ty != Ty::I128
-            });
-            self.recovering.extend(plain.filter(|value| !synchronised.contains(value)));
+                let ways = match inst.op {
+                    Op::Load | Op::LoadZext | Op::LoadSext if inst.ty != Ty::I128 => {
+                        &[Branch::Before, Branch::Behind][..]
+                    }
+                    Op::Store if inst.ty != Ty::I128 => &[Branch::Behind],
+                    _ => &[],
+                };
+                let way = ways.iter().find(|&&way| !failures.contains(&(value, way)));
+                self.recovering.extend(way.map(|&way| (value, way)));
+            }
         }
     }
 
@@ -212,12 +224,24 @@ impl Plan {
         self.guest.contains(place)
     }
 
+    /// All of those.
+    pub(super) fn guest_places(&self) -> PlaceSet {
+        self.guest
+    }
+
+    /// The places that may differ from memory where a block ends.
+    pub(super) fn dirty_out(&self, region: &Region, block: BlockId) -> PlaceSet {
+        let mut dirty = self.dirty_in[block.index()];
+        region.block(block).insts.iter().for_each(|&value| self.step_dirty(region, value, &mut dirty));
+        dirty
+    }
+
     /// What is dirty after `inst`.
     pub(super) fn step_dirty(&self, region: &Region, value: Value, dirty: &mut PlaceSet) {
         let inst = region.inst(value);
         match inst.op {
             Op::Set | Op::SetLow => dirty.union(&self.writes(inst)),
-            _ if self.is_exact_access(inst) && !self.recovers(value) => dirty.subtract(&self.guest),
+            _ if self.is_exact_access(inst) && self.recovery(value).is_none() => dirty.subtract(&self.guest),
             _ => (),
         }
     }
@@ -291,10 +315,9 @@ impl Plan {
         while changed {
             changed = false;
             for index in 0..self.order.len() {
-                let block = region.block(self.order[index]);
-                let mut dirty = self.dirty_in[self.order[index].index()];
-                block.insts.iter().for_each(|&value| self.step_dirty(region, value, &mut dirty));
-                for to in block.end.successors() {
+                let block = self.order[index];
+                let dirty = self.dirty_out(region, block);
+                for to in region.block(block).end.successors() {
                     let before = self.dirty_in[to.index()];
                     self.dirty_in[to.index()].union(&dirty);
                     changed |= before != self.dirty_in[to.index()];
@@ -312,13 +335,20 @@ impl Plan {
             for (index, &id) in self.order.iter().enumerate().rev() {
                 let (needed, defined) = transfers[index];
                 let mut live = PlaceSet::default();
-                region.block(id).end.successors().for_each(|to| live.union(&self.live_in[to.index()]));
+                region.block(id).end.successors().for_each(|to| live.union(&self.live_at(id, to)));
                 live.subtract(&defined);
                 live.union(&needed);
                 changed |= live != self.live_in[id.index()];
                 self.live_in[id.index()] = live;
             }
         }
+    }
+
+    /// The places whose value is needed at the edge from one block to another.
+    pub(super) fn live_at(&self, from: BlockId, to: BlockId) -> PlaceSet {
+        let mut live = self.live_in[to.index()];
+        live.union(&self.rounds.entries(from, to));
+        live
     }
 
     /// The places whose value at the start of a block is needed in it, and those that it writes whole.
@@ -337,7 +367,9 @@ impl Plan {
                 need(&self.reads(inst), &defined);
                 defined.union(&self.writes(inst));
             } else if self.is_exact_access(inst) {
-                need(&self.to_store(&dirty), &defined);
+                let mut recovered = self.to_store(&dirty);
+                recovered.subtract(&self.rounds.derived(value));
+                need(&recovered, &defined);
             }
             self.step_dirty(region, value, &mut dirty);
         }

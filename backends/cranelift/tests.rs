@@ -5,11 +5,12 @@ mod carries;
 mod compaction;
 mod flow;
 mod operations;
+mod rounds;
 mod speed;
 mod status;
 mod usual;
 
-use super::{Code, Compiler, Exactness, LinkSite, LinkSlot, Options};
+use super::{ALIGNMENT, Code, Compiler, Exactness, LinkSite, LinkSlot, Options};
 use crate::link::enter;
 use philae_ir::state::Arch;
 use philae_ir::{CpuState, ExitReason, Pc, Region, RegionBuilder, Value};
@@ -61,7 +62,7 @@ impl Arena {
         assert!(self.used + size <= ARENA_SIZE);
         // SAFETY: they are in the mapping.
         let start = unsafe { self.memory.add(self.used) };
-        self.used += size.next_multiple_of(16);
+        self.used += size.next_multiple_of(ALIGNMENT);
         start
     }
 }

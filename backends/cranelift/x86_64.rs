@@ -470,73 +470,48 @@ fn tail_jump(bytes: &[u8], end: usize) -> Option<Range<usize>> {
 
 /// `test r, r` and `jz rel32`: the branch behind an access.
 pub(super) const RECOVERY_LENGTH: usize = 9;
-/// How much of it is the test.
-const RECOVERY_TEST: usize = 3;
-/// A no-op of that length that ends in four bytes of no meaning: `nop word [rax + rax + disp32]`.
-const RECOVERY_NOP: [u8; 5] = [0x66, 0x0f, 0x1f, 0x84, 0x00];
-
 /// At most so many moves are between an access and its branch.
-pub(super) const MOST_MOVES: usize = 4;
-/// The length of the longest of them: four bytes of prefixes, opcode, ModRM, SIB, displacement.
-pub(super) const LONGEST_MOVE: usize = 11;
-
-/// Turns the branch behind the access at `offset` into a no-op that holds the distance to what it jumps to; false if there
-/// is no such branch. Between them may be moves: what loads of spilled values and stores of results take. They become
-/// part of what is jumped to, appended to `bytes`.
-pub(super) fn mark_recovery(bytes: &mut Vec<u8>, offset: usize) -> bool {
-    let Some((moves, branch)) = find_recovery(bytes, offset) else { return false };
-    let end = branch + RECOVERY_LENGTH;
-    bytes[branch..branch + RECOVERY_NOP.len()].copy_from_slice(&RECOVERY_NOP);
-    if branch > moves {
-        let target = end as i64 + i64::from(i32::from_le_bytes(bytes[end - 4..end].try_into().expect("four bytes")));
-        let stub = bytes.len();
-        bytes.extend_from_within(moves..branch);
-        bytes.push(JUMP);
-        let distance = target - (bytes.len() as i64 + 4);
-        bytes.extend((distance as i32).to_le_bytes());
-        bytes[end - 4..end].copy_from_slice(&((stub - end) as i32).to_le_bytes());
-    }
-    true
-}
-
-/// Where the test is behind the access at `offset` whose branch [`mark_recovery`] turns into a no-op, and the moves before it.
-fn find_recovery(bytes: &[u8], offset: usize) -> Option<(usize, usize)> {
-    let moves = offset + access_length(&bytes[offset..])?;
-    Some((moves, skip_moves(bytes, moves, is_recovery_branch)?))
-}
-
-/// Where the branch behind the access at `offset` is that [`mark_recovery`] turns into a no-op.
-pub(super) fn recovery_branch(bytes: &[u8], offset: usize) -> Option<usize> {
-    find_recovery(bytes, offset).map(|(_, test)| test + RECOVERY_TEST)
-}
-
+const MOST_MOVES: usize = 4;
 /// `jmp rel32`.
-const JUMP: u8 = 0xe9;
+pub(super) const JUMP: u8 = 0xe9;
 
-/// Where, behind some moves from `start` on, something is that `is_it` knows by its first bytes.
-fn skip_moves(bytes: &[u8], start: usize, is_it: impl Fn(&[u8]) -> bool) -> Option<usize> {
+/// The way from an access to where it recovers.
+pub(super) struct RecoveryBranch {
+    /// The moves between the access and the branch behind it: what loads of spilled values and stores of results take.
+    pub(super) moves: Range<usize>,
+    /// Where the branch starts, with its test.
+    pub(super) test: usize,
+    /// Where it leads.
+    pub(super) target: usize,
+}
+
+/// The branch that ends where the access at `offset` begins, if there is one.
+pub(super) fn recovery_branch_before(bytes: &[u8], offset: usize) -> Option<RecoveryBranch> {
+    let test = offset.checked_sub(RECOVERY_LENGTH)?;
+    let target = offset.wrapping_add_signed(recovery_distance(&bytes[test..])? as isize);
+    Some(RecoveryBranch { moves: offset..offset, test, target })
+}
+
+/// The branch behind the access at `offset`, if there is one.
+pub(super) fn recovery_branch_behind(bytes: &[u8], offset: usize) -> Option<RecoveryBranch> {
+    let start = offset + access_length(&bytes[offset..])?;
     let mut at = start;
     for _ in 0..=MOST_MOVES {
-        if is_it(&bytes[at..]) {
-            return Some(at);
+        if let Some(distance) = recovery_distance(&bytes[at..]) {
+            let target = (at + RECOVERY_LENGTH).wrapping_add_signed(distance as isize);
+            return Some(RecoveryBranch { moves: start..at, test: at, target });
         }
         at += private_move_length(&bytes[at..])?;
     }
     None
 }
 
-fn is_recovery_branch(bytes: &[u8]) -> bool {
-    let [rex, 0x85, modrm, 0x0f, 0x84, _, _, _, _, ..] = *bytes else { return false };
+/// How far the branch leads that `bytes` start with.
+fn recovery_distance(bytes: &[u8]) -> Option<i32> {
+    let [rex, 0x85, modrm, 0x0f, 0x84, d0, d1, d2, d3, ..] = *bytes else { return None };
     let (register, other) = (modrm >> 3 & 7, modrm & 7);
-    modrm >> 6 == 3 && register == other && (rex == 0x48 || rex == 0x4d)
-}
-
-/// The distance from the access that `bytes` starts with to the code that it recovers in, if it has any.
-pub(super) fn recovery_offset(bytes: &[u8]) -> Option<i64> {
-    let length = access_length(bytes)?;
-    let nop = skip_moves(bytes, length, |here| here.starts_with(&RECOVERY_NOP))?;
-    let distance = bytes[nop..].strip_prefix(&RECOVERY_NOP)?.first_chunk()?;
-    Some((nop + RECOVERY_LENGTH) as i64 + i64::from(i32::from_le_bytes(*distance)))
+    let is_recovery = modrm >> 6 == 3 && register == other && (rex == 0x48 || rex == 0x4d);
+    is_recovery.then_some(i32::from_le_bytes([d0, d1, d2, d3]))
 }
 
 /// The SIB byte of RSP as a base without an index.

@@ -48,8 +48,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-pub use units::Maker;
-use units::Site;
+pub use units::{Maker, Site};
 
 /// The least room for code and slots of one more region: several times what the largest regions take.
 const ROOM: usize = 256 << 10;

@@ -1,7 +1,8 @@
 //! Code by its host addresses: which guest address a piece was translated from, and which accesses in it may fault.
 //!
 //! In: pieces in the order of their addresses. Out: what a fault in one of them needs, stale pieces included. What is
-//! known of an access takes two bytes as a rule, in one list for all pieces: how far it is from the one before.
+//! known of an access takes two bytes as a rule, in one list for all pieces: how far it is from the one before. A third one
+//! tells of those in the optimising compiler's code how far it is to where they recover.
 
 use philae_backends::compiled::FaultSite;
 
@@ -24,6 +25,8 @@ pub struct Site {
     pub pc: u64,
     /// Whose code it is in.
     pub maker: Maker,
+    /// The host address where the code goes on if it faults; see [`FaultSite::recovery`].
+    pub recovery: Option<u64>,
 }
 
 /// One translation.
@@ -63,7 +66,8 @@ impl Unit {
 pub(super) struct Units {
     units: Vec<Unit>,
     /// Two numbers for each access: the distance of its host instruction from that of the one before, and the distance of
-    /// its guest instruction, whose sign is the lowest bit. The first access is told from the start of its unit.
+    /// its guest instruction, whose sign is the lowest bit. The first access is told from the start of its unit. Behind these,
+    /// if the optimising compiler made the unit, the distance to where the access recovers, or 0, and its sign.
     accesses: Vec<u8>,
     /// How many units there is to be room for at once.
     room: usize,
@@ -84,10 +88,14 @@ impl Units {
             self.accesses.reserve(4 * self.room);
         }
         let first = self.accesses.len() as u32;
-        let mut before = FaultSite { offset: 0, pc };
+        let mut before = FaultSite { offset: 0, recovery: None, pc };
         for &site in faults {
             push_number(&mut self.accesses, u64::from(site.offset - before.offset));
             push_number(&mut self.accesses, sign_last(site.pc.wrapping_sub(before.pc)));
+            if maker != Maker::Baseline {
+                let distance = site.recovery.map_or(0, |to| i64::from(to.get()) - i64::from(site.offset));
+                push_number(&mut self.accesses, sign_last(distance as u64));
+            }
             before = site;
         }
         let mark = match maker {
@@ -118,8 +126,13 @@ impl Units {
         loop {
             at += take_number(&mut accesses)?;
             pc = pc.wrapping_add(sign_first(take_number(&mut accesses)?));
+            let recovery = match unit.maker() {
+                Maker::Baseline => 0,
+                Maker::Cranelift | Maker::Watched => sign_first(take_number(&mut accesses)?),
+            };
             if at == host_pc {
-                return Some(Site { pc, maker: unit.maker() });
+                let recovery = (recovery != 0).then(|| at.wrapping_add(recovery));
+                return Some(Site { pc, maker: unit.maker(), recovery });
             }
         }
     }
@@ -165,18 +178,21 @@ fn sign_first(number: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::num::NonZeroU32;
 
     #[test]
     fn accesses_are_found_in_their_unit() {
         let mut units = Units::default();
-        let site = |offset, pc| FaultSite { offset, pc };
-        units.add(0x1000, 0x40, Maker::Cranelift, 0x40_0000, &[site(4, 0x40_0000), site(9, u64::MAX)]);
+        let site = |offset, pc| FaultSite { offset, recovery: NonZeroU32::new(3 * offset % 24), pc };
+        units.add(0x1000, 0x40, Maker::Cranelift, 0x40_0000, &[site(4, 0x40_0000), site(8, 7), site(9, u64::MAX)]);
         units.add(0x1040, 0x20, Maker::Cranelift, 0x50_0000, &[]);
         units.add(0x1080, 0x20, Maker::Baseline, 0x60_0000, &[site(0, 0x60_0004)]);
-        let hot = |pc| Some(Site { pc, maker: Maker::Cranelift });
-        let cold = Some(Site { pc: 0x60_0004, maker: Maker::Baseline });
-        let sites = [0x1004, 0x1009, 0x1005, 0x1044, 0x1080, 0x1084].map(|host_pc| units.fault_site(host_pc));
-        assert_eq!(sites, [hot(0x40_0000), hot(u64::MAX), None, None, cold, None]);
+        let hot = |pc, recovery| Some(Site { pc, maker: Maker::Cranelift, recovery });
+        let cold = Some(Site { pc: 0x60_0004, maker: Maker::Baseline, recovery: None });
+        let sites = [0x1004, 0x1008, 0x1009].map(|host_pc| units.fault_site(host_pc));
+        assert_eq!(sites, [hot(0x40_0000, Some(0x100c)), hot(7, None), hot(u64::MAX, Some(0x1003))]);
+        let sites = [0x1005, 0x1044, 0x1080, 0x1084].map(|host_pc| units.fault_site(host_pc));
+        assert_eq!(sites, [None, None, cold, None]);
         let units = [0xfff, 0x103f, 0x1040, 0x1060, 0x109f, 0x10a0].map(|host_pc| units.unit_at(host_pc));
         assert_eq!(units, [None, Some(0x40_0000), Some(0x50_0000), None, Some(0x60_0000), None]);
     }

@@ -8,10 +8,10 @@
 
 use philae_backends::baseline;
 use philae_backends::compiled::{Code, CompileError};
-use philae_backends::cranelift::{Compiler, Continuation, Exactness, Options, Recovery, fault_continuation};
+use philae_backends::cranelift::{Compiler, Exactness, Options, Recovery};
 use philae_backends::interp::{self, Interpreter, Steps};
 use philae_backends::link::{
-    JUMP_CACHE_WAYS, JumpCacheEntry, LEAST_JUMP_CACHE, LinkSite, LinkSlot, enter, jump_cache_mask,
+    JUMP_CACHE_WAYS, JumpCacheEntry, LEAST_JUMP_CACHE, LinkSite, LinkSlot, enter, fault_exit_address, jump_cache_mask,
 };
 use philae_backends::{Exit, FloatControl};
 use philae_frontends::{Changes, Fetch, execute_block};
@@ -19,7 +19,7 @@ use philae_ir::now::Outcome;
 use philae_ir::state::StateAddress;
 use philae_ir::{Arch, CpuState, ExitReason, Op, Region};
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 /// Where guest code lies.
@@ -38,6 +38,8 @@ static ALONE: Mutex<()> = Mutex::new(());
 static HANDLER: Once = Once::new();
 static ARENA_START: AtomicU64 = AtomicU64::new(0);
 static CPU: AtomicU64 = AtomicU64::new(0);
+/// What the arena holds.
+static CODE_IN_ARENA: AtomicPtr<Code> = AtomicPtr::new(ptr::null_mut());
 /// Where in the arena the last fault was, 0 if there was none, and the address that could not be accessed.
 static FAULT: AtomicU64 = AtomicU64::new(0);
 static FAULT_ADDRESS: AtomicU64 = AtomicU64::new(0);
@@ -285,6 +287,7 @@ impl Sandbox {
         cpu.ctl.jump_cache.store(self.jump_cache.as_ptr() as u64, Ordering::Relaxed);
         FAULT.store(0, Ordering::Relaxed);
         CPU.store(StateAddress::of(cpu).bits(), Ordering::Relaxed);
+        CODE_IN_ARENA.store(ptr::from_ref(code).cast_mut(), Ordering::Relaxed);
         let control = FloatControl::of(arch, cpu);
         // SAFETY: the code fits the arena, nothing else runs there, and its links and jump cache lead to the resolver.
         unsafe {
@@ -299,9 +302,8 @@ impl Sandbox {
             return Ok(Exit { reason, argument: cpu.ctl.exit_argument });
         }
         let offset = (fault - self.arena as u64) as u32;
-        let pc =
-            code.fault_pc(offset).ok_or_else(|| format!("a fault at {offset:#x} of the code, which has none there"))?;
-        cpu.set_pc(pc);
+        let site = code.fault_site(offset);
+        cpu.set_pc(site.ok_or_else(|| format!("a fault at {offset:#x} of the code, which has none there"))?.pc);
         Ok(Exit { reason: ExitReason::Fault, argument: FAULT_ADDRESS.load(Ordering::Relaxed) })
     }
 }
@@ -333,17 +335,21 @@ extern "C" fn handler(signal: i32, info: *mut libc::siginfo_t, context: *mut lib
     let (registers, address) =
         unsafe { (&mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs, (*info).si_addr() as u64) };
     let pc = registers[libc::REG_RIP as usize] as u64;
-    if pc.wrapping_sub(ARENA_START.load(Ordering::Relaxed)) < ARENA as u64 {
+    let arena = ARENA_START.load(Ordering::Relaxed);
+    let offset = pc.wrapping_sub(arena);
+    if offset < ARENA as u64 {
         FAULT.store(pc, Ordering::Relaxed);
         FAULT_ADDRESS.store(address, Ordering::Relaxed);
-        // SAFETY: the pc is in the arena.
-        match unsafe { fault_continuation(pc) } {
-            Continuation::Recover(to) => registers[libc::REG_RIP as usize] = to as i64,
-            Continuation::Leave(to) => {
+        // SAFETY: what the arena holds is borrowed by who executes it.
+        let code = unsafe { &*CODE_IN_ARENA.load(Ordering::Relaxed) };
+        let to = match code.fault_site(offset as u32).and_then(|site| site.recovery) {
+            Some(recovery) => arena + u64::from(recovery.get()),
+            None => {
                 registers[libc::REG_RDI as usize] = CPU.load(Ordering::Relaxed) as i64;
-                registers[libc::REG_RIP as usize] = to as i64;
+                fault_exit_address()
             }
-        }
+        };
+        registers[libc::REG_RIP as usize] = to as i64;
     } else if let Some(recovery) = interp::recovery(pc) {
         registers[libc::REG_RAX as usize] = address as i64;
         registers[libc::REG_RIP as usize] = recovery as i64;

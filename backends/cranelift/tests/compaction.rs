@@ -7,7 +7,7 @@ use crate::cranelift::exits::POLL;
 use crate::cranelift::instructions::{Flow, instruction};
 use philae_ir::Ty;
 use philae_ir::state::aarch64;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// The bytes that hexadecimal digits say.
 fn bytes(text: &str) -> Vec<u8> {
@@ -77,8 +77,7 @@ fn compacted(code: &[u8]) -> Compact {
 }
 
 fn compacted_with(code: &[u8], operands: &HashSet<usize>) -> Compact {
-    let none = HashSet::new();
-    let input = Input { bytes: code, entry: 0, operands, kept: &none, counter: None, lead: 0 };
+    let input = Input { bytes: code, entry: 0, operands, never_taken: &HashMap::new(), counter: None, lead: 0 };
     compact(&input).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -100,6 +99,22 @@ fn loads_become_operands_of_the_next_instruction() {
         let [before, after] = [before, after].map(|text| bytes(&format!("{text} c3")));
         assert_eq!(compacted_with(&before, &HashSet::from([0])).bytes, after);
         assert_eq!(compacted(&before).bytes, before, "not said to be one");
+    }
+}
+
+#[test]
+fn constants_take_as_few_bytes_as_they_can() {
+    let cases = [
+        ("48 81 c2 08 00 00 00", "48 83 c2 08"),             // add rdx, 8
+        ("81 e1 80 ff ff ff", "83 e1 80"),                   // and ecx, -128
+        ("49 81 7c 24 08 7f 00 00 00", "49 83 7c 24 08 7f"), // cmp qword [r12 + 8], 127
+        ("48 81 ea 80 00 00 00", "48 81 ea 80 00 00 00"),    // sub rdx, 128
+        ("66 81 c2 08 00", "66 81 c2 08 00"),                // add dx, 8
+        ("c7 47 40 01 00 00 00", "c7 47 40 01 00 00 00"),    // mov dword [rdi + 64], 1
+    ];
+    for (before, after) in cases {
+        let [before, after] = [before, after].map(|text| bytes(&format!("{text} c3")));
+        assert_eq!(compacted(&before).bytes, after);
     }
 }
 

@@ -3,9 +3,9 @@
 use super::operations::{pick, types};
 use super::*;
 use crate::FloatControl;
-use crate::cranelift::{Continuation, Recovery, fault_continuation};
+use crate::cranelift::Recovery;
 use crate::interp::{Interpreter, recovery};
-use crate::link::{JumpCacheEntry, LEAST_JUMP_CACHE, jump_cache_index, jump_cache_mask};
+use crate::link::{JumpCacheEntry, LEAST_JUMP_CACHE, fault_exit_address, jump_cache_index, jump_cache_mask};
 use philae_ir::ops::{AuxKind, ImmKind, Makes, OPS, Takes};
 use philae_ir::opt::optimise;
 use philae_ir::state::{LOCALS, NZCV, StateAddress, VECTOR_LOCALS, aarch64};
@@ -57,18 +57,19 @@ extern "C" fn on_fault(_: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
             return;
         }
         let offset = rip.wrapping_sub(BASE.load(Ordering::Relaxed));
-        let Some(pc) = (*CODE.load(Ordering::Relaxed)).fault_pc(offset as u32) else { libc::abort() };
+        let Some(site) = (*CODE.load(Ordering::Relaxed)).fault_site(offset as u32) else { libc::abort() };
         let state = STATE.load(Ordering::Relaxed);
-        (*state).set_pc(pc);
+        (*state).set_pc(site.pc);
         (*state).ctl.exit_reason = ExitReason::Fault as u32;
         (*state).ctl.exit_argument = address;
-        match fault_continuation(rip) {
-            Continuation::Recover(to) => registers[libc::REG_RIP as usize] = to as i64,
-            Continuation::Leave(to) => {
+        let to = match site.recovery {
+            Some(offset) => BASE.load(Ordering::Relaxed) + u64::from(offset.get()),
+            None => {
                 registers[libc::REG_RDI as usize] = StateAddress::of(state).bits() as i64;
-                registers[libc::REG_RIP as usize] = to as i64;
+                fault_exit_address()
             }
-        }
+        };
+        registers[libc::REG_RIP as usize] = to as i64;
     }
 }
 
@@ -352,7 +353,7 @@ impl Generator<'_, '_> {
     }
 }
 
-fn random_state(random: &mut Random) -> CpuState {
+pub(super) fn random_state(random: &mut Random) -> CpuState {
     let mut cpu = CpuState::default();
     for info in Arch::Aarch64.slots() {
         let lane = if info.ty.is_vector() { [Ty::F32, Ty::F64][random.below(2)] } else { info.ty };

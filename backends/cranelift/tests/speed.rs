@@ -62,6 +62,13 @@ fn copy(b: &mut RegionBuilder<'_>) {
     step(b, aarch64::X[2], 8, |b, to| b.store(Ty::I64, to, 0, value));
 }
 
+/// The loop that copies words.
+pub(super) fn copy_loop() -> Region {
+    let mut region = counted_loop(copy);
+    optimise(&mut region, Exactness::Exact);
+    region
+}
+
 /// Jenkins's one at a time, on 32 bits.
 fn hash(b: &mut RegionBuilder<'_>) {
     let value = step(b, aarch64::X[0], 1, |b, from| b.load_zext(Ty::I32, Ty::I8, from, 0));
