@@ -7,6 +7,7 @@
 
 use super::CompileError;
 use super::instructions::{Flow, instruction};
+use super::recovery_branch::{RECOVERY_LENGTH, is_recovery_branch};
 use super::x86_64::JUMP_THROUGH_SLOT;
 use crate::compiled::{ExitSite, Relocation};
 use crate::link::{Entry, THROUGH_SLOT, leave_address, through_slot};
@@ -317,8 +318,8 @@ fn piece(input: &Input<'_>, at: usize) -> Result<Piece, CompileError> {
     if let (Some((length, other)), true) = (with_operand(bytes), input.operands.contains(&at)) {
         return Ok(whole(length, true, Kind::Other(other)));
     }
-    if let Some(&target) = input.never_taken.get(&at) {
-        return Ok(whole(super::x86_64::RECOVERY_LENGTH, true, Kind::Nothing { target }));
+    if let (true, Some(&target)) = (is_recovery_branch(bytes), input.never_taken.get(&at)) {
+        return Ok(whole(RECOVERY_LENGTH, true, Kind::Nothing { target }));
     }
     if let Some(slot) = slot_of_jump(bytes) {
         return Ok(whole(SLOT.len() + 8 + JUMP_THROUGH_SLOT.len(), false, Kind::Through { slot }));

@@ -22,6 +22,7 @@ mod memory;
 mod outcall;
 mod places;
 mod recovery;
+mod recovery_branch;
 mod rounds;
 mod scalar;
 mod stand_ins;

@@ -13,13 +13,18 @@ use cranelift_codegen::ir::{Type, types};
 use philae_ir::flow::Flow;
 use philae_ir::state::Life;
 use philae_ir::{BlockId, CpuState, Effect, Inst, Op, Region, Slot, Terminator, Ty, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The index of a place.
 pub(super) type PlaceId = usize;
 
 /// At most this many places are in one region: 32 vector registers in three parts, and every other slot.
 const MAX_PLACES: usize = 256;
+
+/// As many slots a loop works on at most if it is tight.
+const TIGHT: usize = 10;
+/// As many operations are in a region at most if it is small.
+const SMALL: usize = 1000;
 
 /// A set of places.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -47,8 +52,13 @@ impl PlaceSet {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = PlaceId> + use<> {
-        let words = self.0;
-        (0..MAX_PLACES).filter(move |place| words[place / 64] >> (place % 64) & 1 != 0)
+        self.0.into_iter().enumerate().flat_map(|(index, mut word)| {
+            std::iter::from_fn(move || {
+                let place = (word != 0).then_some(64 * index + word.trailing_zeros() as usize);
+                word &= word.wrapping_sub(1);
+                place
+            })
+        })
     }
 }
 
@@ -88,14 +98,15 @@ pub(super) struct SlotPlaces {
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) places: Vec<Place>,
-    slots: HashMap<Slot, SlotPlaces>,
+    /// By slot, of those that the region names.
+    slots: Vec<Option<SlotPlaces>>,
     /// Places of guest slots; the others are dead outside the region.
     guest: PlaceSet,
     exactness: Exactness,
     /// The first of the three places of the flags, if the region names them.
     pub(super) flags: Option<PlaceId>,
-    /// Accesses that leave the state as it is; where one faults, code of its own writes it.
-    recovering: HashMap<Value, Branch>,
+    /// By value, for accesses that leave the state as it is: where one faults, code of its own writes it.
+    recovering: Vec<Option<Branch>>,
     /// What recoveries make of other places.
     pub(super) rounds: Rounds,
     /// Reachable blocks in reverse post-order: a value's block comes before those that use it.
@@ -128,11 +139,11 @@ impl Plan {
         let blocks = region.blocks.len();
         let mut plan = Plan {
             places: Vec::new(),
-            slots: HashMap::new(),
+            slots: Vec::new(),
             guest: PlaceSet::default(),
             exactness,
             flags: None,
-            recovering: HashMap::new(),
+            recovering: vec![None; region.insts.len()],
             rounds: Rounds::default(),
             order,
             loops,
@@ -156,7 +167,7 @@ impl Plan {
 
     /// The places of a slot that the region names.
     pub(super) fn slot(&self, slot: Slot) -> SlotPlaces {
-        self.slots[&slot]
+        self.slots[usize::from(slot.0)].expect("a slot that the region names")
     }
 
     /// The places that `inst`, a `Get` or `SetLow`, reads.
@@ -191,25 +202,46 @@ impl Plan {
 
     /// Where the branch to its recovery is, if an exact access has code of its own for its fault.
     pub(super) fn recovery(&self, value: Value) -> Option<Branch> {
-        self.recovering.get(&value).copied()
+        self.recovering[value.index()]
     }
 
     /// In loops, plain accesses that are one host instruction.
     fn find_recovering(&mut self, region: &Region, failures: &Failures) {
+        let tight = self.tight_loops(region);
         for &block in self.order.iter().filter(|&&block| self.loops.contain(block)) {
             for &value in &region.block(block).insts {
                 let inst = region.inst(value);
                 let ways = match inst.op {
-                    Op::Load | Op::LoadZext | Op::LoadSext if inst.ty != Ty::I128 => {
-                        &[Branch::Before, Branch::Behind][..]
-                    }
-                    Op::Store if inst.ty != Ty::I128 => &[Branch::Behind],
+                    _ if inst.ty == Ty::I128 => &[][..],
+                    Op::Load | Op::LoadZext | Op::LoadSext if tight[block.index()] => &[Branch::Before, Branch::Behind],
+                    Op::Load | Op::LoadZext | Op::LoadSext | Op::Store => &[Branch::Behind],
                     _ => &[],
                 };
                 let way = ways.iter().find(|&&way| !failures.contains(&(value, way)));
-                self.recovering.extend(way.map(|&way| (value, way)));
+                self.recovering[value.index()] = way.copied();
             }
         }
+    }
+
+    /// For each block whether it is in an innermost loop of a small region that works on few slots. In others a value that
+    /// has been put aside comes back where it is used, and then a branch cannot stand before the access that uses it.
+    fn tight_loops(&self, region: &Region) -> Vec<bool> {
+        let mut tight = vec![false; region.blocks.len()];
+        if region.insts.len() > SMALL {
+            return tight;
+        }
+        for (_, members) in self.loops.innermost() {
+            let inside = || region.block_ids().filter(|block| members[block.index()]);
+            let insts = inside().flat_map(|block| &region.block(block).insts).map(|&value| region.inst(value));
+            let slots: HashSet<Slot> = insts
+                .filter(|inst| matches!(inst.op, Op::Get | Op::Set | Op::SetLow))
+                .map(|inst| inst.slot())
+                .collect();
+            if slots.len() <= TIGHT {
+                inside().for_each(|block| tight[block.index()] = true);
+            }
+        }
+        tight
     }
 
     /// The places that must be in memory at an exit or an exact access where `dirty` may differ from it.
@@ -289,7 +321,7 @@ impl Plan {
             }
             let (layout, parts) = cut(info.ty, accesses[&slot]);
             let first = self.places.len();
-            self.slots.insert(slot, SlotPlaces { first, count: parts.len(), layout });
+            self.name(slot, SlotPlaces { first, count: parts.len(), layout });
             let mut offset = CpuState::displacement(slot);
             for ty in parts {
                 if info.life == Life::Guest {
@@ -301,11 +333,17 @@ impl Plan {
         }
     }
 
+    fn name(&mut self, slot: Slot, places: SlotPlaces) {
+        let index = usize::from(slot.0);
+        self.slots.resize(self.slots.len().max(index + 1), None);
+        self.slots[index] = Some(places);
+    }
+
     fn cut_flags(&mut self, slot: Slot) {
         let first = self.places.len();
         self.flags = Some(first);
         let places = super::stored_flags::places();
-        self.slots.insert(slot, SlotPlaces { first, count: places.len(), layout: Layout::Flags });
+        self.name(slot, SlotPlaces { first, count: places.len(), layout: Layout::Flags });
         (first..first + places.len()).for_each(|place| self.guest.insert(place));
         self.places.extend(places);
     }

@@ -11,8 +11,8 @@
 use super::CompileError;
 use super::lower::Lower;
 use super::places::{PlaceId, Plan};
+use super::recovery_branch::{JUMP, RecoveryBranch, recovery_branch_before, recovery_branch_behind};
 use super::rounds::{Recipe, Recovered};
-use super::x86_64::{self, JUMP, RecoveryBranch};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, SourceLoc, Value as Clif};
@@ -56,8 +56,8 @@ impl Recoveries {
                 return Err(CompileError::Cranelift("an access is not where it was put".to_owned()));
             };
             let way = match branch {
-                Branch::Before => x86_64::recovery_branch_before(bytes, access),
-                Branch::Behind => x86_64::recovery_branch_behind(bytes, access),
+                Branch::Before => recovery_branch_before(bytes, access),
+                Branch::Behind => recovery_branch_behind(bytes, access),
             };
             match way {
                 Some(way) => drop(found.insert(access, way)),

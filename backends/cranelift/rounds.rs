@@ -119,6 +119,9 @@ impl Rounds {
 
     /// The places whose value at the edge from `from` to `to`, which enters a loop, recoveries in the loop need.
     pub(super) fn entries(&self, from: BlockId, to: BlockId) -> PlaceSet {
+        if self.loops.is_empty() {
+            return PlaceSet::default();
+        }
         let is_inside = self.loops.iter().any(|round| round.head == to && round.members[from.index()]);
         if is_inside { PlaceSet::default() } else { self.entries_of(to) }
     }
@@ -194,13 +197,10 @@ impl Rounds {
         let Some(end) = end else { return };
         let mut carried = plan.dirty_in[head.index()];
         carried.intersect(&plan.guest_places());
-        let counter_step = |place: PlaceId| match end[place] {
-            Known::Head(of, step) if of == place && step != 0 && plan.places[place].ty == types::I64 => {
-                step.trailing_zeros() + COUNTER_BITS <= u64::BITS
-            }
-            _ => false,
-        };
-        let counters: Vec<PlaceId> = carried.iter().filter(|&place| counter_step(place)).collect();
+        let carried: Vec<PlaceId> = carried.iter().collect();
+        let counters: Vec<PlaceId> = carried.iter().copied().filter(|&place| counts(plan, &end, place)).collect();
+        let ends: Vec<_> =
+            carried.iter().filter_map(|&place| Some((place, at_end(plan, &end, &carried, place)?))).collect();
         let round = self.loops.len();
         for (access, state) in walk.accesses {
             let at = |place: PlaceId| match state[place] {
@@ -208,9 +208,12 @@ impl Rounds {
                 _ => None,
             };
             let Some(counter) = counters.iter().find_map(|&place| Some((place, at(place)?))) else { continue };
-            let unchanged = carried.iter().filter(|&place| at(place) == Some(0));
-            let recipe = |place: PlaceId| Some((place, recipe(plan, &end, &carried, place, at)?));
-            let derived: Vec<_> = unchanged.filter_map(recipe).filter(|&(place, _)| place != counter.0).collect();
+            let recipe = |&(place, end): &(PlaceId, Recipe)| match end {
+                Recipe::Sum(of, more) => Some((place, Recipe::Sum(of, more.wrapping_sub(at(of)?)))),
+                Recipe::Constant(_) => Some((place, end)),
+            };
+            let unchanged = ends.iter().filter(|&&(place, _)| at(place) == Some(0) && place != counter.0);
+            let derived = unchanged.filter_map(recipe).collect();
             self.accesses.insert(access, Recovered { counter, derived, round });
         }
         let mut dirty = PlaceSet::default();
@@ -221,25 +224,23 @@ impl Rounds {
     }
 }
 
-/// What `place`, which has not changed in this round, is made of, if that can be: `end` is known where rounds end, and `at`
-/// says how much more a place is at the access than where the round began, if that is known.
-fn recipe(
-    plan: &Plan,
-    end: &[Known],
-    carried: &PlaceSet,
-    place: PlaceId,
-    at: impl Fn(PlaceId) -> Option<u64>,
-) -> Option<Recipe> {
+/// Whether a place is a counter, by what is known where rounds end.
+fn counts(plan: &Plan, end: &[Known], place: PlaceId) -> bool {
+    let Known::Head(of, step) = end[place] else { return false };
+    let comes_back = step.trailing_zeros() + COUNTER_BITS > u64::BITS;
+    of == place && !comes_back && plan.places[place].ty == types::I64
+}
+
+/// What a place could be made of where rounds end: of `carried` ones and constants.
+fn at_end(plan: &Plan, end: &[Known], carried: &[PlaceId], place: PlaceId) -> Option<Recipe> {
     let ty = plan.places[place].ty;
     if let Known::Constant(constant) = end[place] {
         return ty.is_int().then_some(Recipe::Constant(constant));
     }
-    // Of places of which each could be made of another, the first is carried.
-    let of = carried.iter().find(|&of| plan.places[of].ty == types::I64 && end[place].above(end[of]).is_some())?;
-    if of == place || ty != types::I64 {
-        return None;
-    }
-    Some(Recipe::Sum(of, end[place].above(end[of])?.wrapping_sub(at(of)?)))
+    // Of places each of which could be made of the others, the first is carried.
+    let is_alike = |of: PlaceId| Some((of, end[place].above(end[of]).filter(|_| plan.places[of].ty == types::I64)?));
+    let (of, more) = carried.iter().find_map(|&of| is_alike(of))?;
+    (of != place && ty == types::I64).then_some(Recipe::Sum(of, more))
 }
 
 /// Whether accesses in a loop recover, and none writes the guest's registers to the state.
