@@ -9,7 +9,7 @@ use super::lower::Lower;
 use cranelift_codegen::ir::types::{I8, I64};
 use cranelift_codegen::ir::{InstBuilder, Value as Clif};
 use philae_ir::{BlockId, Carry, Cond, Inst, Op, Region, Ty, Value};
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// What is added to the first summand, besides the carry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -25,17 +25,17 @@ type Sum = (Value, Addend, Value);
 #[derive(Debug, Default)]
 pub(super) struct Carries {
     /// Whose carry is tested in their block, by what they are the flags of.
-    wanted: HashMap<Sum, Value>,
+    wanted: FxHashMap<Sum, Value>,
     /// Those that the current block has made, by their flags.
-    made: HashMap<Value, Clif>,
+    made: FxHashMap<Value, Clif>,
 }
 
 impl Carries {
     /// Finds the flags of these blocks.
     pub(super) fn of(region: &Region, blocks: &[BlockId]) -> Carries {
-        let mut wanted = HashMap::new();
+        let mut wanted = FxHashMap::default();
         for &block in blocks {
-            let mut tested = HashSet::new();
+            let mut tested = FxHashSet::default();
             for &value in region.block(block).insts.iter().rev() {
                 let inst = region.inst(value);
                 if inst.op == Op::FlagsTest && matches!(Cond::from_aux(inst.aux), Cond::Cs | Cond::Cc) {
@@ -46,7 +46,7 @@ impl Carries {
                 }
             }
         }
-        Carries { wanted, made: HashMap::new() }
+        Carries { wanted, made: FxHashMap::default() }
     }
 
     /// Forgets what a block has made: it need not be there in others.

@@ -11,7 +11,7 @@ use super::recovery_branch::{RECOVERY_LENGTH, is_recovery_branch};
 use super::x86_64::JUMP_THROUGH_SLOT;
 use crate::compiled::{ExitSite, Relocation};
 use crate::link::{Entry, THROUGH_SLOT, leave_address, through_slot};
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// What a function is to be compacted by.
 pub(super) struct Input<'a> {
@@ -20,9 +20,9 @@ pub(super) struct Input<'a> {
     /// Where it is entered.
     pub(super) entry: usize,
     /// Loads of what the next instruction alone takes.
-    pub(super) operands: &'a HashSet<usize>,
+    pub(super) operands: &'a FxHashSet<usize>,
     /// Branches that are never taken, with the tests before them, and what they lead to.
-    pub(super) never_taken: &'a HashMap<usize, usize>,
+    pub(super) never_taken: &'a FxHashMap<usize, usize>,
     /// The address of the count that it starts with, if it counts.
     pub(super) counter: Option<u64>,
     /// So many bytes that do nothing, in one instruction, are to be in front of everything else.
@@ -422,7 +422,7 @@ fn set_aside(bytes: &[u8], pieces: &mut [Piece]) {
     let (opcode, address) = (LEAVE, leave_address().to_le_bytes());
     let leaves =
         |piece: &Piece| bytes[piece.from..].strip_prefix(&opcode).is_some_and(|rest| rest.starts_with(&address));
-    let recoveries: HashSet<usize> = pieces.iter().filter_map(Piece::recovery).collect();
+    let recoveries: FxHashSet<usize> = pieces.iter().filter_map(Piece::recovery).collect();
     // Straight ways to such an end, which are entered by a jump.
     let mut start = pieces.len();
     for index in 0..pieces.len() {

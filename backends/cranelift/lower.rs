@@ -19,7 +19,7 @@ use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, Variable};
 use philae_ir::uses::count_uses;
 use philae_ir::{BlockId, ExitReason, Inst, Op, Region, Terminator, Ty, Value};
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// The most trap codes that one function can tell apart.
 const MAX_FAULT_CODES: usize = 249;
@@ -89,29 +89,29 @@ pub(super) struct Lower<'a, 'b> {
     pub(super) state: Clif,
     /// The CLIF block that the function starts with.
     entry: ir::Block,
-    constants: HashMap<(ir::Block, Type, u64), Clif>,
+    constants: FxHashMap<(ir::Block, Type, u64), Clif>,
     pub(super) signatures: Signatures,
     /// For each trap code, from code 1, the guest pc and whether its accesses recover.
     pub(super) fault_pcs: Vec<(u64, bool)>,
-    fault_codes: HashMap<(u64, bool), TrapCode>,
+    fault_codes: FxHashMap<(u64, bool), TrapCode>,
     fault_pc: u64,
     /// For each block, the guest pc it starts in.
     block_pcs: Vec<Option<u64>>,
     values: Vec<Option<Clif>>,
     /// For values that are flags: where they come from, if not from their own instruction.
-    flag_sources: HashMap<Value, Value>,
+    flag_sources: FxHashMap<Value, Value>,
     /// How many operands are each value.
     pub(super) uses: Vec<u32>,
     /// Results whose NaNs are not the guest's yet: the next user repairs them.
-    pub(super) unrepaired: HashSet<Value>,
+    pub(super) unrepaired: FxHashSet<Value>,
     /// 32-bit values known zero-extended.
-    wide: HashMap<Clif, Clif>,
+    wide: FxHashMap<Clif, Clif>,
     /// Differences computed in this block.
-    pub(super) differences: HashMap<(Clif, Clif), Clif>,
+    pub(super) differences: FxHashMap<(Clif, Clif), Clif>,
     /// Carries that are made with their sums.
     pub(super) carries: Carries,
     /// Flags computed in this block.
-    pub(super) nibbles: HashMap<Value, Clif>,
+    pub(super) nibbles: FxHashMap<Value, Clif>,
     /// The condition of the block's branch, if the comparison that it is made of has to signal NaNs.
     pub(super) signalling: Option<Value>,
     /// The comparison whose NaNs are left to that edge of the block's branch on which there may be some.
@@ -160,20 +160,20 @@ impl<'a, 'b> Lower<'a, 'b> {
             links,
             state,
             entry,
-            constants: HashMap::new(),
+            constants: FxHashMap::default(),
             signatures,
             fault_pcs: Vec::new(),
-            fault_codes: HashMap::new(),
+            fault_codes: FxHashMap::default(),
             fault_pc: region.pc,
             block_pcs: vec![None; region.blocks.len()],
             values: vec![None; region.insts.len()],
-            flag_sources: HashMap::new(),
+            flag_sources: FxHashMap::default(),
             uses,
-            unrepaired: HashSet::new(),
-            wide: HashMap::new(),
-            differences: HashMap::new(),
+            unrepaired: FxHashSet::default(),
+            wide: FxHashMap::default(),
+            differences: FxHashMap::default(),
             carries: Carries::of(region, &plan.order),
-            nibbles: HashMap::new(),
+            nibbles: FxHashMap::default(),
             signalling: None,
             left_to_edge: None,
             known: stand_ins::Known::default(),

@@ -141,7 +141,7 @@ impl Compiler {
         options: Options,
         links: &mut dyn FnMut(LinkSite) -> *const LinkSlot,
     ) -> Result<Code, CompileError> {
-        let mut failures = Failures::new();
+        let mut failures = Failures::default();
         let is_legacy = self.legacy.1.sha && region.helpers.iter().any(|helper| stand_ins::is_legacy(helper));
         let forms = if is_legacy { Forms::Legacy } else { Forms::All };
         loop {

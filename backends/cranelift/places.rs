@@ -13,7 +13,7 @@ use cranelift_codegen::ir::{Type, types};
 use philae_ir::flow::Flow;
 use philae_ir::state::Life;
 use philae_ir::{BlockId, CpuState, Effect, Inst, Op, Region, Slot, Terminator, Ty, Value};
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// The index of a place.
 pub(super) type PlaceId = usize;
@@ -233,7 +233,7 @@ impl Plan {
         for (_, members) in self.loops.innermost() {
             let inside = || region.block_ids().filter(|block| members[block.index()]);
             let insts = inside().flat_map(|block| &region.block(block).insts).map(|&value| region.inst(value));
-            let slots: HashSet<Slot> = insts
+            let slots: FxHashSet<Slot> = insts
                 .filter(|inst| matches!(inst.op, Op::Get | Op::Set | Op::SetLow))
                 .map(|inst| inst.slot())
                 .collect();
@@ -299,7 +299,7 @@ impl Plan {
     }
 
     fn cut_slots(&mut self, region: &Region) {
-        let mut accesses: HashMap<Slot, Access> = HashMap::new();
+        let mut accesses: FxHashMap<Slot, Access> = FxHashMap::default();
         let mut named = Vec::new();
         for inst in self.order.iter().flat_map(|&block| &region.block(block).insts).map(|&v| region.inst(v)) {
             if !matches!(inst.op, Op::Get | Op::Set | Op::SetLow) {

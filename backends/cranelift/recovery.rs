@@ -17,7 +17,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, SourceLoc, Value as Clif};
 use philae_ir::Value;
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::num::NonZeroU32;
 use std::ops::Range;
 
@@ -31,11 +31,11 @@ pub(super) enum Branch {
 }
 
 /// Accesses where the branch did not come to stand beside them.
-pub(super) type Failures = HashSet<(Value, Branch)>;
+pub(super) type Failures = FxHashSet<(Value, Branch)>;
 
 /// The accesses of a function that recover, by their offsets.
 #[derive(Default)]
-pub(super) struct Recoveries(HashMap<usize, RecoveryBranch>);
+pub(super) struct Recoveries(FxHashMap<usize, RecoveryBranch>);
 
 impl Recoveries {
     /// Finds the branches beside `accesses`, which are told by `locations`, the source locations of the code; where there
@@ -46,8 +46,8 @@ impl Recoveries {
         locations: &[(Range<usize>, SourceLoc)],
         plan: &Plan,
     ) -> Result<Result<Recoveries, Failures>, CompileError> {
-        let mut found = HashMap::new();
-        let mut failures = Failures::new();
+        let mut found = FxHashMap::default();
+        let mut failures = Failures::default();
         for access in accesses {
             let before = locations.partition_point(|(range, _)| range.start <= access);
             let location = locations[..before].last().filter(|(range, _)| range.contains(&access));
@@ -68,7 +68,7 @@ impl Recoveries {
     }
 
     /// Where the branches are, with their tests, and where they lead.
-    pub(super) fn branches(&self) -> HashMap<usize, usize> {
+    pub(super) fn branches(&self) -> FxHashMap<usize, usize> {
         self.0.values().map(|branch| (branch.test, branch.target)).collect()
     }
 

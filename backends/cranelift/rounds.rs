@@ -14,13 +14,13 @@ use crate::stored_flags::describe;
 use cranelift_codegen::ir::types;
 use philae_ir::flow::Flow;
 use philae_ir::{BlockId, Inst, Op, Region, Ty, Value};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// What is known of the rounds of a region's loops.
 #[derive(Debug, Default)]
 pub(super) struct Rounds {
     loops: Vec<Round>,
-    accesses: HashMap<Value, Recovered>,
+    accesses: FxHashMap<Value, Recovered>,
 }
 
 /// A loop some of whose accesses make places of others.
@@ -178,9 +178,9 @@ impl Rounds {
         members: &[bool],
         blocks: &[BlockId],
     ) {
-        let mut walk = Walk { region, plan, values: HashMap::new(), accesses: Vec::new() };
+        let mut walk = Walk { region, plan, values: FxHashMap::default(), accesses: Vec::new() };
         let places = plan.places.len();
-        let mut starts: HashMap<BlockId, Vec<Known>> = HashMap::new();
+        let mut starts: FxHashMap<BlockId, Vec<Known>> = FxHashMap::default();
         starts.insert(head, (0..places).map(|place| Known::Head(place, 0)).collect());
         let mut end: Option<Vec<Known>> = None;
         for &block in blocks {
@@ -264,7 +264,7 @@ struct Walk<'a> {
     region: &'a Region,
     plan: &'a Plan,
     /// What is known of values.
-    values: HashMap<Value, Known>,
+    values: FxHashMap<Value, Known>,
     /// What is known of places at the accesses that recover.
     accesses: Vec<(Value, Vec<Known>)>,
 }

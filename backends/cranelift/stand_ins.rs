@@ -12,7 +12,7 @@ use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::types::{F32X4, I8X16, I16X8, I32, I32X4, I64X2};
 use cranelift_codegen::ir::{InstBuilder, SourceLoc, Type, Value as Clif};
 use philae_ir::{Helper, Inst, Op, Value};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// Source locations from here on are stand-ins'; those below are values of the region.
 const FIRST: u32 = 1 << 31;
@@ -21,15 +21,15 @@ const FIRST: u32 = 1 << 31;
 #[derive(Default)]
 pub(super) struct Known {
     /// Vectors of other shapes as bytes.
-    bytes: HashMap<Clif, Clif>,
+    bytes: FxHashMap<Clif, Clif>,
     /// Indices of tables, as PSHUFB takes them.
-    indices: HashMap<Clif, Clif>,
+    indices: FxHashMap<Clif, Clif>,
     /// Rounds of AES with a key of zeroes, and what they are of: a round adds its key last.
-    keyless: HashMap<Clif, (StandIn, Clif)>,
+    keyless: FxHashMap<Clif, (StandIn, Clif)>,
     /// Words a to d and e to h, and the same in the host's order: a, b, e, f and c, d, g, h, from the top.
-    ordered: HashMap<(Clif, Clif), [Clif; 2]>,
+    ordered: FxHashMap<(Clif, Clif), [Clif; 2]>,
     /// Words before four rounds of SHA-256 and their summands, and the words after.
-    rounds: HashMap<[Clif; 3], [Clif; 2]>,
+    rounds: FxHashMap<[Clif; 3], [Clif; 2]>,
 }
 
 /// The source location of a load whose value is an operand of the next instruction, and of no other.

@@ -14,7 +14,7 @@ use cranelift_codegen::entity::SecondaryMap;
 use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::{Block, BlockArg, Function, Inst, InstBuilder, MemFlagsData, Opcode, Value, ValueDef};
 use philae_ir::Op;
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// What has to be executed in a function for the flags that it raises.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub(super) struct Raising {
     /// The results of operations that raise, in order.
     results: Vec<Value>,
     /// The last instructions of accesses at whose faults the guest sees what has been raised.
-    accesses: HashSet<Inst>,
+    accesses: FxHashSet<Inst>,
 }
 
 impl Lower<'_, '_> {
@@ -66,7 +66,7 @@ impl Lower<'_, '_> {
 
     /// Has the function, which is complete, execute what raises. `heads` are the CLIF blocks that the region's blocks
     /// start with.
-    pub(super) fn execute_raising(&mut self, heads: &HashSet<Block>) {
+    pub(super) fn execute_raising(&mut self, heads: &FxHashSet<Block>) {
         let Raising { results, accesses } = std::mem::take(&mut self.raising);
         if results.is_empty() {
             return;
@@ -104,25 +104,25 @@ struct Executed<'a> {
     func: &'a Function,
     stretch: SecondaryMap<Inst, u32>,
     /// The jumps and branches to each block.
-    ways: HashMap<Block, Vec<Inst>>,
+    ways: FxHashMap<Block, Vec<Inst>>,
     /// Instructions that are executed, and parameters that are used.
     live: SecondaryMap<Inst, bool>,
-    params: HashSet<Value>,
+    params: FxHashSet<Value>,
     /// Comparisons of scalars that are used in their own stretch.
-    compared: HashSet<Comparison>,
+    compared: FxHashSet<Comparison>,
     /// Uses that are not followed yet: what, by whom.
     uses: Vec<(Value, Inst)>,
 }
 
 impl<'a> Executed<'a> {
-    fn new(func: &'a Function, heads: &HashSet<Block>, accesses: &HashSet<Inst>) -> Executed<'a> {
+    fn new(func: &'a Function, heads: &FxHashSet<Block>, accesses: &FxHashSet<Inst>) -> Executed<'a> {
         let mut executed = Executed {
             func,
             stretch: SecondaryMap::new(),
-            ways: HashMap::new(),
+            ways: FxHashMap::default(),
             live: SecondaryMap::new(),
-            params: HashSet::new(),
-            compared: HashSet::new(),
+            params: FxHashSet::default(),
+            compared: FxHashSet::default(),
             uses: Vec::new(),
         };
         let (mut current, mut beside) = (0, u32::MAX);
@@ -249,7 +249,7 @@ impl<'a> Executed<'a> {
     }
 
     /// These instructions, and those that are not executed either and use them.
-    fn with_idle_users(&self, mut idle: HashSet<Inst>) -> HashSet<Inst> {
+    fn with_idle_users(&self, mut idle: FxHashSet<Inst>) -> FxHashSet<Inst> {
         let dfg = &self.func.dfg;
         let mut known = 0;
         while idle.len() > known {

@@ -7,7 +7,7 @@ use crate::cranelift::exits::POLL;
 use crate::cranelift::instructions::{Flow, instruction};
 use philae_ir::Ty;
 use philae_ir::state::aarch64;
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// The bytes that hexadecimal digits say.
 fn bytes(text: &str) -> Vec<u8> {
@@ -73,11 +73,11 @@ fn instructions_end_where_they_end() {
 }
 
 fn compacted(code: &[u8]) -> Compact {
-    compacted_with(code, &HashSet::new())
+    compacted_with(code, &FxHashSet::default())
 }
 
-fn compacted_with(code: &[u8], operands: &HashSet<usize>) -> Compact {
-    let input = Input { bytes: code, entry: 0, operands, never_taken: &HashMap::new(), counter: None, lead: 0 };
+fn compacted_with(code: &[u8], operands: &FxHashSet<usize>) -> Compact {
+    let input = Input { bytes: code, entry: 0, operands, never_taken: &FxHashMap::default(), counter: None, lead: 0 };
     compact(&input).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -97,7 +97,7 @@ fn loads_become_operands_of_the_next_instruction() {
     ];
     for (before, after) in cases {
         let [before, after] = [before, after].map(|text| bytes(&format!("{text} c3")));
-        assert_eq!(compacted_with(&before, &HashSet::from([0])).bytes, after);
+        assert_eq!(compacted_with(&before, &FxHashSet::from_iter([0])).bytes, after);
         assert_eq!(compacted(&before).bytes, before, "not said to be one");
     }
 }

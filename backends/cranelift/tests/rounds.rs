@@ -8,7 +8,7 @@ use crate::interp::Interpreter;
 use philae_ir::opt::optimise;
 use philae_ir::state::{NZCV, aarch64};
 use philae_ir::{BlockId, Carry, Cond, Op, Slot, Ty};
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 const PAGE: usize = 4096;
 
@@ -208,7 +208,7 @@ fn loops_that_fault_do_as_the_interpreter() {
             philae_ir::verify::verify(&region).unwrap_or_else(|error| panic!("{error}\n{region}"));
             let mut optimised = region.clone();
             optimise(&mut optimised, options.exactness);
-            let plan = Plan::new(&optimised, options.exactness, Recovery::InLoops, &HashSet::new());
+            let plan = Plan::new(&optimised, options.exactness, Recovery::InLoops, &FxHashSet::default());
             let is_derived = |&value: &Value| plan.rounds.recovered(value).is_some();
             derived +=
                 optimised.blocks.iter().flat_map(|block| &block.insts).filter(|&value| is_derived(value)).count();
@@ -242,7 +242,7 @@ fn loops_that_fault_do_as_the_interpreter() {
 #[test]
 fn a_loop_carries_nothing_for_its_recoveries() {
     let region = super::speed::copy_loop();
-    let plan = Plan::new(&region, Exactness::Exact, Recovery::InLoops, &HashSet::new());
+    let plan = Plan::new(&region, Exactness::Exact, Recovery::InLoops, &FxHashSet::default());
     let accesses = region.blocks.iter().flat_map(|block| &block.insts);
     let accesses: Vec<Value> =
         accesses.copied().filter(|&value| matches!(region.inst(value).op, Op::Load | Op::Store)).collect();
