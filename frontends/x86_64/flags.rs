@@ -1,10 +1,10 @@
-//! RFLAGS: SF, ZF, CF and OF are one flags value per producer in the slot NZCV; PF and AF are kept as the bytes
-//! that they derive from (PF is the even parity of one, AF is bit 4 of the other).
+//! RFLAGS: SF, ZF, CF and OF are one flags value per producer in the slot NZCV; PF and AF are kept as what they
+//! derive from (PF is the even parity of the lowest byte of one, AF is bit 4 of the other).
 
 use super::operand::X86;
 use iced_x86::ConditionCode;
 use philae_ir::state::NZCV;
-use philae_ir::state::x86_64::{AF_BYTE, DF, PF_BYTE, RFLAGS_OTHER};
+use philae_ir::state::x86_64::{ADJUST, DF, PARITY, RFLAGS_OTHER};
 use philae_ir::{Carry, Cond, Sink, Ty, Value};
 
 /// RFLAGS bits that are always 1 for user code: bit 1, and IF.
@@ -38,14 +38,13 @@ impl<S: Sink> X86<'_, '_, S> {
 
     /// Sets PF from the low byte of a result.
     pub(super) fn set_parity(&mut self, ty: Ty, result: Value) {
-        let byte = self.trunc_from(ty, Ty::I8, result);
-        self.set(Ty::I8, PF_BYTE, byte);
+        self.set(ty, PARITY, result);
     }
 
     /// Clears AF.
     pub(super) fn clear_adjust(&mut self) {
         let zero = self.iconst(Ty::I8, 0);
-        self.set(Ty::I8, AF_BYTE, zero);
+        self.set(Ty::I8, ADJUST, zero);
     }
 
     /// Sets all flags after `result` = `a` ± `b`, given the value for SF, ZF, CF, OF.
@@ -54,8 +53,7 @@ impl<S: Sink> X86<'_, '_, S> {
         self.set_parity(ty, result);
         let operands = self.xor(ty, a, b);
         let carries = self.xor(ty, operands, result);
-        let byte = self.trunc_from(ty, Ty::I8, carries);
-        self.set(Ty::I8, AF_BYTE, byte);
+        self.set(ty, ADJUST, carries);
     }
 
     /// Sets all flags after the subtraction `result` = `a` − `b`.
@@ -74,7 +72,7 @@ impl<S: Sink> X86<'_, '_, S> {
 
     /// PF.
     pub(super) fn parity(&mut self) -> Value {
-        let byte = self.get(Ty::I8, PF_BYTE);
+        let byte = self.get(Ty::I8, PARITY);
         let ones = self.popcnt(Ty::I8, byte);
         let odd = self.and_imm(Ty::I8, ones, 1);
         self.bool_not(odd)
@@ -111,7 +109,7 @@ impl<S: Sink> X86<'_, '_, S> {
     /// SF, ZF, AF, PF, CF at their places in the low byte of RFLAGS, bit 1 set; an `i64`.
     pub(super) fn low_rflags(&mut self) -> Value {
         let flags = self.flags();
-        let adjust = self.get(Ty::I8, AF_BYTE);
+        let adjust = self.get(Ty::I8, ADJUST);
         let adjust = self.zext(Ty::I64, adjust);
         let mut bits = self.and_imm(Ty::I64, adjust, 0x10);
         let parity = self.parity();
@@ -160,7 +158,7 @@ impl<S: Sink> X86<'_, '_, S> {
         let flags = self.flags_from_bits(nzcv);
         self.set_flags(flags);
         let adjust = self.trunc(Ty::I8, bits);
-        self.set(Ty::I8, AF_BYTE, adjust);
+        self.set(Ty::I8, ADJUST, adjust);
         let parity = self.bit_at(bits, 2);
         self.set_parity_flag(parity);
     }
@@ -168,7 +166,7 @@ impl<S: Sink> X86<'_, '_, S> {
     /// Sets PF to a truth value: a byte with no bit set has even parity.
     pub(super) fn set_parity_flag(&mut self, parity: Value) {
         let byte = self.bool_not(parity);
-        self.set(Ty::I8, PF_BYTE, byte);
+        self.set(Ty::I8, PARITY, byte);
     }
 
     /// Sets RFLAGS as POPF does for user code; `bits` is an `i64`, of which a 16-bit POPF changes the low half.

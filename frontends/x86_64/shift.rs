@@ -5,7 +5,7 @@
 
 use super::operand::{Lifted, Place, RCX, X86};
 use crate::lift::LiftError;
-use philae_ir::state::x86_64::PF_BYTE;
+use philae_ir::state::x86_64::PARITY;
 use philae_ir::{IntCond, Sink, Ty, Value};
 
 /// The masked count.
@@ -88,12 +88,12 @@ fn shift_flags(x: &mut X86<impl Sink>, shifted: Option<(Ty, Count, Shifted)>) {
     let (flags, parity) = match zero {
         None => (new, parity),
         Some(zero) => {
-            let (old, old_parity) = (x.flags(), x.get(Ty::I8, PF_BYTE));
+            let (old, old_parity) = (x.flags(), x.get(Ty::I8, PARITY));
             (x.select(Ty::Flags, zero, old, new), x.select(Ty::I8, zero, old_parity, parity))
         }
     };
     x.set_flags(flags);
-    x.set(Ty::I8, PF_BYTE, parity);
+    x.set(Ty::I8, PARITY, parity);
 }
 
 /// Flags of the rotates: CF and OF only.

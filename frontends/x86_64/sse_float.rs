@@ -4,7 +4,7 @@
 use super::operand::{Lifted, X86};
 use crate::lift::LiftError;
 use iced_x86::OpKind;
-use philae_ir::state::x86_64::PF_BYTE;
+use philae_ir::state::x86_64::PARITY;
 use philae_ir::{FloatCond, NanRule, Op, Rounding, Sink, Ty, Value};
 
 /// The NaN that operations make of numbers is the rule's; which operand's NaN survives, too.
@@ -198,7 +198,7 @@ pub(super) fn compare_into_flags(x: &mut X86<impl Sink>, ty: Ty) -> Lifted {
     x.set_flags(flags);
     let unordered = x.fcmp(ty, FloatCond::Un, a, b);
     let byte = x.bool_not(unordered);
-    x.set(Ty::I8, PF_BYTE, byte);
+    x.set(Ty::I8, PARITY, byte);
     x.clear_adjust();
     Ok(())
 }

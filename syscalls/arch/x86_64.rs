@@ -11,7 +11,7 @@ use philae_ir::CpuState;
 use philae_ir::Slot;
 use philae_ir::state::NZCV;
 use philae_ir::state::x86_64::{
-    AF_BYTE, DF, GPR, MXCSR, PF_BYTE, RFLAGS_OTHER, X87, X87_CONTROL, X87_STATUS, X87_TAGS, XMM,
+    ADJUST, DF, GPR, MXCSR, PARITY, RFLAGS_OTHER, X87, X87_CONTROL, X87_STATUS, X87_TAGS, XMM,
 };
 
 /// O_DIRECTORY, O_NOFOLLOW, O_DIRECT, O_LARGEFILE: asm-generic/fcntl.h.
@@ -65,7 +65,7 @@ const OTHER: u64 = 1 << 18 | 1 << 21;
 /// RFLAGS as PUSHF would show them, from the slots that hold them.
 pub fn pack_rflags(cpu: &CpuState) -> u64 {
     let nzcv = cpu.get(NZCV);
-    let parity = (cpu.get(PF_BYTE) as u8).count_ones().is_multiple_of(2);
+    let parity = (cpu.get(PARITY) as u8).count_ones().is_multiple_of(2);
     let set = |condition: bool, flag: u64| if condition { flag } else { 0 };
     ALWAYS
         | IF
@@ -74,7 +74,7 @@ pub fn pack_rflags(cpu: &CpuState) -> u64 {
         | set(nzcv & 2 != 0, CF)
         | set(nzcv & 1 != 0, OF)
         | set(parity, PF)
-        | set(cpu.get(AF_BYTE) & 0x10 != 0, AF)
+        | set(cpu.get(ADJUST) & 0x10 != 0, AF)
         | set(cpu.get(DF) & 1 != 0, DIRECTION)
         | cpu.get(RFLAGS_OTHER) & OTHER
 }
@@ -84,8 +84,8 @@ pub fn unpack_rflags(cpu: &mut CpuState, flags: u64) {
     let bit = |flag: u64, value: u64| if flags & flag != 0 { value } else { 0 };
     cpu.set(NZCV, bit(SF, 8) | bit(ZF, 4) | bit(CF, 2) | bit(OF, 1));
     // A byte of even parity for PF, of odd parity without.
-    cpu.set(PF_BYTE, 1 - bit(PF, 1));
-    cpu.set(AF_BYTE, bit(AF, 0x10));
+    cpu.set(PARITY, 1 - bit(PF, 1));
+    cpu.set(ADJUST, bit(AF, 0x10));
     cpu.set(DF, bit(DIRECTION, 1));
     cpu.set(RFLAGS_OTHER, flags & OTHER);
 }

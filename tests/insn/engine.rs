@@ -173,8 +173,8 @@ fn to_cpu(arch: Arch, state: &State) -> CpuState {
         let bit = nzcv_bits(arch).iter().find(|(flag, _)| *flag == name).map(|(_, bit)| *bit);
         match (name, bit) {
             (_, Some(bit)) => nzcv |= (value as u64) << bit,
-            ("pf", _) => cpu.set(x86_64::PF_BYTE, 1 - value as u64), // an odd byte has PF clear
-            ("af", _) => cpu.set(x86_64::AF_BYTE, (value as u64) << 4),
+            ("pf", _) => cpu.set(x86_64::PARITY, 1 - value as u64), // an odd byte has PF clear
+            ("af", _) => cpu.set(x86_64::ADJUST, (value as u64) << 4),
             (name, _) => {
                 let info = arch.slot_named(name).unwrap_or_else(|| panic!("no slot {name}"));
                 match info.ty {
@@ -195,8 +195,8 @@ fn from_cpu(line: &Line, cpu: &CpuState, window: &[u8], fault: Option<&str>) -> 
         let bit = nzcv_bits(line.arch).iter().find(|(flag, _)| *flag == name).map(|(_, bit)| *bit);
         let value = match (name.as_str(), bit) {
             (_, Some(bit)) => u128::from(cpu.get(NZCV) >> bit & 1),
-            ("pf", _) => u128::from((cpu.get(x86_64::PF_BYTE) as u8).count_ones().is_multiple_of(2)),
-            ("af", _) => u128::from(cpu.get(x86_64::AF_BYTE) >> 4 & 1),
+            ("pf", _) => u128::from((cpu.get(x86_64::PARITY) as u8).count_ones().is_multiple_of(2)),
+            ("af", _) => u128::from(cpu.get(x86_64::ADJUST) >> 4 & 1),
             (name, _) => {
                 let info = line.arch.slot_named(name).unwrap_or_else(|| panic!("no slot {name}"));
                 match info.ty {

@@ -11,7 +11,7 @@ use super::{Exactness, calls_state_helper, is_pure, may_fault, raising};
 use crate::flow::Flow;
 use crate::ops::Op;
 use crate::region::{Block, BlockId, Inst, Region, Terminator, Value};
-use crate::state::{Life, Slot};
+use crate::state::{Life, Slot, SlotInfo};
 use crate::ty::Ty;
 use std::ops::Range;
 
@@ -38,7 +38,7 @@ pub(super) fn run(region: &mut Region, exactness: Exactness) {
     }
 }
 
-/// The slots that guest code writes far more often than it reads: flags and the bytes that flags derive from.
+/// The slots that guest code writes far more often than it reads: flags, what flags derive from, and bytes.
 fn sinkable_slots(region: &Region) -> Vec<Slot> {
     let (mut whole, mut low) = (SlotSet::default(), SlotSet::default());
     for &value in region.blocks.iter().flat_map(|block| &block.insts) {
@@ -50,7 +50,8 @@ fn sinkable_slots(region: &Region) -> Vec<Slot> {
         }
     }
     let rows = region.arch.slots().iter();
-    let candidates = rows.filter(|info| info.life == Life::Guest && matches!(info.ty, Ty::Flags | Ty::I8));
+    let is_of_flags = |info: &SlotInfo| matches!(info.ty, Ty::Flags | Ty::I8) || region.arch.derives_flag(info.slot);
+    let candidates = rows.filter(|info| info.life == Life::Guest && is_of_flags(info));
     candidates.map(|info| info.slot).filter(|&slot| whole.contains(slot) && !low.contains(slot)).collect()
 }
 
