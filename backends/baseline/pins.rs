@@ -64,7 +64,7 @@ static AARCH64: Pins = {
 /// RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI.
 static X86_64: Pins = {
     let [a, c, d, b, sp, bp, si, di, ..] = x86_64::GPR;
-    Pins::new([a, c, d, b, sp, bp, si, di], &[x86_64::DF])
+    Pins::new([a, c, d, b, sp, bp, si, di], &[x86_64::ADJUST, x86_64::DF])
 };
 
 /// Copies the host registers at a fault in baseline code, as the fault exit noted them, to the guest's.

@@ -53,7 +53,8 @@ impl<S: Sink> X86<'_, '_, S> {
         self.set_parity(ty, result);
         let operands = self.xor(ty, a, b);
         let carries = self.xor(ty, operands, result);
-        self.set(ty, ADJUST, carries);
+        let byte = self.trunc_from(ty, Ty::I8, carries);
+        self.set(Ty::I8, ADJUST, byte);
     }
 
     /// Sets all flags after the subtraction `result` = `a` − `b`.

@@ -255,7 +255,7 @@ pub mod x86_64 {
     pub const GPR: [Slot; 16] = slots(0, 1);
     /// PF is the even parity of the lowest byte of this.
     pub const PARITY: Slot = Slot(17);
-    /// Bit 4 of this is AF.
+    /// The byte (8 bits) whose bit 4 is AF. A whole result, as [`PARITY`] holds, would make clearing it longer.
     pub const ADJUST: Slot = Slot(18);
     /// DF: 0 or 1.
     pub const DF: Slot = Slot(19);
@@ -317,7 +317,7 @@ static X86_64_SLOTS: [SlotInfo; 76] = slot_table! {
     "rax" I64 0 Guest; "rcx" I64 1 Guest; "rdx" I64 2 Guest; "rbx" I64 3 Guest; "rsp" I64 4 Guest; "rbp" I64 5 Guest;
     "rsi" I64 6 Guest; "rdi" I64 7 Guest; "r8" I64 8 Guest; "r9" I64 9 Guest; "r10" I64 10 Guest; "r11" I64 11 Guest;
     "r12" I64 12 Guest; "r13" I64 13 Guest; "r14" I64 14 Guest; "r15" I64 15 Guest;
-    "parity" I64 17 Guest; "adjust" I64 18 Guest; "df" I8 19 Guest; "fs_base" I64 20 Guest; "gs_base" I64 21 Guest;
+    "parity" I64 17 Guest; "adjust" I8 18 Guest; "df" I8 19 Guest; "fs_base" I64 20 Guest; "gs_base" I64 21 Guest;
     "mxcsr" I32 22 Guest; "rflags_other" I32 23 Guest; "rip" I64 33 Guest; "nzcv" Flags 16 Guest;
     "xmm0" V128 48 Guest; "xmm1" V128 50 Guest; "xmm2" V128 52 Guest; "xmm3" V128 54 Guest; "xmm4" V128 56 Guest;
     "xmm5" V128 58 Guest; "xmm6" V128 60 Guest; "xmm7" V128 62 Guest; "xmm8" V128 64 Guest; "xmm9" V128 66 Guest;
