@@ -244,10 +244,6 @@ impl<'a, 'b> Lower<'a, 'b> {
         for place in plan.rounds.all_entries().iter() {
             self.entry_values[place] = Some(self.b.declare_var(plan.places[place].ty));
         }
-        for place in plan.rounds.entries_of(BlockId::ENTRY).iter() {
-            let value = self.load_place(place);
-            self.define_entry_value(place, value);
-        }
         for place in crossing.iter() {
             let ty = plan.places[place].ty;
             let variable = self.b.declare_var(ty);
@@ -388,14 +384,9 @@ impl<'a, 'b> Lower<'a, 'b> {
         }
         for place in successors().flat_map(|to| self.plan.rounds.entries(id, to).iter()) {
             let value = self.whole(place);
-            self.define_entry_value(place, value);
+            let variable = self.entry_values[place].expect("a variable for each value that a recovery needs");
+            self.b.def_var(variable, value);
         }
-    }
-
-    /// A loop is entered, and this is what a place holds there.
-    fn define_entry_value(&mut self, place: PlaceId, value: Clif) {
-        let variable = self.entry_values[place].expect("a variable for each value that a recovery needs");
-        self.b.def_var(variable, value);
     }
 
     /// Whether it does not matter what the place holds: to give its variable another value than it has would take an

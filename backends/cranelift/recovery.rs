@@ -157,22 +157,28 @@ impl Lower<'_, '_> {
     /// their recipes say in all others.
     fn derive_places(&mut self, recovered: &Recovered) -> Vec<(PlaceId, Clif)> {
         let (counter, by) = recovered.counter;
-        let (now, by) = (self.whole(counter), self.iconst(I64, by));
-        let begun = self.b.ins().isub(now, by);
+        let begun = self.above(counter, by.wrapping_neg());
         let start = self.entry_value(recovered, counter);
         let is_first = self.b.ins().icmp(IntCC::Equal, begun, start);
         let mut derive = |&(place, recipe): &(PlaceId, Recipe)| {
             let entry = self.entry_value(recovered, place);
             let made = match recipe {
                 Recipe::Constant(constant) => self.iconst(self.plan.places[place].ty, constant),
-                Recipe::Sum(of, more) => {
-                    let (of, more) = (self.whole(of), self.iconst(I64, more));
-                    self.b.ins().iadd(of, more)
-                }
+                Recipe::Sum(of, more) => self.above(of, more),
             };
             (place, self.b.ins().select(is_first, entry, made))
         };
         recovered.derived.iter().map(&mut derive).collect()
+    }
+
+    /// So much more than a place holds.
+    fn above(&mut self, place: PlaceId, more: u64) -> Clif {
+        let value = self.whole(place);
+        if more == 0 {
+            return value;
+        }
+        let more = self.iconst(I64, more);
+        self.b.ins().iadd(value, more)
     }
 
     /// What a place held where the loop of an access was entered.

@@ -41,7 +41,7 @@ pub(super) struct Recovered {
     pub(super) counter: (PlaceId, u64),
     /// The places that are made of others.
     pub(super) derived: Vec<(PlaceId, Recipe)>,
-    /// Which of [`Rounds`] it is in.
+    /// Which of the loops of [`Rounds`] it is in.
     round: usize,
 }
 
@@ -75,7 +75,7 @@ impl Known {
         }
     }
 
-    /// How much more this is than `other`, if both are known by the same.
+    /// How much more this is than `other`, if both are so much more than the same.
     fn above(self, other: Known) -> Option<u64> {
         match (self, other) {
             (Known::Head(place, by), Known::Head(of, other)) if place == of => Some(by.wrapping_sub(other)),
@@ -119,16 +119,7 @@ impl Rounds {
 
     /// The places whose value at the edge from `from` to `to`, which enters a loop, recoveries in the loop need.
     pub(super) fn entries(&self, from: BlockId, to: BlockId) -> PlaceSet {
-        if self.loops.is_empty() {
-            return PlaceSet::default();
-        }
-        let is_inside = self.loops.iter().any(|round| round.head == to && round.members[from.index()]);
-        if is_inside { PlaceSet::default() } else { self.entries_of(to) }
-    }
-
-    /// The places whose value where the loop is entered that starts with `head` its recoveries need.
-    pub(super) fn entries_of(&self, head: BlockId) -> PlaceSet {
-        let round = self.loops.iter().find(|round| round.head == head);
+        let round = self.loops.iter().find(|round| round.head == to && !round.members[from.index()]);
         round.map_or(PlaceSet::default(), |round| round.entries)
     }
 
