@@ -129,6 +129,8 @@ pub(super) struct Lower<'a, 'b> {
     variables: Vec<Option<Variable>>,
     /// For places whose value where a loop is entered is needed in it: that.
     pub(super) entry_values: Vec<Option<Variable>>,
+    /// For loops, by their numbers in the plan: whether they have gone round, if that is to be told.
+    pub(super) signs: Vec<Option<Variable>>,
     /// Where recoveries leave, if there are some.
     pub(super) fault_exit: Option<ir::Block>,
     held: Vec<Held>,
@@ -184,6 +186,7 @@ impl<'a, 'b> Lower<'a, 'b> {
             blocks: vec![None; region.blocks.len()],
             variables: vec![None; plan.places.len()],
             entry_values: vec![None; plan.places.len()],
+            signs: vec![None; plan.rounds.count()],
             fault_exit: None,
             held: vec![Held::default(); plan.places.len()],
             touched: Vec::new(),
@@ -201,6 +204,7 @@ impl<'a, 'b> Lower<'a, 'b> {
             self.blocks[block.index()] = Some(self.b.create_block());
         }
         self.load_live_places();
+        self.set_signs(None, BlockId::ENTRY);
         let first = self.clif_block(BlockId::ENTRY);
         self.b.ins().jump(first, &[]);
         self.block_pcs[0] = Some(self.region.pc);
@@ -386,6 +390,16 @@ impl<'a, 'b> Lower<'a, 'b> {
             let value = self.whole(place);
             let variable = self.entry_values[place].expect("a variable for each value that a recovery needs");
             self.b.def_var(variable, value);
+        }
+        successors().for_each(|to| self.set_signs(Some(id), to));
+    }
+
+    /// Says of the loop that an edge leads to the start of, or the way into the region, whether it goes round.
+    fn set_signs(&mut self, from: Option<BlockId>, to: BlockId) {
+        for (index, goes_round) in self.plan.rounds.signs(from, to) {
+            let variable = *self.signs[index].get_or_insert_with(|| self.b.declare_var(I32));
+            let sign = self.iconst(I32, u64::from(goes_round));
+            self.b.def_var(variable, sign);
         }
     }
 

@@ -12,7 +12,7 @@ use super::CompileError;
 use super::lower::Lower;
 use super::places::{PlaceId, Plan};
 use super::recovery_branch::{JUMP, RecoveryBranch, recovery_branch_before, recovery_branch_behind};
-use super::rounds::{Recipe, Recovered};
+use super::rounds::{Recipe, Recovered, Tell};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, SourceLoc, Value as Clif};
@@ -156,15 +156,28 @@ impl Lower<'_, '_> {
     /// Makes the places that a recovery makes of others: what they held where the loop was entered in the first round, what
     /// their recipes say in all others.
     fn derive_places(&mut self, recovered: &Recovered) -> Vec<(PlaceId, Clif)> {
-        let (counter, by) = recovered.counter;
-        let begun = self.above(counter, by.wrapping_neg());
-        let start = self.entry_value(recovered, counter);
-        let is_first = self.b.ins().icmp(IntCC::Equal, begun, start);
+        let is_first = match recovered.tell {
+            Tell::Counter(counter, by) => {
+                let begun = self.above(counter, by.wrapping_neg());
+                let start = self.entry_value(recovered, counter);
+                self.b.ins().icmp(IntCC::Equal, begun, start)
+            }
+            Tell::Sign => {
+                let sign = self.signs[recovered.round].expect("a variable for each sign");
+                let sign = self.b.use_var(sign);
+                self.compare_with(IntCC::Equal, sign, 0)
+            }
+        };
         let mut derive = |&(place, recipe): &(PlaceId, Recipe)| {
             let entry = self.entry_value(recovered, place);
             let made = match recipe {
                 Recipe::Constant(constant) => self.iconst(self.plan.places[place].ty, constant),
                 Recipe::Sum(of, more) => self.above(of, more),
+                Recipe::Before(value, more) => {
+                    let value = self.value(value);
+                    let wide = self.zero_extend(value, I64);
+                    self.plus(wide, more)
+                }
             };
             (place, self.b.ins().select(is_first, entry, made))
         };
@@ -174,6 +187,10 @@ impl Lower<'_, '_> {
     /// So much more than a place holds.
     fn above(&mut self, place: PlaceId, more: u64) -> Clif {
         let value = self.whole(place);
+        self.plus(value, more)
+    }
+
+    fn plus(&mut self, value: Clif, more: u64) -> Clif {
         if more == 0 {
             return value;
         }

@@ -4,7 +4,7 @@
 //! without being carried: constants (the kind of a comparison, the upper half of a scalar), and what is at a fixed distance
 //! from something else that is carried (the operand of a comparison with the counter). Only in the first round they are
 //! what they were before the loop. Which round it is shows a counter of the loop, one that each round adds the same to: it
-//! is what it was before the loop in the first round only.
+//! is what it was before the loop in the first round only. A loop without one has a sign made for it, if that replaces more.
 //!
 //! In: a region, its loops, the accesses that recover, the places that may differ from memory. Out: for each such access the
 //! places that its recovery makes of others.
@@ -14,7 +14,7 @@ use crate::stored_flags::describe;
 use cranelift_codegen::ir::types;
 use philae_ir::flow::Flow;
 use philae_ir::{BlockId, Inst, Op, Region, Ty, Value};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// What is known of the rounds of a region's loops.
 #[derive(Debug, Default)]
@@ -32,17 +32,28 @@ struct Round {
     dirty: PlaceSet,
     /// Those of them whose value there its recoveries need.
     entries: PlaceSet,
+    /// Whether they need a sign.
+    has_sign: bool,
 }
 
 /// How an access recovers.
 #[derive(Debug)]
 pub(super) struct Recovered {
-    /// The counter of its loop: a place, and how much more that is at the access than where the round began.
-    pub(super) counter: (PlaceId, u64),
+    /// What tells the first round from others.
+    pub(super) tell: Tell,
     /// The places that are made of others.
     pub(super) derived: Vec<(PlaceId, Recipe)>,
     /// Which of the loops of [`Rounds`] it is in.
-    round: usize,
+    pub(super) round: usize,
+}
+
+/// What tells the first round of a loop from others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Tell {
+    /// A counter: a place, and how much more that is at the access than where the round began.
+    Counter(PlaceId, u64),
+    /// A sign, which is set where a round ends.
+    Sign,
 }
 
 /// What a place holds in all rounds but the first.
@@ -52,6 +63,8 @@ pub(super) enum Recipe {
     Constant(u64),
     /// What another place holds at the access, and so much more.
     Sum(PlaceId, u64),
+    /// A value from before the loop, zero-extended to 64 bits, and so much more.
+    Before(Value, u64),
 }
 
 /// What is known of a place's value at some point of a round.
@@ -123,6 +136,21 @@ impl Rounds {
         round.map_or(PlaceSet::default(), |round| round.entries)
     }
 
+    /// The loops, by their numbers, that the edge from `from`, or the way into the region, to `to` enters or goes round again
+    /// in, and that have a sign; whether it goes round.
+    pub(super) fn signs(&self, from: Option<BlockId>, to: BlockId) -> impl Iterator<Item = (usize, bool)> {
+        let ends = move |(index, round): (usize, &Round)| {
+            let goes_round = from.is_some_and(|from| round.members[from.index()]);
+            (round.has_sign && round.head == to).then_some((index, goes_round))
+        };
+        self.loops.iter().enumerate().filter_map(ends)
+    }
+
+    /// How many loops there are.
+    pub(super) fn count(&self) -> usize {
+        self.loops.len()
+    }
+
     /// All places whose value where a loop is entered is needed in it.
     pub(super) fn all_entries(&self) -> PlaceSet {
         let mut all = PlaceSet::default();
@@ -145,16 +173,27 @@ impl Rounds {
             recovered.derived.retain(|&(place, _)| !live.contains(place));
             changed |= recovered.derived.len() != before;
         }
-        self.accesses.retain(|_, recovered| !recovered.derived.is_empty());
+        // A sign is an instruction more in each round.
+        let is_worth_it = |_: &Value, recovered: &mut Recovered| {
+            let keeps = recovered.derived.len() > usize::from(recovered.tell == Tell::Sign);
+            changed |= !keeps && !recovered.derived.is_empty();
+            keeps
+        };
+        self.accesses.retain(is_worth_it);
         self.find_entries();
         changed
     }
 
     fn find_entries(&mut self) {
         for (index, round) in self.loops.iter_mut().enumerate() {
-            round.entries = PlaceSet::default();
+            (round.entries, round.has_sign) = (PlaceSet::default(), false);
             for recovered in self.accesses.values().filter(|recovered| recovered.round == index) {
-                let places = recovered.derived.iter().map(|&(place, _)| place).chain([recovered.counter.0]);
+                let counter = match recovered.tell {
+                    Tell::Counter(place, _) => Some(place),
+                    Tell::Sign => None,
+                };
+                round.has_sign |= counter.is_none();
+                let places = recovered.derived.iter().map(|&(place, _)| place).chain(counter);
                 places.filter(|&place| round.dirty.contains(place)).for_each(|place| round.entries.insert(place));
             }
         }
@@ -169,7 +208,7 @@ impl Rounds {
         members: &[bool],
         blocks: &[BlockId],
     ) {
-        let mut walk = Walk { region, plan, values: FxHashMap::default(), accesses: Vec::new() };
+        let mut walk = Walk::new(region, plan);
         let places = plan.places.len();
         let mut starts: FxHashMap<BlockId, Vec<Known>> = FxHashMap::default();
         starts.insert(head, (0..places).map(|place| Known::Head(place, 0)).collect());
@@ -188,30 +227,38 @@ impl Rounds {
         let Some(end) = end else { return };
         let mut carried = plan.dirty_in[head.index()];
         carried.intersect(&plan.guest_places());
-        let carried: Vec<PlaceId> = carried.iter().collect();
+        // What the loop reads is carried anyway: others are made of that.
+        let mut carried: Vec<PlaceId> = carried.iter().collect();
+        carried.sort_by_key(|&place| !walk.read.contains(place));
         let counters: Vec<PlaceId> = carried.iter().copied().filter(|&place| counts(plan, &end, place)).collect();
         let ends: Vec<_> =
-            carried.iter().filter_map(|&place| Some((place, at_end(plan, &end, &carried, place)?))).collect();
+            carried.iter().filter_map(|&place| Some((place, walk.at_end(&end, &carried, place)?))).collect();
         let round = self.loops.len();
-        for (access, state) in walk.accesses {
+        for (access, state) in std::mem::take(&mut walk.accesses) {
             let at = |place: PlaceId| match state[place] {
                 Known::Head(of, by) if of == place => Some(by),
                 _ => None,
             };
-            let Some(counter) = counters.iter().find_map(|&place| Some((place, at(place)?))) else { continue };
+            let tell = counters.iter().find_map(|&place| Some(Tell::Counter(place, at(place)?))).unwrap_or(Tell::Sign);
             let recipe = |&(place, end): &(PlaceId, Recipe)| match end {
                 Recipe::Sum(of, more) => Some((place, Recipe::Sum(of, more.wrapping_sub(at(of)?)))),
-                Recipe::Constant(_) => Some((place, end)),
+                Recipe::Constant(_) | Recipe::Before(..) => Some((place, end)),
             };
-            let unchanged = ends.iter().filter(|&&(place, _)| at(place) == Some(0) && place != counter.0);
+            let unchanged = ends.iter().filter(|&&(place, _)| at(place) == Some(0) && tell != Tell::Counter(place, 0));
             let derived = unchanged.filter_map(recipe).collect();
-            self.accesses.insert(access, Recovered { counter, derived, round });
+            self.accesses.insert(access, Recovered { tell, derived, round });
         }
         let mut dirty = PlaceSet::default();
         for &from in flow.predecessors(head).iter().filter(|from| !members[from.index()]) {
             dirty.union(&plan.dirty_out(region, from));
         }
-        self.loops.push(Round { head, members: members.to_vec(), dirty, entries: PlaceSet::default() });
+        self.loops.push(Round {
+            head,
+            members: members.to_vec(),
+            dirty,
+            entries: PlaceSet::default(),
+            has_sign: false,
+        });
     }
 }
 
@@ -220,18 +267,6 @@ fn counts(plan: &Plan, end: &[Known], place: PlaceId) -> bool {
     let Known::Head(of, step) = end[place] else { return false };
     let comes_back = step.trailing_zeros() + COUNTER_BITS > u64::BITS;
     of == place && !comes_back && plan.places[place].ty == types::I64
-}
-
-/// What a place could be made of where rounds end: of `carried` ones and constants.
-fn at_end(plan: &Plan, end: &[Known], carried: &[PlaceId], place: PlaceId) -> Option<Recipe> {
-    let ty = plan.places[place].ty;
-    if let Known::Constant(constant) = end[place] {
-        return ty.is_int().then_some(Recipe::Constant(constant));
-    }
-    // Of places each of which could be made of the others, the first is carried.
-    let is_alike = |of: PlaceId| Some((of, end[place].above(end[of]).filter(|_| plan.places[of].ty == types::I64)?));
-    let (of, more) = carried.iter().find_map(|&of| is_alike(of))?;
-    (of != place && ty == types::I64).then_some(Recipe::Sum(of, more))
 }
 
 /// Whether accesses in a loop recover, and none writes the guest's registers to the state.
@@ -256,17 +291,30 @@ struct Walk<'a> {
     plan: &'a Plan,
     /// What is known of values.
     values: FxHashMap<Value, Known>,
+    /// The places that are read.
+    read: PlaceSet,
+    /// The values that are made in a round.
+    inside: FxHashSet<Value>,
     /// What is known of places at the accesses that recover.
     accesses: Vec<(Value, Vec<Known>)>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(region: &'a Region, plan: &'a Plan) -> Walk<'a> {
+        let (values, inside) = (FxHashMap::default(), FxHashSet::default());
+        Walk { region, plan, values, read: PlaceSet::default(), inside, accesses: Vec::new() }
+    }
+
     /// What is known behind a block.
     fn block(&mut self, block: BlockId, mut state: Vec<Known>) -> Vec<Known> {
         for &value in &self.region.block(block).insts {
             let inst = self.region.inst(value);
+            self.inside.insert(value);
             match inst.op {
-                Op::Get => self.get(value, inst, &mut state),
+                Op::Get => {
+                    self.read.union(&self.plan.reads(inst));
+                    self.get(value, inst, &mut state);
+                }
                 Op::Set => self.set(inst, &mut state),
                 Op::SetLow => self.plan.writes(inst).iter().for_each(|place| state[place] = Known::Nothing),
                 _ if self.plan.recovery(value).is_some() => self.accesses.push((value, state.clone())),
@@ -274,6 +322,27 @@ impl Walk<'_> {
             }
         }
         state
+    }
+
+    /// Whether an integer is made before the loop: a value that a round uses and does not make.
+    fn is_before(&self, value: Value) -> bool {
+        self.region.ty(value).is_int() && !self.inside.contains(&value)
+    }
+
+    /// What a place could be made of where rounds end.
+    fn at_end(&self, end: &[Known], carried: &[PlaceId], place: PlaceId) -> Option<Recipe> {
+        let is_word = |place: PlaceId| self.plan.places[place].ty == types::I64;
+        match end[place] {
+            Known::Constant(constant) => self.plan.places[place].ty.is_int().then_some(Recipe::Constant(constant)),
+            _ if !is_word(place) => None,
+            Known::Value(value, more) if self.is_before(value) => Some(Recipe::Before(value, more)),
+            known => {
+                // Of places each of which could be made of the others, the first is carried.
+                let is_alike = |of: PlaceId| Some((of, known.above(end[of]).filter(|_| is_word(of))?));
+                let (of, more) = carried.iter().find_map(|&of| is_alike(of))?;
+                (of != place).then_some(Recipe::Sum(of, more))
+            }
+        }
     }
 
     fn get(&mut self, value: Value, inst: &Inst, state: &mut [Known]) {
