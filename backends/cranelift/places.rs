@@ -151,12 +151,15 @@ impl Plan {
             dirty_in: vec![PlaceSet::default(); blocks],
             live_in: vec![PlaceSet::default(); blocks],
         };
-        if exactness == Exactness::Exact && recovery == Recovery::InLoops {
+        let recovers = exactness == Exactness::Exact && recovery == Recovery::InLoops;
+        if recovers {
             plan.find_recovering(region, failures);
         }
         plan.cut_slots(region);
         plan.flow_dirty(region);
-        plan.rounds = Rounds::new(region, &flow, &plan);
+        if recovers {
+            plan.rounds = Rounds::new(region, &flow, &plan);
+        }
         plan.flow_live(region);
         if plan.rounds.carry(&plan.live_in) {
             plan.live_in.fill(PlaceSet::default());

@@ -108,27 +108,26 @@ impl Lower<'_, '_> {
             self.b.set_srcloc(SourceLoc::new(value.0));
         }
         let result = access(self);
+        self.b.set_srcloc(SourceLoc::default());
         self.note_access(inst, recovery.is_some());
         match recovery {
             Some(Branch::Before) => self.start_block(),
             Some(Branch::Behind) => self.recover(value),
             None => (),
         }
-        self.b.set_srcloc(SourceLoc::default());
         result
     }
 
     /// Gives the access `value` the code that writes the state if it faults, reached by a branch that is never
-    /// taken. [`super::recovery`] finds the two side by side in the machine code and takes the branch away.
+    /// taken. [`Recoveries::find`] finds the two side by side in the machine code, and the branch is taken away.
     fn recover(&mut self, value: Value) {
-        // What is tested does not matter, but nothing may come between: the state is in a register always, an address
-        // often is the access's operand and nowhere else.
+        // What is tested does not matter, but nothing may come between: the state is in a register nearly always, an
+        // address often is the access's operand and nowhere else.
         let state = self.state;
         let never = self.compare_with(IntCC::Equal, state, 0);
         let (fault, on) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(fault);
         self.b.ins().brif(never, fault, &[], on, &[]);
-        self.b.set_srcloc(SourceLoc::default());
         self.b.seal_block(fault);
         self.b.seal_block(on);
         self.aside(|this| {

@@ -6,7 +6,7 @@
 use super::x86_64::operand_length;
 use std::ops::Range;
 
-/// `test r, r` and `jz rel32`: the branch behind an access.
+/// `test r, r` and `jz rel32`: the branch beside an access.
 pub(super) const RECOVERY_LENGTH: usize = 9;
 /// At most so many moves are between an access and its branch.
 const MOST_MOVES: usize = 4;
